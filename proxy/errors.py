@@ -1,0 +1,59 @@
+"""The table of Faults, and the one exception that carries a Fault to where it is rendered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a legacy client is told: the children of `<RestException>` and extra HTTP headers."""
+
+    status: int
+    message: str
+    code: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def saying(self, message: str) -> "Fault":
+        """Return the same fault with a more exact message."""
+        return replace(self, message=message)
+
+    def with_header(self, name: str, value: str) -> "Fault":
+        """Return the same fault with one more HTTP header."""
+        return replace(self, headers={**self.headers, name: value})
+
+
+class LegacyError(Exception):
+    """Raised anywhere, rendered once, by the bridge."""
+
+    def __init__(self, fault: Fault) -> None:
+        """Carry `fault`; its message is the exception's."""
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+# Requests that cannot be understood, before any parameter is looked at
+MALFORMED = Fault(400, "The request could not be understood")
+UNAUTHENTICATED = Fault(401, "Authenticate", 20003, {"WWW-Authenticate": 'Basic realm="Twilio API"'})
+NOT_FOUND = Fault(404, "The requested resource was not found")
+METHOD_NOT_ALLOWED = Fault(405, "The requested method is not allowed", 20004)
+BODY_TOO_LARGE = Fault(413, "The request body is too large")
+UNSUPPORTED_MEDIA_TYPE = Fault(415, "The request body has an unsupported content type")
+
+# Parameters
+BAD_FRIENDLY_NAME = Fault(400, "FriendlyName must have 1 to 64 characters", 20002)
+BAD_PHONE_NUMBER = Fault(400, "PhoneNumber must be a ten-digit phone number", 21401)
+BAD_CALL_DELAY = Fault(400, "CallDelay must be a whole number of seconds from 0 to 60", 21454)
+
+# What the upstream did
+FORBIDDEN = Fault(403, "Access to the requested resource is forbidden")
+TOO_MANY_REQUESTS = Fault(429, "Too many requests", 20429)
+REFUSED = Fault(400, "The upstream API refused the request")
+LIST_TOO_LARGE = Fault(503, "The list is too large", 20503)
+UNSUPPORTED = Fault(501, "The upstream API has no equivalent for this request", 20501)
+BAD_UPSTREAM = Fault(502, "The upstream API gave an answer that makes no sense", 20502)
+UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
+DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
+TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
+
+# What we did
+INTERNAL = Fault(500, "An internal error has occurred")

@@ -1,0 +1,20 @@
+"""The 2008 shore: pure functions from HTTP requests to Operations, and from results to HTTP answers."""
+
+from proxy.legacy.answers import Answer, render, render_error
+from proxy.legacy.credentials import read_credentials
+from proxy.legacy.elements import Style
+from proxy.legacy.formats import rfc_2822_writer
+from proxy.legacy.paging import cut
+from proxy.legacy.requests import Request, route
+
+__all__ = [
+    "Answer",
+    "Request",
+    "Style",
+    "cut",
+    "read_credentials",
+    "render",
+    "render_error",
+    "rfc_2822_writer",
+    "route",
+]

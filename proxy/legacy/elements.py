@@ -1,0 +1,83 @@
+"""The documents of 2008 as tables: which children an element has, in which order, and where each comes from.
+
+Every format is written from these tables, so a new child or another order is one line here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from proxy.errors import Fault
+from proxy.legacy.formats import OutsideNanp, ten_digits
+from proxy.model import CallerId, ValidationRequest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What an operator may choose about the text of elements."""
+
+    date: Callable[[int], str]
+    """Seconds since the epoch → RFC 2822 in the configured zone."""
+    outside_nanp: OutsideNanp = "digits"
+
+    def number(self, phone_number: str) -> str | None:
+        """Write a number as `numbers.outside_nanp` says."""
+        return ten_digits(phone_number, self.outside_nanp)
+
+    def optional_date(self, seconds: int | None) -> str | None:
+        """Write a date; one that the upstream does not keep is an empty element, never an invented one."""
+        return None if seconds is None else self.date(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Element(Generic[T]):
+    """An element with children that hold text."""
+
+    name: str
+    children: Mapping[str, Callable[[T, Style], str | None]]
+    """Child name → its text. None is an empty child, or none at all where it is `optional`."""
+    optional: frozenset[str] = frozenset()
+
+    def texts(self, value: T, style: Style) -> list[tuple[str, str | None]]:
+        """Return the children that `value` has, in order."""
+        texts = [(name, text(value, style)) for name, text in self.children.items()]
+        return [(name, text) for name, text in texts if text is not None or name not in self.optional]
+
+
+CALLER_ID: Element[CallerId] = Element(
+    "OutgoingCallerId",
+    {
+        "Sid": lambda it, _: it.sid,
+        "AccountSid": lambda it, _: it.account_sid,
+        "FriendlyName": lambda it, _: it.friendly_name,
+        "PhoneNumber": lambda it, style: style.number(it.phone_number),
+        "DateCreated": lambda it, style: style.optional_date(it.date_created),
+        "DateUpdated": lambda it, style: style.optional_date(it.date_updated),
+    },
+)
+
+VALIDATION_REQUEST: Element[ValidationRequest] = Element(
+    "ValidationRequest",
+    {
+        "AccountSid": lambda it, _: it.account_sid,
+        "PhoneNumber": lambda it, style: style.number(it.phone_number),
+        "FriendlyName": lambda it, _: it.friendly_name,
+        "ValidationCode": lambda it, _: it.validation_code,
+    },
+    optional=frozenset({"FriendlyName"}),
+)
+
+REST_EXCEPTION: Element[Fault] = Element(
+    "RestException",
+    {
+        "Status": lambda it, _: str(it.status),
+        "Message": lambda it, _: it.message,
+        "Code": lambda it, _: None if it.code is None else str(it.code),
+        "MoreInfo": lambda it, _: None if it.code is None else f"http://www.twilio.com/docs/errors/{it.code}",
+    },
+    optional=frozenset({"Code", "MoreInfo"}),
+)
+
+LIST_NAME = "OutgoingCallerIds"

@@ -1,0 +1,83 @@
+"""How 2008 wrote numbers, names and dates."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+OutsideNanp = Literal["digits", "e164", "skip"]
+"""What becomes of a number that is not in the North American Numbering Plan (+1 and ten digits)."""
+
+# An optional country code, then ten digits, with anything people put between them. A plus sign makes the
+# country code mandatory: +41 58 675 30 9… is Switzerland, not Silicon Valley.
+_DECORATION = r"[ \u00a0().\-\u2010\u2011\u2013/]*"
+_READABLE = re.compile(rf"{_DECORATION}(?:\+?1{_DECORATION})?((?:[0-9]{_DECORATION}){{10}})")
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+_NANP = re.compile(r"\+1[0-9]{10}")
+
+
+def e164(readable: str) -> str | None:
+    """Read a North American number in any readable format; None for anything else.
+
+    `415-555-1212`, `(415) 555.1212`, `1-415-555-1212` and `+14155551212` are all `+14155551212`. Letters,
+    extensions, other countries and digits outside ASCII are no number.
+    """
+    found = _READABLE.fullmatch(readable)
+    return f"+1{_NOT_DIGITS.sub('', found[1])}" if found else None
+
+
+def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:
+    """Write a number without decoration; None where the policy is to leave it out.
+
+    A number outside +1 is never cut down to something that looks like a North American one.
+    """
+    if _NANP.fullmatch(phone_number):
+        return phone_number[2:]
+    match outside_nanp:
+        case "digits":
+            return _NOT_DIGITS.sub("", phone_number)
+        case "e164":
+            return phone_number
+        case "skip":
+            return None
+
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_QUARTER = 900
+_QUARTERLY_SINCE = 94_694_400  # 1973: from here on every zone's offset is a multiple of a quarter of an hour
+
+
+def rfc_2822(seconds: int, zone: ZoneInfo) -> str:
+    """Write an instant as RFC 2822 section 3.3 does: `Tue, 01 Apr 2008 11:26:32 -0700`."""
+    at = datetime.fromtimestamp(seconds, zone)
+    offset = (at.utcoffset() or timedelta()) // timedelta(minutes=1)
+    sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
+    return (
+        f"{_WEEKDAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
+        f"{at.hour:02}:{at.minute:02}:{at.second:02} {sign}{hours:02}{minutes:02}"
+    )
+
+
+def rfc_2822_writer(zone: ZoneInfo) -> Callable[[int], str]:
+    """Return `rfc_2822` for one zone, many times faster where instants lie close together.
+
+    Asking the zone for its offset is the dear part, so it is asked once for a quarter of an hour.
+    """
+
+    @lru_cache(maxsize=65_536)
+    def quarter(number: int) -> tuple[str, int, str]:
+        text = rfc_2822(number * _QUARTER, zone)
+        return text[:20], int(text[20:22]), text[25:]
+
+    def write(seconds: int) -> str:
+        if seconds < _QUARTERLY_SINCE:
+            return rfc_2822(seconds, zone)
+        number, within = divmod(seconds, _QUARTER)
+        until_minute, minute, offset = quarter(number)
+        minutes, second = divmod(within, 60)
+        return f"{until_minute}{minute + minutes:02}:{second:02}{offset}"
+
+    return write

@@ -1,0 +1,165 @@
+"""Legacy HTTP requests → Operations: a table of routes and, below it, the rules for each parameter.
+
+Nothing is read from a path but two Sids that match their pattern exactly, so no upstream URL is ever built
+from anything else that a client wrote in one.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.errors import (
+    BAD_CALL_DELAY,
+    BAD_FRIENDLY_NAME,
+    BAD_PHONE_NUMBER,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    LegacyError,
+)
+from proxy.legacy import formats
+from proxy.legacy.forms import Form, parse_body, parse_query
+from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The parts of an HTTP request that the 2008 API looks at, as they came over the wire."""
+
+    method: str
+    target: str
+    """The request line's target, undecoded."""
+    authorization: Sequence[str] = ()
+    """The values of all Authorization headers."""
+    content_type: str | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A resource of the API and the method that the client means."""
+
+    account_sid: str
+    sid: str
+    """Empty for the list."""
+    method: str
+    """After `_method` has been heeded; HEAD is a GET."""
+    query: Form
+
+    def read(self, request: Request) -> Operation:
+        """Turn the parameters of `request` into an Operation; LegacyError where they are not valid."""
+        return _METHODS[bool(self.sid)][self.method](self, request)
+
+
+_PATH = re.compile(
+    r"/+2008-08-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})/OutgoingCallerIds"
+    r"(?:/(?P<sid>PN[0-9a-fA-F]{32}))?(?:\.xml)?/?"
+)
+_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+def route(request: Request) -> Route:
+    """Find the resource that `request` asks for; LegacyError 404 for a path and 405 for a method."""
+    path, _, query_string = request.target.partition("?")
+    if not path.startswith("/"):
+        path = _ABSOLUTE_FORM.sub("", path, count=1)  # RFC 9112 section 3.2.2; the host is nobody's business
+    found = _PATH.fullmatch(path)
+    if not found:
+        raise LegacyError(NOT_FOUND)
+    query = parse_query(query_string)
+    method = "GET" if request.method == "HEAD" else request.method
+    if method == "POST" and query.get("_method") in ("PUT", "DELETE"):
+        method = query["_method"]
+    account_sid, sid = found.groups(default="")
+    methods = _METHODS[bool(sid)]
+    if method not in methods:
+        allow = ", ".join(name for get in methods for name in ((get, "HEAD") if get == "GET" else (get,)))
+        raise LegacyError(METHOD_NOT_ALLOWED.with_header("Allow", allow))
+    return Route(account_sid, sid, method, query)
+
+
+# The operations
+
+
+def _list(to: Route, _: Request) -> List:
+    phone_number = to.query.get("PhoneNumber") or None
+    number = phone_number and formats.e164(phone_number)
+    return List(
+        to.account_sid,
+        page=_whole_number(_first(to.query, "page", "Page"), default=0, least=0, most=10**18),
+        page_size=_whole_number(_first(to.query, "num", "PageSize"), default=50, least=1, most=1000),
+        phone_number=number,
+        friendly_name=_friendly_name(to.query),
+        nothing_matches=phone_number is not None and number is None,
+    )
+
+
+def _validate(to: Route, request: Request) -> Validate:
+    form = parse_body(request.content_type, request.body)
+    if "PhoneNumber" in form.conflicting:
+        raise LegacyError(BAD_PHONE_NUMBER.saying("PhoneNumber was given twice, with different values"))
+    number = formats.e164(form.get("PhoneNumber", ""))
+    if number is None:
+        raise LegacyError(BAD_PHONE_NUMBER)
+    return Validate(to.account_sid, number, _friendly_name(form), _call_delay(form))
+
+
+def _fetch(to: Route, _: Request) -> Fetch:
+    return Fetch(to.account_sid, to.sid)
+
+
+def _rename(to: Route, request: Request) -> Rename:
+    name = _friendly_name(parse_body(request.content_type, request.body))
+    if name is None:
+        raise LegacyError(BAD_FRIENDLY_NAME)
+    return Rename(to.account_sid, to.sid, name)
+
+
+def _delete(to: Route, _: Request) -> Delete:
+    return Delete(to.account_sid, to.sid)
+
+
+_METHODS: tuple[Mapping[str, Callable[[Route, Request], Operation]], ...] = (
+    {"GET": _list, "POST": _validate},  # of the list
+    {"GET": _fetch, "POST": _rename, "PUT": _rename, "DELETE": _delete},  # of an instance
+)
+
+
+# The parameters
+
+
+def _first(form: Form, *names: str) -> str:
+    return next((form[name] for name in names if form.get(name)), "")
+
+
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def _whole_number(text: str, *, default: int, least: int, most: int) -> int:
+    """Read a paging parameter: what is no whole number or below `least` is the default, never an error."""
+    if not _DIGITS.fullmatch(text):
+        return default
+    number = int(text) if len(text) <= len(str(most)) else most
+    return default if number < least else min(number, most)
+
+
+_LINE_BREAK = re.compile(r"\r\n|[\t\r\n]")
+# Control characters, and what no XML 1.0 document can hold (section 2.2 of that specification)
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def _friendly_name(form: Form) -> str | None:
+    """Read 1 to 64 code points on one line; None where the parameter is absent or empty."""
+    name = _LINE_BREAK.sub(" ", form.get("FriendlyName", ""))
+    if len(name) > 64 or _UNPRINTABLE.search(name):
+        raise LegacyError(BAD_FRIENDLY_NAME)
+    return name or None
+
+
+_UP_TO_SIXTY = re.compile(r"0*(?:[0-9]|[1-5][0-9]|60)")
+
+
+def _call_delay(form: Form) -> int:
+    text = form.get("CallDelay") or "0"
+    if not _UP_TO_SIXTY.fullmatch(text):
+        raise LegacyError(BAD_CALL_DELAY)
+    return int(text)

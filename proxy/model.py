@@ -1,0 +1,124 @@
+"""The neutral middle: what both shores talk about. Frozen values, no behaviour, no imports of ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallerId:
+    """One validated number of an account."""
+
+    sid: str
+    """As the legacy client sees it: `PN` and 32 hexadecimal digits."""
+    account_sid: str
+    """As the legacy client sees it: the account of its request's path."""
+    friendly_name: str
+    phone_number: str
+    """E.164 (`+14158675309`), or what the upstream wrote where that is no E.164 number."""
+    date_created: int | None
+    """Seconds since the epoch, UTC; None where the upstream keeps no such date."""
+    date_updated: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRequest:
+    """A validation call under way and the code that its callee must type."""
+
+    account_sid: str
+    phone_number: str
+    friendly_name: str | None
+    validation_code: str
+    """Six digits as text: leading zeros count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a (filtered) list together with the size of the whole."""
+
+    caller_ids: Sequence[CallerId]
+    number: int
+    """Zero-based, as asked; it may lie past the end."""
+    size: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The acknowledgement of a Delete: it has no content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user name and password, as HTTP Basic carries them (RFC 7617)."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Keep the password out of logs and tracebacks."""
+        return f"Credentials({self.username!r}, …)"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A legacy account that has shown who it is, and as whom the upstream is asked for it."""
+
+    sid: str
+    """As the legacy client knows it."""
+    upstream_id: str
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """Show one page of the caller IDs that match every given filter."""
+
+    account_sid: str
+    page: int
+    page_size: int
+    phone_number: str | None = None
+    """E.164; None does not filter."""
+    friendly_name: str | None = None
+    nothing_matches: bool = False
+    """The client filters by something that no number can equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Show one caller ID."""
+
+    account_sid: str
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give one caller ID another FriendlyName."""
+
+    account_sid: str
+    sid: str
+    friendly_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take one caller ID off the list."""
+
+    account_sid: str
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validate:
+    """Place one validation call; the number joins the list once its code has been typed."""
+
+    account_sid: str
+    phone_number: str
+    """E.164."""
+    friendly_name: str | None
+    call_delay: int
+    """Seconds, 0 to 60."""
+
+
+Operation = List | Fetch | Rename | Delete | Validate
+Result = Page | CallerId | Deleted | ValidationRequest
