@@ -1,0 +1,88 @@
+"""Error answers of an upstream → Faults."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from proxy.errors import (
+    BAD_UPSTREAM,
+    DECLINED,
+    FORBIDDEN,
+    NOT_FOUND,
+    REFUSED,
+    TOO_MANY_REQUESTS,
+    TOO_SLOW,
+    UNAUTHENTICATED,
+    Fault,
+)
+from proxy.upstream.calls import Reply
+from proxy.upstream.language import ErrorRow, Errors
+from proxy.upstream.pointers import follow
+
+# Statuses that say it all. The upstream's own words would add nothing but, at times, its paths.
+_SELF_EXPLANATORY: Mapping[int, Fault] = {
+    401: UNAUTHENTICATED,
+    404: NOT_FOUND,
+    429: TOO_MANY_REQUESTS,
+    500: BAD_UPSTREAM,
+    502: BAD_UPSTREAM,
+    503: DECLINED,
+    504: TOO_SLOW,
+}
+# Statuses that are the client's doing even where the upstream does not say why
+_WORDLESS: Mapping[int, Fault] = {400: REFUSED, 403: FORBIDDEN}
+_DEFAULT_RETRY_AFTER = 1  # seconds
+
+
+def fault_of(reply: Reply, errors: Errors, secrets: Sequence[str]) -> Fault:
+    """Say in the words of 2008 what `reply` says; a message that would show one of `secrets` is replaced."""
+    document = _json(reply.body)
+    code, message = follow(errors.code)(document), _presentable(follow(errors.message)(document), secrets)
+    for row in errors.map:
+        if row.status == reply.status and row.code in (None, code):
+            return _mapped(row, message)
+    if fault := _SELF_EXPLANATORY.get(reply.status):
+        return _with_retry_after(fault, reply)
+    if 400 <= reply.status < 500 and (message or _number(code)):
+        return Fault(reply.status, message or REFUSED.message, _number(code))
+    return _WORDLESS.get(reply.status, BAD_UPSTREAM)
+
+
+def _mapped(row: ErrorRow, message: str) -> Fault:
+    fault = _SELF_EXPLANATORY.get(row.to_status, REFUSED)
+    words = row.to_message or message or fault.message
+    return replace(fault, status=row.to_status, code=row.to_code, message=words)
+
+
+def _with_retry_after(fault: Fault, reply: Reply) -> Fault:
+    if fault not in (TOO_MANY_REQUESTS, DECLINED):
+        return fault
+    asked = reply.headers.get("retry-after", "")
+    seconds = int(asked) if re.fullmatch("[0-9]{1,9}", asked) else _DEFAULT_RETRY_AFTER
+    return fault.with_header("Retry-After", str(min(max(seconds, 1), 3600)))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _number(code: Any) -> int | None:
+    return int(code) if re.fullmatch("[0-9]{1,9}", str(code)) else None
+
+
+_ADDRESS = re.compile(r"://|/[A-Za-z0-9_.-]+[/.]")
+
+
+def _presentable(message: Any, secrets: Sequence[str]) -> str:
+    """Return an upstream's message if it is one short line without addresses or credentials, else ''."""
+    if not isinstance(message, str) or len(message) > 256 or not message.isprintable():
+        return ""
+    if _ADDRESS.search(message) or any(secret in message for secret in secrets if secret):
+        return ""
+    return message

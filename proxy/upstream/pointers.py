@@ -1,0 +1,32 @@
+"""JSON Pointers (RFC 6901), compiled once and followed often."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def follow(pointers: Sequence[str]) -> Callable[[Any], Any]:
+    """Return a function that finds the first of `pointers` that holds something; None where none does."""
+    paths = [tuple(map(_unescape, pointer.split("/")[1:])) for pointer in pointers]
+
+    def find(document: Any) -> Any:
+        for path in paths:
+            if (value := _at(document, path)) is not None:
+                return value
+        return None
+
+    return find
+
+
+def _unescape(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for token in path:
+        if isinstance(value, dict):
+            value = value.get(token)
+        elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+            value = value[int(token)]
+        else:
+            return None
+    return value
