@@ -1,0 +1,185 @@
+"""Configuration files → frozen settings. All mistakes of a file are reported at once, each with its place."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+
+from proxy import yaml_source
+from proxy.checking import check, did_you_mean
+from proxy.legacy.formats import OutsideNanp
+from proxy.upstream.language import BaseUrl, Frozen, Profile
+from proxy.yaml_source import Expanded, Mistake, Source
+
+
+class ConfigurationError(Exception):
+    """What is wrong with a configuration: every mistake, in the order of the files."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        """Sort and keep the mistakes."""
+        self.mistakes = sorted(set(mistakes))
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+# The settings
+
+_TWILIO = "twilio-2010-04-01"
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return `host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: Any) -> Address:
+    """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface)."""
+    host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _secret(value: Any) -> Any:
+    match value:
+        case {"file": str(file)} if len(value) == 1:
+            try:
+                return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"the file {file} cannot be read") from error
+        case Expanded():
+            return str(value)
+        case _:
+            raise ValueError("a secret is not written here: use ${VARIABLE} or {file: PATH}")
+
+
+def _zone(name: Any) -> ZoneInfo:
+    if name not in available_timezones():
+        raise ValueError("write the name of a time zone, for example America/Los_Angeles")
+    return ZoneInfo(name)
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
+Zone = Annotated[Any, AfterValidator(_zone)]
+
+
+class UpstreamSettings(Frozen):
+    """Which API is asked, and where."""
+
+    profile: str = _TWILIO
+    base_url: BaseUrl | None = None
+
+
+class UpstreamAccount(Frozen):
+    """As whom the upstream is asked."""
+
+    account: str = Field(min_length=1)
+    username: str | None = None
+    password: Secret
+
+
+class AccountSettings(Frozen):
+    """A legacy account: how its callers prove themselves, and its equivalent upstream."""
+
+    token: Secret | None = None
+    token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", to_lower=True)] | None = None
+    upstream: UpstreamAccount
+
+    @model_validator(mode="after")
+    def _one_token(self) -> "AccountSettings":
+        if (self.token is None) == (self.token_sha256 is None):
+            raise ValueError("give either token or token_sha256")
+        return self
+
+    def token_digest(self) -> bytes:
+        """Return the SHA-256 of the token."""
+        if self.token is None:
+            return bytes.fromhex(self.token_sha256 or "")
+        return hashlib.sha256(self.token.get_secret_value().encode()).digest()
+
+
+class LegacySettings(Frozen):
+    """What an operator may choose about the 2008 side."""
+
+    timezone: Zone = ZoneInfo("America/Los_Angeles")
+
+
+class NumberSettings(Frozen):
+    """What becomes of numbers that 2008 did not foresee."""
+
+    outside_nanp: OutsideNanp = "digits"
+
+
+class Settings(Frozen):
+    """A whole proxy.yaml."""
+
+    listen: Annotated[Address, BeforeValidator(parse_address)] = Address("127.0.0.1", 8080)
+    upstream: UpstreamSettings = UpstreamSettings()
+    accounts: Mapping[AccountSid, AccountSettings] | None = None
+    legacy: LegacySettings = LegacySettings()
+    numbers: NumberSettings = NumberSettings()
+
+
+class Configuration(NamedTuple):
+    """Settings and the profile that they name."""
+
+    settings: Settings
+    profile: Profile
+
+
+# Reading them
+
+
+def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
+    """Read a proxy.yaml and the profile it names; ConfigurationError with every mistake of both."""
+    source = yaml_source.read(file, variables)
+    settings = check(Settings, source)
+    name = (settings or Settings()).upstream.profile
+    profile_source = _read_profile(name, file, variables)
+    if profile_source is None:
+        at = ("upstream", "profile")
+        suggestion = did_you_mean(name, shipped_profiles())
+        source.mistakes.append(source.mistake_at(at, f"there is no profile {name!r}{suggestion}"))
+        raise ConfigurationError(source.mistakes)
+    profile = check(Profile, profile_source)
+    if settings is None or profile is None or source.mistakes or profile_source.mistakes:
+        raise ConfigurationError([*source.mistakes, *profile_source.mistakes])
+    return Configuration(settings, profile)
+
+
+def demo(base_url: str) -> Configuration:
+    """Return what serves Twilio's profile out of a sandbox at `base_url`."""
+    source = yaml_source.read(shipped_profiles()[_TWILIO], {})
+    profile = check(Profile, source)
+    if profile is None:
+        raise ConfigurationError(source.mistakes)
+    return Configuration(Settings(upstream=UpstreamSettings(base_url=base_url)), profile)
+
+
+def shipped_profiles() -> Mapping[str, Path]:
+    """Return the profiles that come with the program, by name."""
+    return {file.stem: file for file in sorted((_shipped() / "upstreams").glob("*.yaml"))}
+
+
+def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Source | None:
+    """Read a shipped profile by its name, or one's own by a path relative to the file that names it."""
+    is_path = "/" in name or name.endswith((".yaml", ".yml"))
+    file = beside.parent / name if is_path else shipped_profiles().get(name)
+    return yaml_source.read(file, variables) if file else None
+
+
+def _shipped() -> Path:
+    """Find config/: an installed wheel carries it inside the package, a checkout beside it."""
+    package = Path(__file__).parent
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent / "config"

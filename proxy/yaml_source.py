@@ -1,0 +1,169 @@
+"""YAML text → plain values, with the place of each; the only module that imports yaml.
+
+The dialect is a safe subset: one document, no aliases, no tags, no duplicate keys, and none of the plain
+scalars that YAML 1.1 turns into something unexpected (`no`, `0123`, `12:30:45`). `${NAME}` and
+`${NAME:-default}` are replaced inside scalars after parsing, so a value can never change the structure.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """Something wrong in a file, and where: line and column count from 1, 0 where there is no place."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        """Return `file:line:column: message`, which editors can jump to."""
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+class Expanded(str):
+    """Text that came, in part at least, from a variable: the one way for a secret to stand in a file."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Source:
+    """A YAML file as plain values, the place of each value, and what was wrong with it so far."""
+
+    file: str
+    data: Any = None
+    places: dict[Location, tuple[int, int]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def mistake_at(self, location: Location, message: str) -> Mistake:
+        """Return a mistake at the value at `location`, or at the nearest thing around it."""
+        while location and location not in self.places:
+            location = location[:-1]
+        return Mistake(self.file, *self.places.get(location, (0, 0)), message)
+
+
+def read(path: Path, variables: Mapping[str, str]) -> Source:
+    """Read a file; what is wrong with it stands in the source's `mistakes`."""
+    source = Source(str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        source.mistakes.append(Mistake(source.file, 0, 0, f"cannot be read: {error.strerror}"))
+    except UnicodeDecodeError:
+        source.mistakes.append(Mistake(source.file, 0, 0, "is not UTF-8 text"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        source.mistakes.append(Mistake(source.file, line, column, f"is not valid YAML: {error.problem}"))
+    except (yaml.YAMLError, RecursionError):
+        source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
+    else:
+        source.data = _Reader(source, variables).value(node, ()) if node else {}
+    return source
+
+
+_ODD = re.compile(
+    r"yes|no|on|off|y|n|[-+]?0[0-9_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9]*)?"
+    r"|[-+]?[0-9]+(_[0-9]*)+",
+    re.IGNORECASE,
+)
+_PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (  # YAML 1.2, core schema
+    (re.compile(r"null|Null|NULL|~|"), lambda _: None),
+    (re.compile(r"true|True|TRUE"), lambda _: True),
+    (re.compile(r"false|False|FALSE"), lambda _: False),
+    (re.compile(r"[-+]?(0|[1-9][0-9]{0,17})"), int),
+    (re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}"), float),
+)
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
+
+
+class _Reader:
+    """Turns nodes into values, and notes the place of each and everything that is not allowed."""
+
+    def __init__(self, source: Source, variables: Mapping[str, str]) -> None:
+        self._source = source
+        self._variables = variables
+        self._nodes: set[int] = set()
+
+    def value(self, node: yaml.Node, location: Location) -> Any:
+        self._source.places.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if id(node) in self._nodes:
+            return self._wrong(node, "an alias (*name) is not allowed; write the value out")
+        self._nodes.add(id(node))
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, location)
+            case yaml.SequenceNode():
+                return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
+            case yaml.ScalarNode():
+                return self._scalar(node)
+            case _:
+                return self._wrong(node, "is not allowed here")
+
+    def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is None or name == "<<":
+                self._wrong(key, "a key must be a plain word")
+            elif name in mapping:
+                self._wrong(key, f"the key {name!r} stands here twice")
+            else:
+                at = (*location, name)
+                self._source.places[at] = (key.start_mark.line + 1, key.start_mark.column + 1)
+                mapping[name] = self.value(value, at)
+        return mapping
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        text = self._expand(node)
+        if node.style is None and _ODD.fullmatch(node.value):
+            return self._wrong(
+                node, f"{text!r} means different things to different readers: put it in quotes"
+            )
+        if node.style is None:
+            for pattern, convert in _PLAIN:
+                if pattern.fullmatch(text):
+                    return convert(text)
+        return text
+
+    def _expand(self, node: yaml.ScalarNode) -> str:
+        text: str = node.value
+        if "${" not in text:
+            return text
+        return Expanded(_VARIABLE.sub(lambda found: self._variable(found, node), text))
+
+    def _variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
+        name, default = found["name"], found["default"]
+        if name is None:
+            self._wrong(node, "a variable is written ${NAME} or ${NAME:-default}")
+            return ""
+        if value := self._variables.get(name):
+            return value
+        if file := self._variables.get(f"{name}_FILE"):
+            return self._content(file, node)
+        if default is None and name not in self._variables:
+            self._wrong(node, f"the variable {name} is not set")
+        return default or ""
+
+    def _content(self, file: str, node: yaml.ScalarNode) -> str:
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            self._wrong(node, f"the file {file} cannot be read")
+            return ""
+
+    def _wrong(self, node: yaml.Node, message: str) -> None:
+        mark = node.start_mark
+        self._source.mistakes.append(Mistake(self._source.file, mark.line + 1, mark.column + 1, message))
