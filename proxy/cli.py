@@ -1,0 +1,193 @@
+"""The command line: callerid-proxy serve, check, sandbox, healthcheck, version."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import click
+import uvloop
+
+from proxy import __version__, config, sandbox
+from proxy.assembly import assemble
+from proxy.config import Address, Configuration, ConfigurationError
+from proxy.demo import welcome
+from proxy.sandbox.serving import listening as sandbox_listening
+from proxy.server import listening
+from proxy.upstream.client import Client
+
+_BAD_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
+
+
+class _AddressType(click.ParamType[Address]):
+    """HOST:PORT."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            return config.parse_address(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_ADDRESS = _AddressType()
+_SANDBOX = Address("127.0.0.1", 9000)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"callerid-proxy {__version__}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
+    _load(file)
+    click.echo(f"{file}: good")
+
+
+def _load(file: Path) -> Configuration:
+    try:
+        return config.load(file)
+    except ConfigurationError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(_BAD_CONFIGURATION) from None
+
+
+# Serving
+
+
+@main.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration, a YAML file.")
+@click.option("--demo", is_flag=True, help="Serve out of an embedded upstream; needs no configuration.")
+@click.option("--listen", type=_ADDRESS, help="Where old clients connect, instead of the configured address.")
+@click.option("--sandbox-listen", type=_ADDRESS, default=_SANDBOX, show_default=True, help="With --demo.")
+@click.option("--sandbox-db", default=":memory:", metavar="FILE", help="With --demo: keep its data in FILE.")
+def serve(
+    file: Path | None, *, demo: bool, listen: Address | None, sandbox_listen: Address, sandbox_db: str
+) -> None:
+    """Serve old clients until SIGINT or SIGTERM."""
+    if demo == (file is not None):
+        raise click.UsageError("give either --config FILE or --demo")
+    _run(_demo(listen, sandbox_listen, sandbox_db) if file is None else _serve(_load(file), listen))
+
+
+async def _serve(configuration: Configuration, listen: Address | None) -> None:
+    async with _proxy(configuration, listen) as address:
+        click.echo(f"legacy API   http://{address}/2008-08-01")
+        await _told_to_stop()
+
+
+async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str) -> None:
+    async with (
+        _sandbox(sandbox_listen, sandbox_db) as upstream,
+        _proxy(config.demo(f"http://{upstream}"), listen) as address,
+    ):
+        click.echo(welcome(f"http://{address}", f"http://{upstream}", sys.argv[0]))
+        await _told_to_stop()
+
+
+@asynccontextmanager
+async def _proxy(configuration: Configuration, listen: Address | None) -> AsyncIterator[Address]:
+    address = listen or configuration.settings.listen
+    async with Client() as client, AsyncExitStack() as stack:
+        with _clear_error(address):
+            bound = await stack.enter_async_context(listening(assemble(configuration, client), address))
+        yield bound
+
+
+@asynccontextmanager
+async def _sandbox(address: Address, db: str) -> AsyncIterator[Address]:
+    with closing(sandbox.Store(db)) as store:
+        async with AsyncExitStack() as stack:
+            with _clear_error(address):
+                port = await stack.enter_async_context(sandbox_listening(store, *address))
+            yield Address(address.host, port)
+
+
+@contextmanager
+def _clear_error(address: Address) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
+
+
+async def _told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM; a second one ends the process at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for each in signals:
+        loop.add_signal_handler(each, told.set)
+    await told.wait()
+    for each in signals:
+        loop.remove_signal_handler(each)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+# The sandbox
+
+
+@main.group("sandbox", invoke_without_command=True)
+@click.option("--listen", type=_ADDRESS, default=_SANDBOX, show_default=True)
+@click.option("--sandbox-db", default=":memory:", metavar="FILE", help="Keep its data in FILE.")
+@click.pass_context
+def sandbox_command(context: click.Context, listen: Address, sandbox_db: str) -> None:
+    """Serve the embedded upstream by itself: a look-alike of Twilio's API of today."""
+    if context.invoked_subcommand is None:
+        _run(_serve_sandbox(listen, sandbox_db))
+
+
+async def _serve_sandbox(listen: Address, db: str) -> None:
+    async with _sandbox(listen, db) as address:
+        click.echo(f"sandbox      http://{address}")
+        await _told_to_stop()
+
+
+@sandbox_command.command()
+@click.argument("number")
+@click.argument("code")
+@click.option("--url", default=f"http://{_SANDBOX}", show_default=True, help="Where the sandbox is.")
+def answer(number: str, code: str, url: str) -> None:
+    """Pick up the phone that rings at NUMBER (+1…) and type CODE."""
+    try:
+        click.echo(asyncio.run(sandbox.answer(url, number, code)))
+    except sandbox.AnswerError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the proxy is.")
+def healthcheck(url: str) -> None:
+    """Exit with 0 if a proxy answers at URL, with 1 if not."""
+    try:
+        urlopen(url, timeout=3)  # noqa: S310
+    except HTTPError as error:
+        healthy = error.code == 404 and b"<RestException>" in error.read()
+    except OSError:
+        healthy = False
+    else:
+        healthy = False
+    raise SystemExit(0 if healthy else 1)
