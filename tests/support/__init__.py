@@ -1,0 +1,1 @@
+"""What tests share: raw HTTP over real sockets, a scripted upstream, running proxies."""

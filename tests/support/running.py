@@ -1,0 +1,35 @@
+"""Proxies and sandboxes that run inside a test."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from proxy import config, sandbox
+from proxy.assembly import assemble
+from proxy.config import Address
+from proxy.sandbox.serving import listening as sandbox_listening
+from proxy.server import listening
+from proxy.upstream.client import Client
+
+_ANY_PORT = Address("127.0.0.1", 0)
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(
+    base_url: str, configuration: str = "", variables: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """Run a proxy before `base_url`, with `configuration` as the rest of its proxy.yaml; yields its port."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "proxy.yaml"
+        file.write_text(f"upstream:\n  base_url: {base_url}\n{configuration}", encoding="utf-8")
+        loaded = config.load(file, variables or {})
+    async with Client() as client, listening(assemble(loaded, client), _ANY_PORT) as address:
+        yield address.port
+
+
+@contextlib.asynccontextmanager
+async def running_sandbox(store: sandbox.Store) -> AsyncIterator[str]:
+    """Run a sandbox; yields its URL."""
+    async with sandbox_listening(store, *_ANY_PORT) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -1,0 +1,166 @@
+"""HTTP/1.1 as bytes: a client that sends what no library would, and an upstream that answers by script."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+_TIMEOUT = 10  # seconds; a test that waits longer than this has failed
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or a response: its first line, its headers in order, its body."""
+
+    start: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    @property
+    def status(self) -> int:
+        return int(self.start.split(" ")[1])
+
+    @property
+    def target(self) -> str:
+        return self.start.split(" ")[1]
+
+    def header(self, name: str) -> str | None:
+        """Return the only value of a header, None without one."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(values) < 2, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+    def encode(self) -> bytes:
+        """Write the message, with a Content-Length where a body has no length yet."""
+        headers = list(self.headers)
+        names = {name.lower() for name, _ in headers}
+        if self.body and not names & {"content-length", "transfer-encoding"}:
+            headers.append(("Content-Length", str(len(self.body))))
+        head = "".join(
+            f"{line}\r\n" for line in (self.start, *(f"{name}: {value}" for name, value in headers))
+        )
+        return head.encode("latin-1") + b"\r\n" + self.body
+
+
+def parse(text: str) -> Message:
+    """Read a message as people write it: line feeds only, the body up to the last line feed."""
+    head, _, body = text.partition("\n\n")
+    start, *lines = head.rstrip("\n").split("\n")
+    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    return Message(start, headers, body.removesuffix("\n").encode())
+
+
+async def read_message(reader: asyncio.StreamReader, *, body: bool = True) -> Message | None:
+    """Read one message; None at the end of the connection."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+    start, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    message = Message(start, headers)
+    length = int(message.header("Content-Length") or 0) if body else 0
+    return Message(start, headers, await reader.readexactly(length))
+
+
+class RawClient:
+    """One connection, over which any bytes go."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def receive(self, *, body: bool = True) -> Message | None:
+        """Return the next response, None where the server closed the connection instead."""
+        async with asyncio.timeout(_TIMEOUT):
+            return await read_message(self.reader, body=body)
+
+    async def ask(self, data: bytes) -> Message:
+        """Send a request and return its response; interim responses are passed over."""
+        await self.send(data)
+        answer = await self.receive(body=not data.startswith(b"HEAD "))
+        assert answer is not None, "the connection was closed without an answer"
+        return answer
+
+    async def is_closed(self) -> bool:
+        """Wait for the server to close the connection; False if it does not do so within a second."""
+        try:
+            async with asyncio.timeout(1):
+                return not await self.reader.read(1)
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+
+@contextlib.asynccontextmanager
+async def connect(port: int) -> AsyncIterator[RawClient]:
+    """Open a connection to a server on this machine."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield RawClient(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def ask(port: int, data: bytes) -> Message:
+    """Send one request over a connection of its own."""
+    async with connect(port) as client:
+        return await client.ask(data)
+
+
+@dataclass
+class ScriptedUpstream:
+    """An upstream that gives the scripted answers in turn and keeps what it was asked.
+
+    An answer is sent as it stands, byte for byte; after the last one it answers 599, which no script wants.
+    """
+
+    answers: list[bytes] = field(default_factory=list)
+    received: list[Message] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def then(self, *answers: Message) -> Self:
+        """Add to the script."""
+        self.answers += [answer.encode() for answer in answers]
+        return self
+
+    def hits(self, method: str) -> int:
+        """Count the requests with this method."""
+        return sum(message.start.startswith(f"{method} ") for message in self.received)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            while message := await read_message(reader):
+                self.received.append(message)
+                answer = self.answers.pop(0) if self.answers else json_answer(599, b"{}").encode()
+                writer.write(answer)
+                await writer.drain()
+
+
+def json_answer(status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Message:
+    """Return an upstream's answer in JSON."""
+    return Message(f"HTTP/1.1 {status} X", (("Content-Type", "application/json"), *headers), body)
+
+
+@contextlib.asynccontextmanager
+async def scripted_upstream(*answers: Message) -> AsyncIterator[ScriptedUpstream]:
+    """Run a scripted upstream on a free port."""
+    upstream = ScriptedUpstream().then(*answers)
+    server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0)  # noqa: SLF001
+    upstream.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield upstream
