@@ -14,7 +14,9 @@ def assemble(configuration: Configuration, client: Client) -> Translator:
     """Return a translator that asks through `client`."""
     settings = configuration.settings
     profile = Profile(configuration.profile, settings.upstream.base_url)
-    style = Style(rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp)
+    style = Style(
+        rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
+    )
     accounts: Accounts = PassedOn()
     if settings.accounts is not None:
         accounts = Mapped({sid: _entry(account) for sid, account in settings.accounts.items()})

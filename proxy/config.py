@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 
 from proxy import yaml_source
 from proxy.checking import check, did_you_mean
@@ -112,6 +120,7 @@ class LegacySettings(Frozen):
     """What an operator may choose about the 2008 side."""
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
+    page_uris: StrictBool = False
 
 
 class NumberSettings(Frozen):

@@ -76,7 +76,7 @@ class _Server(web.Server):
         try:
             body = await request.read() if request.can_read_body else b""
         except web.HTTPRequestEntityTooLarge:
-            return _response(self.translator.refuse(BODY_TOO_LARGE))
+            return _response(self.translator.refuse(BODY_TOO_LARGE, request.raw_path))
         asked = Request(
             request.method,
             request.raw_path,
@@ -98,7 +98,7 @@ class _Protocol(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,  # noqa: ARG002
+        request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
@@ -106,7 +106,8 @@ class _Protocol(web.RequestHandler):
         """Answer a request that is no HTTP or that made the program fail, and close the connection."""
         if status >= 500:
             _log.error("a request failed", exc_info=exc)
-        response = _response(self._translator.refuse(INTERNAL if status >= 500 else MALFORMED))
+        fault = INTERNAL if status >= 500 else MALFORMED
+        response = _response(self._translator.refuse(fault, request.raw_path))
         response.force_close()
         return response
 

@@ -25,12 +25,12 @@ class Translator:
             account = self._accounts.admit(to.account_sid, read_credentials(request.authorization))
             result = await self._perform(to.read(request), account)
         except LegacyError as error:
-            return self.refuse(error.fault)
-        return render(result, self._style)
+            return self.refuse(error.fault, request.target)
+        return render(result, to, self._style)
 
-    def refuse(self, fault: Fault) -> Answer:
-        """Answer what cannot be carried out at all."""
-        return render_error(fault, self._style)
+    def refuse(self, fault: Fault, target: str = "") -> Answer:
+        """Answer a request to `target`, as far as that is known, which cannot be carried out."""
+        return render_error(fault, target, self._style)
 
     async def _perform(self, operation: Operation, account: Account) -> Result:
         match operation:

@@ -21,6 +21,8 @@ class Style:
     date: Callable[[int], str]
     """Seconds since the epoch → RFC 2822 in the configured zone."""
     outside_nanp: OutsideNanp = "digits"
+    page_uris: bool = False
+    """Whether lists carry the URIs that later revisions of the API added."""
 
     def number(self, phone_number: str) -> str | None:
         """Write a number as `numbers.outside_nanp` says."""

@@ -7,6 +7,7 @@ from anything else that a client wrote in one.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from proxy.errors import (
     BAD_CALL_DELAY,
@@ -43,17 +44,26 @@ class Route:
     """Empty for the list."""
     method: str
     """After `_method` has been heeded; HEAD is a GET."""
+    suffix: str
+    """The format that is asked for: `.json` for example, or nothing."""
     query: Form
 
     def read(self, request: Request) -> Operation:
         """Turn the parameters of `request` into an Operation; LegacyError where they are not valid."""
         return _METHODS[bool(self.sid)][self.method](self, request)
 
+    def uri_of_page(self, size: int) -> Callable[[int], str]:
+        """Return the path and query of each page of this list, with its suffix and filters."""
+        filters = {name: self.query[name] for name in _FILTERS if self.query.get(name)}
+        path = f"/2008-08-01/Accounts/{self.account_sid}/OutgoingCallerIds{self.suffix}"
+        return lambda number: f"{path}?{urlencode({'page': number, 'num': size, **filters})}"
+
 
 _PATH = re.compile(
     r"/+2008-08-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})/OutgoingCallerIds"
-    r"(?:/(?P<sid>PN[0-9a-fA-F]{32}))?(?:\.xml)?/?"
+    r"(?:/(?P<sid>PN[0-9a-fA-F]{32}))?(?P<suffix>\.xml|\.json|\.csv|\.html)?/?"
 )
+_SUFFIX = re.compile(r"\.(?:xml|json|csv|html)(?=/?\Z)")
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -69,15 +79,23 @@ def route(request: Request) -> Route:
     method = "GET" if request.method == "HEAD" else request.method
     if method == "POST" and query.get("_method") in ("PUT", "DELETE"):
         method = query["_method"]
-    account_sid, sid = found.groups(default="")
+    account_sid, sid, suffix = found.groups(default="")
     methods = _METHODS[bool(sid)]
     if method not in methods:
         allow = ", ".join(name for get in methods for name in ((get, "HEAD") if get == "GET" else (get,)))
         raise LegacyError(METHOD_NOT_ALLOWED.with_header("Allow", allow))
-    return Route(account_sid, sid, method, query)
+    return Route(account_sid, sid, method, suffix, query)
+
+
+def suffix_of(target: str) -> str:
+    """Return the format that a request asks for, also where its path leads nowhere."""
+    found = _SUFFIX.search(target.partition("?")[0])
+    return found[0] if found else ""
 
 
 # The operations
+
+_FILTERS = ("PhoneNumber", "FriendlyName")
 
 
 def _list(to: Route, _: Request) -> List:

@@ -4,35 +4,32 @@ import re
 from typing import TypeVar
 
 from proxy.legacy.elements import CALLER_ID, LIST_NAME, Element, Style
-from proxy.legacy.paging import ATTRIBUTES
+from proxy.legacy.paging import Attributes
+from proxy.legacy.text import legible
 from proxy.model import Page
 
 T = TypeVar("T")
 
 CONTENT_TYPE = "application/xml"
 
-# What no XML 1.0 document can hold (section 2.2)
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# CR would be read back as LF unless it is escaped (section 2.11)
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+# CR would be read back as LF unless it is escaped (XML 1.0 section 2.11)
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
 _SPECIAL = re.compile("[&<>\r]")
+_SPECIAL_IN_ATTRIBUTE = re.compile('[&<"]')
 
 
-def escape(text: str) -> str:
-    """Write `text` as character data; what XML cannot hold becomes U+FFFD."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], _ILLEGAL.sub("\ufffd", text))
-
-
-def one(element: Element[T], value: T, style: Style) -> bytes:
+def one(element: Element[T], value: T, style: Style, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
     """Write a document that holds one element."""
     return _document(_element(element, value, style))
 
 
-def many(page: Page, style: Style) -> bytes:
+def many(page: Page, paging: Attributes, style: Style) -> bytes:
     """Write a document that holds one page of the list."""
-    paging = " ".join(f'{name}="{number(page)}"' for name, number in ATTRIBUTES.items())
-    items = "".join(_element(CALLER_ID, caller_id, style) for caller_id in page.caller_ids)
-    return _document(f"<{LIST_NAME} {paging}>{items}</{LIST_NAME}>" if items else f"<{LIST_NAME} {paging}/>")
+    attributes = "".join(f' {name}="{_escape(text, _SPECIAL_IN_ATTRIBUTE)}"' for name, text in paging)
+    items = "".join([_element(CALLER_ID, caller_id, style) for caller_id in page.caller_ids])
+    return _document(
+        f"<{LIST_NAME}{attributes}>{items}</{LIST_NAME}>" if items else f"<{LIST_NAME}{attributes}/>"
+    )
 
 
 def _document(child: str) -> bytes:
@@ -40,8 +37,10 @@ def _document(child: str) -> bytes:
 
 
 def _element(element: Element[T], value: T, style: Style) -> str:
-    children = "".join(
-        f"<{name}>{escape(text)}</{name}>" if text else f"<{name}/>"
-        for name, text in element.texts(value, style)
-    )
-    return f"<{element.name}>{children}</{element.name}>"
+    texts = element.texts(value, style)
+    children = [f"<{name}>{_escape(text)}</{name}>" if text else f"<{name}/>" for name, text in texts]
+    return f"<{element.name}>{''.join(children)}</{element.name}>"
+
+
+def _escape(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
+    return special.sub(lambda found: _ESCAPES[found[0]], legible(text))

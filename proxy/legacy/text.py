@@ -1,0 +1,11 @@
+"""What no document of 2008 can hold."""
+
+import re
+
+# XML 1.0 section 2.2. The other formats keep to it too: an element has the same text in each.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def legible(text: str) -> str:
+    """Put U+FFFD in the place of characters that XML 1.0 cannot hold."""
+    return _ILLEGAL.sub("\ufffd", text)
