@@ -36,8 +36,12 @@ MALFORMED = Fault(400, "The request could not be understood")
 UNAUTHENTICATED = Fault(401, "Authenticate", 20003, {"WWW-Authenticate": 'Basic realm="Twilio API"'})
 NOT_FOUND = Fault(404, "The requested resource was not found")
 METHOD_NOT_ALLOWED = Fault(405, "The requested method is not allowed", 20004)
+REQUEST_TIMEOUT = Fault(408, "The request took too long to arrive")
 BODY_TOO_LARGE = Fault(413, "The request body is too large")
 UNSUPPORTED_MEDIA_TYPE = Fault(415, "The request body has an unsupported content type")
+UNSUPPORTED_ENCODING = Fault(415, "The request body has an unsupported content encoding")
+EXPECTATION_FAILED = Fault(417, "The request expects something unsupported")
+HTTP_VERSION = Fault(505, "The request has an unsupported version of HTTP")
 
 # Parameters
 BAD_FRIENDLY_NAME = Fault(400, "FriendlyName must have 1 to 64 characters", 20002)

@@ -1,0 +1,87 @@
+"""One connection: its deadlines, and the answers to what never becomes a request."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT
+from proxy.server.responses import last_words, response
+from proxy.translator import Translator
+
+_log = logging.getLogger("proxy.server")
+
+# In seconds
+_HEAD_TIMEOUT = 10
+_KEEP_ALIVE = 75
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's protocol with our limits; what goes wrong beside the handler gets a legacy answer too."""
+
+    __slots__ = ("_head_begun", "_head_deadline", "_translator")
+
+    def __init__(self, translator: Translator, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve a connection that has just been accepted."""
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None, its annotation does not
+            keepalive_timeout=_KEEP_ALIVE,
+            max_headers=100,
+            auto_decompress=False,
+        )
+        self._translator = translator
+        self._head_begun = False
+        self._head_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Expect a request's head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Expect nothing any more."""
+        self._head_is_there()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`, and see whether a head has come in whole."""
+        count = self._request_count
+        # Else these bytes belong to the body of a request that is being handled
+        between_requests = count == 0 or (self._waiter is not None and not self._waiter.done())
+        super().data_received(data)
+        if self._request_count != count:
+            self._head_is_there()
+        elif between_requests:
+            self._head_begun = True
+            self._await_head()
+
+    def _await_head(self) -> None:
+        if self._head_deadline is None:
+            self._head_deadline = self._loop.call_later(_HEAD_TIMEOUT, self._head_is_late)
+
+    def _head_is_there(self) -> None:
+        self._head_begun = False
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _head_is_late(self) -> None:
+        """Close the connection; without a word where none has been said."""
+        if self._head_begun and self.transport is not None:
+            self.transport.write(last_words(self._translator.refuse(REQUEST_TIMEOUT)))
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it would echo what the client sent
+    ) -> web.StreamResponse:
+        """Answer a request that is no HTTP or that made the program fail, and close the connection."""
+        if status >= 500 and not isinstance(exc, ConnectionError):
+            _log.error("a request failed", exc_info=exc)
+        fault = INTERNAL if status >= 500 else MALFORMED
+        return response(self._translator.refuse(fault, request.raw_path), close=True)
