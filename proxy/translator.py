@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from proxy.accounts import Accounts
-from proxy.errors import Fault, LegacyError
+from proxy.errors import NOT_FOUND, Fault, LegacyError
 from proxy.legacy import Answer, Request, Style, cut, read_credentials, render, render_error, route
 from proxy.model import Account, CallerId, Delete, Fetch, List, Operation, Page, Rename, Result, Validate
 from proxy.upstream.api import Upstream
@@ -36,14 +36,24 @@ class Translator:
         match operation:
             case List():
                 return await self._list(operation, account)
-            case Fetch() | Rename() | Delete() | Validate():
+            case Fetch():
+                return self._listed(await self._upstream.perform(operation, account))
+            case Rename() | Delete() | Validate():
                 return await self._upstream.perform(operation, account)
             case _:
                 assert_never(operation)
 
+    def _listed(self, result: Result) -> Result:
+        """Hide one caller ID where the list leaves it out."""
+        if isinstance(result, CallerId) and self._style.number(result.phone_number) is None:
+            raise LegacyError(NOT_FOUND)
+        return result
+
     async def _list(self, operation: List, account: Account) -> Page:
         walked = () if operation.nothing_matches else await self._upstream.walk(operation, account)
-        listed = [it for it in walked if _matches(it, operation) and self._style.number(it.phone_number)]
+        listed = [
+            it for it in walked if _matches(it, operation) and self._style.number(it.phone_number) is not None
+        ]
         return cut(listed, operation.page, operation.page_size)
 
 

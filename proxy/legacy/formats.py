@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import phonenumbers
+
 OutsideNanp = Literal["digits", "e164", "skip"]
 """What becomes of a number that is not in the North American Numbering Plan (+1 and ten digits)."""
 
@@ -14,6 +16,7 @@ OutsideNanp = Literal["digits", "e164", "skip"]
 # country code mandatory: +41 58 675 30 9… is Switzerland, not Silicon Valley.
 _DECORATION = r"[ \u00a0().\-\u2010\u2011\u2013/]*"
 _READABLE = re.compile(rf"{_DECORATION}(?:\+?1{_DECORATION})?((?:[0-9]{_DECORATION}){{10}})")
+_ELSEWHERE = re.compile(r"\+?[0-9][0-9 ().\-]{6,30}")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _NANP = re.compile(r"\+1[0-9]{10}")
 
@@ -26,6 +29,24 @@ def e164(readable: str) -> str | None:
     """
     found = _READABLE.fullmatch(readable)
     return f"+1{_NOT_DIGITS.sub('', found[1])}" if found else None
+
+
+def listed_number(readable: str) -> str | None:
+    """Read a number as a list may show it: a North American one, or one from elsewhere with its country code.
+
+    None for what is no number anywhere.
+    """
+    if north_american := e164(readable):
+        return north_american
+    if not _ELSEWHERE.fullmatch(readable):
+        return None
+    try:
+        number = phonenumbers.parse("+" + readable.removeprefix("+"))
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:

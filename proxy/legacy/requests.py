@@ -100,7 +100,7 @@ _FILTERS = ("PhoneNumber", "FriendlyName")
 
 def _list(to: Route, _: Request) -> List:
     phone_number = to.query.get("PhoneNumber") or None
-    number = phone_number and formats.e164(phone_number)
+    number = phone_number and formats.listed_number(phone_number)
     return List(
         to.account_sid,
         page=_whole_number(_first(to.query, "page", "Page"), default=0, least=0, most=10**18),
