@@ -26,6 +26,8 @@ _SENTENCES: Mapping[str, str] = {
 
 def check(model: type[M], source: Source) -> M | None:
     """Return the source's data as `model`; where that cannot be, note why in the source's mistakes."""
+    if source.data is None:  # it could not even be read, and its mistakes say why
+        return None
     try:
         return model.model_validate(source.data)
     except ValidationError as error:

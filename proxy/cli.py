@@ -101,8 +101,13 @@ async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str
         _sandbox(sandbox_listen, sandbox_db) as upstream,
         _proxy(config.demo(f"http://{upstream}"), listen) as address,
     ):
-        click.echo(welcome(f"http://{address}", f"http://{upstream}", sys.argv[0]))
+        click.echo(welcome(f"http://{address}", f"http://{upstream}", _this_program()))
         await _told_to_stop()
+
+
+def _this_program() -> str:
+    called = Path(sys.argv[0])
+    return f"{sys.executable} -m proxy" if called.name == "__main__.py" else str(called)
 
 
 @asynccontextmanager
@@ -179,7 +184,14 @@ def answer(number: str, code: str, url: str) -> None:
 
 
 @main.command()
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the proxy is.")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8080",
+    envvar="CALLERID_PROXY_HEALTHCHECK_URL",
+    show_default=True,
+    show_envvar=True,
+    help="Where the proxy is.",
+)
 def healthcheck(url: str) -> None:
     """Exit with 0 if a proxy answers at URL, with 1 if not."""
     try:
