@@ -44,7 +44,7 @@ def listed_number(readable: str) -> str | None:
         number = phonenumbers.parse("+" + readable.removeprefix("+"))
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -101,13 +101,15 @@ _FILTERS = ("PhoneNumber", "FriendlyName")
 def _list(to: Route, _: Request) -> List:
     phone_number = to.query.get("PhoneNumber") or None
     number = phone_number and formats.listed_number(phone_number)
+    friendly_name = to.query.get("FriendlyName") or None
     return List(
         to.account_sid,
         page=_whole_number(_first(to.query, "page", "Page"), default=0, least=0, most=10**18),
         page_size=_whole_number(_first(to.query, "num", "PageSize"), default=50, least=1, most=1000),
         phone_number=number,
-        friendly_name=_friendly_name(to.query),
-        nothing_matches=phone_number is not None and number is None,
+        friendly_name=friendly_name,
+        nothing_matches=(phone_number is not None and number is None)
+        or (friendly_name is not None and _UNPRINTABLE.search(friendly_name) is not None),
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
 
 from proxy.errors import (
     BODY_TOO_LARGE,
@@ -18,7 +18,7 @@ from proxy.errors import (
 
 MAX_BODY = 64 * 1024
 SUPPORTED_HTTP = (HttpVersion10, HttpVersion11)
-VERSION_SENT = "version sent"
+VERSION_SENT = web.RequestKey("version sent", HttpVersion)
 _TIMEOUT = 20  # seconds
 
 

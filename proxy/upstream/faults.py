@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from proxy.errors import (
     BAD_UPSTREAM,
     DECLINED,
@@ -19,6 +17,7 @@ from proxy.errors import (
     Fault,
 )
 from proxy.upstream.calls import Reply
+from proxy.upstream.documents import parse
 from proxy.upstream.language import ErrorRow, Errors
 from proxy.upstream.pointers import follow
 
@@ -26,6 +25,7 @@ from proxy.upstream.pointers import follow
 _SELF_EXPLANATORY: Mapping[int, Fault] = {
     401: UNAUTHENTICATED,
     404: NOT_FOUND,
+    405: BAD_UPSTREAM,  # not the client's doing: the profile's
     429: TOO_MANY_REQUESTS,
     500: BAD_UPSTREAM,
     502: BAD_UPSTREAM,
@@ -39,7 +39,7 @@ _DEFAULT_RETRY_AFTER = 1  # seconds
 
 def fault_of(reply: Reply, errors: Errors, secrets: Sequence[str]) -> Fault:
     """Say in the words of 2008 what `reply` says; a message that would show one of `secrets` is replaced."""
-    document = _json(reply.body)
+    document = parse(reply.body)
     code, message = follow(errors.code)(document), _presentable(follow(errors.message)(document), secrets)
     for row in errors.map:
         if row.status == reply.status and row.code in (None, code):
@@ -63,13 +63,6 @@ def _with_retry_after(fault: Fault, reply: Reply) -> Fault:
     asked = reply.headers.get("retry-after", "")
     seconds = int(asked) if re.fullmatch("[0-9]{1,9}", asked) else _DEFAULT_RETRY_AFTER
     return fault.with_header("Retry-After", str(min(max(seconds, 1), 3600)))
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _number(code: Any) -> int | None:

@@ -1,11 +1,11 @@
 """A profile at work: Operation → Call, and Reply → model. Pure: it awaits nothing and knows no vendor."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-import orjson
 import uritemplate
 
 from proxy.errors import BAD_UPSTREAM, UNSUPPORTED, LegacyError
@@ -26,6 +26,7 @@ from proxy.upstream import language
 from proxy.upstream.auth import HEADERS
 from proxy.upstream.calls import Call, Reply
 from proxy.upstream.conversions import DEFAULT_NAMES, READ, WRITE, UnreadableError
+from proxy.upstream.documents import NO_JSON, parse
 from proxy.upstream.faults import fault_of
 from proxy.upstream.paging import next_call
 from proxy.upstream.pointers import follow
@@ -141,13 +142,15 @@ class Profile:
 
     def _document(self, endpoint: language.Endpoint, account: Account, reply: Reply) -> Any:
         if reply.status not in endpoint.success:
-            raise LegacyError(fault_of(reply, self._settings.errors, _secrets(account, self._base_url)))
-        if not reply.body:
-            return None
-        try:
-            return orjson.loads(reply.body.removeprefix(b"\xef\xbb\xbf"))
-        except orjson.JSONDecodeError:
-            raise LegacyError(BAD_UPSTREAM) from None
+            raise LegacyError(
+                fault_of(
+                    reply, self._settings.errors, _secrets(account, self._base_url, self._settings.base_url)
+                )
+            )
+        document = parse(reply.body)
+        if document is NO_JSON:
+            raise LegacyError(BAD_UPSTREAM)
+        return document
 
     def _caller_id(self, item: Any, account: Account) -> CallerId:
         try:
@@ -168,10 +171,13 @@ def _parameters(table: Mapping[str, language.WriteValue], operation: Operation) 
     return {name: WRITE[how.as_](value) for name, how, value in values if value is not None}
 
 
-def _secrets(account: Account, base_url: str) -> Sequence[str]:
-    """Return what no client may read in an upstream's message."""
-    foreign = account.upstream_id if account.upstream_id != account.sid else ""
-    return (foreign, account.credentials.password, base_url.split("/")[2])
+def _secrets(account: Account, *urls: str) -> Sequence[str]:
+    """Return what no client may read in an upstream's message: hosts, and what is not the client's own."""
+    credentials = account.credentials
+    basic = b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
+    private = (account.upstream_id, credentials.username)
+    hosts = (urlsplit(url).hostname or "" for url in urls)
+    return (credentials.password, basic, *hosts, *(text for text in private if text != account.sid))
 
 
 def _reader(value: language.ReadValue) -> Callable[[Any], Any]:
