@@ -1,26 +1,59 @@
-"""Every file in conversations/ is a test: what the client sends, what the upstream sees, what comes back.
+r"""Every file in conversations/ is a test: what the client sends, what the upstream sees, what comes back.
 
 A file opens with a sentence about what it shows. Then come sections, each under a line `--- NAME`:
 
-`configuration`       the rest of the proxy's YAML (optional, once)
-`client`              a request, over the same connection as the ones before it
-`upstream receives`   the request that the upstream must get then; headers that are not listed do not count
-`upstream answers`    what it answers
-`client receives`     what the client must get; `Name: (absent)` for a header that must not be there
+`configuration`          the rest of the proxy's YAML (optional, once)
+`upstream is down`       nothing listens where the upstream should be (optional, once)
+`client`                 a request, over the same connection as the ones before it; it gets a Host unless the
+                         file says `Host: (absent)`
+`client goes on`         the body of that request, where its headers come alone
+`upstream receives`      the request that the upstream must get then; headers that are not listed do not count
+`upstream answers`       what it answers
+`client receives`        what the client must get; `Name: (absent)` for a header that must not be there
+`connection is closed`   by the proxy
 
-An upstream request that the file does not tell of fails the test. Names in braces stand for values of the
-seed document: {LIST}, {UPSTREAM_LIST}, {ACCOUNT}, {BOB}, {COMPANY}, {BASIC}.
+An upstream request that the file does not tell of, or not before the next `client receives`, fails the test.
+
+Names in braces stand for values of the seed document: {LIST}, {UPSTREAM_LIST}, {ACCOUNT}, {BOB}, {COMPANY},
+{BASIC}; {BOB_JSON}, {COMPANY_JSON} for its two caller IDs as the upstream writes them and {BOB_XML},
+{COMPANY_XML} as the legacy API does. {UPSTREAM} is the upstream's URL, {basic USER:TOKEN} an Authorization,
+{64 * x} the same text 64 times, and \xE9 a byte.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.running import running_proxy
 from support.seed import ACCOUNT, BOB, COMPANY, LIST, UPSTREAM_LIST, basic
-from support.wire import Message, connect, parse, scripted_upstream
+from support.wire import Message, RawClient, ScriptedUpstream, connect, parse, scripted_upstream
 
 FILES = sorted((Path(__file__).parent / "conversations").glob("*.txt"))
+VARIABLES = {"UPSTREAM_TOKEN": "upstream-token"}
+NOWHERE = "http://127.0.0.1:1"
+
+Section = tuple[str, str]
+
+
+def caller_id_json(sid: str, name: str, number: str) -> str:
+    at = "Tue, 01 Apr 2008 18:26:32 +0000"
+    return (
+        f'{{"sid": "{sid}", "account_sid": "{ACCOUNT}", "friendly_name": "{name}", '
+        f'"phone_number": "+1{number}", "date_created": "{at}", "date_updated": "{at}"}}'
+    )
+
+
+def caller_id_xml(sid: str, name: str, number: str) -> str:
+    at = "Tue, 01 Apr 2008 11:26:32 -0700"
+    return (
+        f"<OutgoingCallerId><Sid>{sid}</Sid><AccountSid>{ACCOUNT}</AccountSid>"
+        f"<FriendlyName>{name}</FriendlyName><PhoneNumber>{number}</PhoneNumber>"
+        f"<DateCreated>{at}</DateCreated><DateUpdated>{at}</DateUpdated></OutgoingCallerId>"
+    )
+
+
 NAMES = {
     "LIST": LIST,
     "UPSTREAM_LIST": UPSTREAM_LIST,
@@ -28,14 +61,40 @@ NAMES = {
     "BOB": BOB,
     "COMPANY": COMPANY,
     "BASIC": basic(),
+    "BOB_JSON": caller_id_json(BOB, "Bob Cell Phone", "4158675309"),
+    "COMPANY_JSON": caller_id_json(COMPANY, "Company Main Line", "4158675310"),
+    "BOB_XML": caller_id_xml(BOB, "Bob Cell Phone", "4158675309"),
+    "COMPANY_XML": caller_id_xml(COMPANY, "Company Main Line", "4158675310"),
 }
 
 
-def sections(file: Path) -> list[tuple[str, str]]:
-    text = re.sub(r"\{([A-Z_]+)\}", lambda found: NAMES[found[1]], file.read_text(encoding="utf-8"))
+def sections(file: Path, upstream_url: str) -> list[Section]:
+    names = NAMES | {"UPSTREAM": upstream_url}
+    text = file.read_text(encoding="utf-8")
+    text = re.sub(r"(?<!\$)\{([A-Z_]+)\}", lambda found: names[found[1]], text)  # but not ${VARIABLE}
+    text = re.sub(r"\{basic ([^:}]+):([^}]+)\}", lambda found: basic(found[1], found[2]), text)
+    text = re.sub(r"\{([0-9]+) \* ([^}]+)\}", lambda found: int(found[1]) * found[2], text)
     about, *rest = re.split(r"^--- (.+)\n", text, flags=re.MULTILINE)
     assert about.strip(), "a conversation says what it shows"
     return [(name, body.removesuffix("\n")) for name, body in zip(rest[::2], rest[1::2], strict=True)]
+
+
+def message(text: str) -> Message:
+    r"""Read a message in which `\xE9` is a byte."""
+    read = parse(text)
+    return replace(
+        read,
+        start=re.sub(r"\\x([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), read.start),
+        body=re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), read.body),
+    )
+
+
+def with_host(request: Message) -> Message:
+    """Add the Host that HTTP/1.1 wants, unless the file has one or says that it is absent."""
+    if request.start.endswith("HTTP/1.1") and request.header("Host") is None:
+        return replace(request, headers=(("Host", "api.twilio.com"), *request.headers))
+    headers = tuple(header for header in request.headers if header != ("Host", "(absent)"))
+    return replace(request, headers=headers)
 
 
 def assert_like(expected: Message, actual: Message) -> None:
@@ -43,41 +102,51 @@ def assert_like(expected: Message, actual: Message) -> None:
     assert actual.start == expected.start
     for name, value in expected.headers:
         assert (actual.header(name) or "(absent)") == value, name
-    assert actual.body == expected.body
+    assert actual.body.decode(errors="backslashreplace") == expected.body.decode(errors="backslashreplace")
 
 
-def with_host(request: Message) -> bytes:
-    """Add the Host that HTTP/1.1 wants, unless the file has one."""
-    if request.start.endswith("HTTP/1.1") and request.header("Host") is None:
-        request = Message(request.start, (("Host", "api.twilio.com"), *request.headers), request.body)
-    return request.encode()
+def assert_asked(upstream: ScriptedUpstream, expected: Sequence[Message]) -> None:
+    """Compare every request that the upstream has got so far."""
+    assert [each.start for each in upstream.received] == [each.start for each in expected]
+    for one, other in zip(expected, upstream.received, strict=True):
+        assert_like(one, other)
+
+
+async def hold(conversation: Sequence[Section], client: RawClient, upstream: ScriptedUpstream) -> None:
+    request = Message("")
+    asked: list[Message] = []
+    for name, body in conversation:
+        match name:
+            case "client":
+                request = with_host(message(body))
+                await client.send(request.encode())
+            case "client goes on":
+                await client.send(body.rstrip("\n").encode())
+            case "upstream receives":
+                asked.append(message(body))
+            case "client receives":
+                answer = await client.receive(body=not request.start.startswith("HEAD "))
+                assert answer is not None, "the connection was closed without an answer"
+                assert_like(message(body), answer)
+                assert_asked(upstream, asked)
+            case "connection is closed":
+                assert await client.is_closed()
+            case "configuration" | "upstream is down" | "upstream answers":
+                pass
+            case _:
+                pytest.fail(f"no such section: {name}")
+    assert_asked(upstream, asked)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_conversation(file: Path) -> None:
-    told = sections(file)
-    configuration = "".join(body + "\n" for name, body in told if name == "configuration")
-    answers = [parse(body) for name, body in told if name == "upstream answers"]
-    async with (
-        scripted_upstream(*answers) as upstream,
-        running_proxy(upstream.url, configuration, {"UPSTREAM_TOKEN": "upstream-token"}) as port,
-        connect(port) as client,
-    ):
-        asked = b""
-        for name, body in told:
-            match name:
-                case "client":
-                    asked = with_host(parse(body))
-                    await client.send(asked)
-                case "client receives":
-                    answer = await client.receive(body=not asked.startswith(b"HEAD "))
-                    assert answer is not None, "the connection was closed without an answer"
-                    assert_like(parse(body), answer)
-                case "configuration" | "upstream receives" | "upstream answers":
-                    pass
-                case _:
-                    pytest.fail(f"no such section: {name}")
-        received = [parse(body) for name, body in told if name == "upstream receives"]
-        assert [each.start for each in upstream.received] == [each.start for each in received]
-        for expected, actual in zip(received, upstream.received, strict=True):
-            assert_like(expected, actual)
+    async with scripted_upstream() as upstream:
+        conversation = sections(file, upstream.url)
+        upstream.then(*(message(body) for name, body in conversation if name == "upstream answers"))
+        configuration = "".join(f"{body}\n" for name, body in conversation if name == "configuration")
+        is_down = any(name == "upstream is down" for name, _ in conversation)
+        async with (
+            running_proxy(NOWHERE if is_down else upstream.url, configuration, VARIABLES) as port,
+            connect(port) as client,
+        ):
+            await hold(conversation, client, upstream)
