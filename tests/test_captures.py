@@ -25,7 +25,7 @@ NOW = 1_700_000_000.0  # what the sandbox's clock shows: Tue, 14 Nov 2023 22:13:
 FILES = {f"{file.parent.name}/{file.name}": file for file in sorted(CAPTURES.glob("*/*.txt"))}
 
 if not FILES:
-    pytest.skip(f"no captured requests in {CAPTURES}", allow_module_level=True)
+    pytest.skip("no ../shared/captures beside this checkout", allow_module_level=True)
 
 Check = Callable[[Element, Store], None]
 """Looks at the resource in the answer, the root's only child, and at what the request did to the sandbox."""

@@ -15,7 +15,7 @@ from sandbox.client import ACCOUNT, Client, instance_path, list_path
 SPEC = Path(__file__).parents[3] / "shared/specs/twilio_outgoing_caller_ids.relaxed.json"
 SIDS = [f"PN{n:032x}" for n in range(300)]
 
-pytestmark = pytest.mark.skipif(not SPEC.exists(), reason="Twilio's description is not beside this checkout")
+pytestmark = pytest.mark.skipif(not SPEC.exists(), reason="no ../shared/specs beside this checkout")
 
 
 async def test_twilios_own_description(client: Client, tmp_path: Path) -> None:
