@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from proxy import __version__, config, sandbox
 from proxy.assembly import assemble
 from proxy.config import Address, Configuration, ConfigurationError
 from proxy.demo import welcome
+from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server import listening
+from proxy.server.listening import listening
 from proxy.upstream.client import Client
 
 _BAD_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
@@ -78,7 +79,7 @@ def _load(file: Path) -> Configuration:
 @main.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration, a YAML file.")
 @click.option("--demo", is_flag=True, help="Serve out of an embedded upstream; needs no configuration.")
-@click.option("--listen", type=_ADDRESS, help="Where old clients connect, instead of the configured address.")
+@click.option("--listen", type=_ADDRESS, help="Where to serve plain HTTP, instead of the configured address.")
 @click.option("--sandbox-listen", type=_ADDRESS, default=_SANDBOX, show_default=True, help="With --demo.")
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="With --demo: keep its data in FILE.")
 def serve(
@@ -90,18 +91,28 @@ def serve(
     _run(_demo(listen, sandbox_listen, sandbox_db) if file is None else _serve(_load(file), listen))
 
 
+_ANNOUNCED = {
+    "address": "legacy API   http://{}/2008-08-01",
+    "tls": "legacy API   https://{}/2008-08-01",
+    "legacy_tls": "legacy API   https://{}/2008-08-01 (TLS 1.0 and 1.1 too)",
+    "metrics": "metrics      http://{}/metrics",
+}
+
+
 async def _serve(configuration: Configuration, listen: Address | None) -> None:
-    async with _proxy(configuration, listen) as address:
-        click.echo(f"legacy API   http://{address}/2008-08-01")
+    async with _proxy(configuration, listen) as bound:
+        for name, line in _ANNOUNCED.items():
+            if name in bound:
+                click.echo(line.format(bound[name]))
         await _told_to_stop()
 
 
 async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str) -> None:
     async with (
         _sandbox(sandbox_listen, sandbox_db) as upstream,
-        _proxy(config.demo(f"http://{upstream}"), listen) as address,
+        _proxy(config.demo(f"http://{upstream}"), listen) as bound,
     ):
-        click.echo(welcome(f"http://{address}", f"http://{upstream}", _this_program()))
+        click.echo(welcome(f"http://{bound['address']}", f"http://{upstream}", _this_program()))
         await _told_to_stop()
 
 
@@ -111,11 +122,16 @@ def _this_program() -> str:
 
 
 @asynccontextmanager
-async def _proxy(configuration: Configuration, listen: Address | None) -> AsyncIterator[Address]:
-    address = listen or configuration.settings.listen
+async def _proxy(
+    configuration: Configuration, address: Address | None
+) -> AsyncIterator[Mapping[str, Address]]:
+    listen = configuration.settings.listen
+    if address:
+        listen = listen.model_copy(update={"address": address})
     async with Client() as client, AsyncExitStack() as stack:
-        with _clear_error(address):
-            bound = await stack.enter_async_context(listening(assemble(configuration, client), address))
+        with _clear_error():
+            translator = assemble(configuration, client)
+            bound = await stack.enter_async_context(listening(translator, listen, Observers()))
         yield bound
 
 
@@ -129,11 +145,13 @@ async def _sandbox(address: Address, db: str) -> AsyncIterator[Address]:
 
 
 @contextmanager
-def _clear_error(address: Address) -> Iterator[None]:
+def _clear_error(address: Address | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
+        raise click.ClickException(
+            f"cannot listen on {address or error.filename}: {os.strerror(error.errno or 0)}"
+        ) from error
 
 
 async def _told_to_stop() -> None:

@@ -4,7 +4,8 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from ssl import SSLContext, SSLError
+from typing import Annotated, Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 from proxy import yaml_source
 from proxy.checking import check, did_you_mean
 from proxy.legacy.formats import OutsideNanp
+from proxy.server import tls
 from proxy.upstream.language import BaseUrl, Frozen, Profile
 from proxy.yaml_source import Expanded, Mistake, Source
 
@@ -55,6 +57,77 @@ def parse_address(text: Any) -> Address:
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _readable(file: str) -> str:
+    try:
+        Path(file).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file {file} cannot be read") from error
+    return file
+
+
+ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+ReadableFile = Annotated[str, AfterValidator(_readable)]
+
+
+class TlsListener(Frozen):
+    """Where to listen with TLS 1.2 and up."""
+
+    legacy: ClassVar[bool] = False
+
+    address: ListenAddress
+    certificate: ReadableFile
+    key: ReadableFile | None = None
+
+    def terms(self) -> SSLContext:
+        """Read the files; SSLError where they are of no use."""
+        return tls.context(self.certificate, self.key or self.certificate, legacy=self.legacy)
+
+    @model_validator(mode="after")
+    def _of_use(self) -> "TlsListener":
+        try:
+            self.terms()
+        except SSLError as error:
+            raise ValueError(_unusable(error.reason)) from error
+        return self
+
+
+class LegacyTlsListener(TlsListener):
+    """Where to listen with TLS 1.0 and up."""
+
+    legacy = True
+
+
+def _unusable(reason: str | None) -> str:
+    """Say why a certificate and a key are of no use; `reason` is OpenSSL's."""
+    match reason:
+        case "KEY_VALUES_MISMATCH" | "NO_CERTIFICATE_ASSIGNED":  # the latter where even their kinds differ
+            return "the key does not belong to the certificate"
+        case None:
+            return "a certificate and its key, both as PEM and the key without a passphrase, are needed"
+        case _:
+            return f"the certificate cannot be used: {reason.lower().replace('_', ' ')}"
+
+
+class Listen(Frozen):
+    """Everything to listen on."""
+
+    address: ListenAddress | None = Address("127.0.0.1", 8080)
+    tls: TlsListener | None = None
+    legacy_tls: LegacyTlsListener | None = None
+    metrics: ListenAddress | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Listen":
+        if not (self.address or self.tls or self.legacy_tls):
+            raise ValueError("nobody could connect: give an address, tls or legacy_tls")
+        return self
+
+
+def _plain(value: Any) -> Any:
+    """Let what is no mapping stand for the address alone."""
+    return value if isinstance(value, Mapping | Listen) else {"address": value}
 
 
 def _secret(value: Any) -> Any:
@@ -132,7 +205,7 @@ class NumberSettings(Frozen):
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
-    listen: Annotated[Address, BeforeValidator(parse_address)] = Address("127.0.0.1", 8080)
+    listen: Annotated[Listen, BeforeValidator(_plain)] = Listen()
     upstream: UpstreamSettings = UpstreamSettings()
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()
@@ -152,6 +225,7 @@ class Configuration(NamedTuple):
 def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
     """Read a proxy.yaml and the profile it names; ConfigurationError with every mistake of both."""
     source = yaml_source.read(file, variables)
+    _look_beside(file, source.data)
     settings = check(Settings, source)
     name = (settings or Settings()).upstream.profile
     profile_source = _read_profile(name, file, variables)
@@ -185,6 +259,15 @@ def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Sour
     is_path = "/" in name or name.endswith((".yaml", ".yml"))
     file = beside.parent / name if is_path else shipped_profiles().get(name)
     return yaml_source.read(file, variables) if file else None
+
+
+def _look_beside(file: Path, data: Any) -> None:
+    """Turn the paths of certificates and keys, relative to the file that names them, into ones from here."""
+    listen = data.get("listen") if isinstance(data, dict) else None
+    for listener in listen.values() if isinstance(listen, dict) else ():
+        for key in ("certificate", "key") if isinstance(listener, dict) else ():
+            if isinstance(path := listener.get(key), str):
+                listener[key] = str(file.parent / path)
 
 
 def _shipped() -> Path:

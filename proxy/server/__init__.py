@@ -3,7 +3,3 @@
 aiohttp's low-level server is used, without its application and router: every request takes the same way, and
 every answer, those to bytes that are no HTTP included, is made by the legacy shore.
 """
-
-from proxy.server.listening import listening
-
-__all__ = ["listening"]

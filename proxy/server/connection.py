@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -19,10 +20,16 @@ _KEEP_ALIVE = 75
 class Connection(web.RequestHandler):
     """aiohttp's protocol with our limits; what goes wrong beside the handler gets a legacy answer too."""
 
-    __slots__ = ("_head_begun", "_head_deadline", "_translator")
+    __slots__ = ("_connected", "_head_begun", "_head_deadline", "_translator")
 
-    def __init__(self, translator: Translator, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve a connection that has just been accepted."""
+    def __init__(
+        self,
+        translator: Translator,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        connected: Callable[[str | None], None],
+    ) -> None:
+        """Serve a connection; tell `connected` the TLS version, if it has one, as soon as it stands."""
         super().__init__(
             server,
             loop=loop,
@@ -32,12 +39,15 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._translator = translator
+        self._connected = connected
         self._head_begun = False
         self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a request's head."""
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self._connected(tls.version() if tls else None)
         self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -1,49 +1,80 @@
-"""A server that listens, and the handler that every request goes through."""
+"""Everything that listens, and the handler that every request goes through."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from ssl import SSLContext
 from typing import Any
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
-from proxy.config import Address
+from proxy.config import Address, Listen
 from proxy.errors import LegacyError
 from proxy.legacy import Request
+from proxy.observers import Observers
 from proxy.server.connection import Connection
+from proxy.server.metrics import metrics_listening
 from proxy.server.reading import MAX_BODY, SUPPORTED_HTTP, VERSION_SENT, read_body
 from proxy.server.responses import response
+from proxy.server.sockets import drained, listening_socket
 from proxy.translator import Translator
 
-_DRAIN = 30  # seconds
+_log = logging.getLogger("proxy.server")
 
 
 @asynccontextmanager
-async def listening(translator: Translator, address: Address) -> AsyncIterator[Address]:
-    """Serve until the block ends, then let requests in flight finish; yields the address with its true port.
+async def listening(
+    translator: Translator, listen: Listen, observers: Observers
+) -> AsyncIterator[Mapping[str, Address]]:
+    """Serve until the block ends, then let requests in flight finish; yields the true address under each key.
 
-    OSError where the address cannot be listened on.
+    OSError, with the address as its filename, where one cannot be listened on.
     """
-    runner = web.ServerRunner(_Server(translator), handle_signals=False, shutdown_timeout=_DRAIN)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address.host or None, address.port).start()
-        yield Address(address.host, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    server = _Server(translator, observers)
+    bound: dict[str, Address] = {}
+    async with AsyncExitStack() as stack:
+        if listen.metrics:
+            bound["metrics"] = await stack.enter_async_context(metrics_listening(observers, listen.metrics))
+        await stack.enter_async_context(drained(server))
+        for name, address, terms in _sockets(listen):
+            bound[name] = await stack.enter_async_context(
+                listening_socket(partial(server.connection, name), address, terms)
+            )
+        if listen.legacy_tls:
+            _log.warning(_RISK, bound["legacy_tls"])
+        yield bound
+
+
+_RISK = (
+    "%s accepts TLS 1.0 and 1.1, which no longer protect: whoever is on the way may read or change what is "
+    "said, tokens included, so only clients that speak nothing newer should reach it"
+)
+
+
+def _sockets(listen: Listen) -> Iterator[tuple[str, Address, SSLContext | None]]:
+    if listen.address:
+        yield "address", listen.address, None
+    if listen.tls:
+        yield "tls", listen.tls.address, listen.tls.terms()
+    if listen.legacy_tls:
+        yield "legacy_tls", listen.legacy_tls.address, listen.legacy_tls.terms()
 
 
 class _Server(web.Server):
     """Gives each connection its protocol, and each request the same handler."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: Translator, observers: Observers) -> None:
         super().__init__(self._answer, request_factory=self._request)
         self._translator = translator
+        self._observers = observers
 
-    def __call__(self) -> web.RequestHandler:
+    def connection(self, listener: str) -> web.RequestHandler:
         # Not aiohttp's own: that one drops every limit, with a mere warning, where one is misspelt
-        return Connection(self._translator, self, self._loop)
+        connected = partial(self._observers.connected, listener)
+        return Connection(self._translator, self, self._loop, connected)
 
     def _request(
         self,

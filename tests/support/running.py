@@ -8,24 +8,38 @@ from pathlib import Path
 from proxy import config, sandbox
 from proxy.assembly import assemble
 from proxy.config import Address
+from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server import listening
+from proxy.server.listening import listening
 from proxy.upstream.client import Client
 
 _ANY_PORT = Address("127.0.0.1", 0)
 
 
 @contextlib.asynccontextmanager
-async def running_proxy(
+async def running_listeners(
     base_url: str, configuration: str = "", variables: Mapping[str, str] | None = None
-) -> AsyncIterator[int]:
-    """Run a proxy before `base_url`, with `configuration` as the rest of its proxy.yaml; yields its port."""
+) -> AsyncIterator[Mapping[str, Address]]:
+    """Run a proxy before `base_url`, with `configuration` as the rest of its proxy.yaml.
+
+    Yields what it listens on, the plain address at a free port.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "proxy.yaml"
         file.write_text(f"upstream:\n  base_url: {base_url}\n{configuration}", encoding="utf-8")
         loaded = config.load(file, variables or {})
-    async with Client() as client, listening(assemble(loaded, client), _ANY_PORT) as address:
-        yield address.port
+    listen = loaded.settings.listen.model_copy(update={"address": _ANY_PORT})
+    async with Client() as client, listening(assemble(loaded, client), listen, Observers()) as bound:
+        yield bound
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(
+    base_url: str, configuration: str = "", variables: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """Run the same; yields the port of its plain address."""
+    async with running_listeners(base_url, configuration, variables) as bound:
+        yield bound["address"].port
 
 
 @contextlib.asynccontextmanager
