@@ -33,6 +33,8 @@ def check(model: type[M], source: Source) -> M | None:
     except ValidationError as error:
         for details in error.errors(include_url=False, include_input=False):
             place = _place(details["loc"], source)
+            if place in source.broken:
+                continue
             source.mistakes.append(source.mistake_at(place, _sentence(details, place, model)))
         return None
 

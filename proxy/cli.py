@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -103,7 +105,7 @@ async def _serve(configuration: Configuration, listen: Address | None) -> None:
     async with _proxy(configuration, listen) as bound:
         for name, line in _ANNOUNCED.items():
             if name in bound:
-                click.echo(line.format(bound[name]))
+                click.echo(line.format(bound[name].reached_at()))
         await _told_to_stop()
 
 
@@ -112,7 +114,7 @@ async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str
         _sandbox(sandbox_listen, sandbox_db) as upstream,
         _proxy(config.demo(f"http://{upstream}"), listen) as bound,
     ):
-        click.echo(welcome(f"http://{bound['address']}", f"http://{upstream}", _this_program()))
+        click.echo(welcome(f"http://{bound['address'].reached_at()}", f"http://{upstream}", _this_program()))
         await _told_to_stop()
 
 
@@ -137,11 +139,18 @@ async def _proxy(
 
 @asynccontextmanager
 async def _sandbox(address: Address, db: str) -> AsyncIterator[Address]:
-    with closing(sandbox.Store(db)) as store:
+    with closing(_store(db)) as store:
         async with AsyncExitStack() as stack:
             with _clear_error(address):
                 port = await stack.enter_async_context(sandbox_listening(store, *address))
-            yield Address(address.host, port)
+            yield Address(address.host, port).reached_at()
+
+
+def _store(db: str) -> sandbox.Store:
+    try:
+        return sandbox.Store(db)
+    except sqlite3.Error as error:
+        raise click.ClickException(f"cannot use {db} as a database: {error}") from error
 
 
 @contextmanager
@@ -212,12 +221,17 @@ def answer(number: str, code: str, url: str) -> None:
 )
 def healthcheck(url: str) -> None:
     """Exit with 0 if a proxy answers at URL, with 1 if not."""
+    if not _is_healthy(url):
+        raise click.ClickException(f"no proxy answers at {url}")
+
+
+def _is_healthy(url: str) -> bool:
+    """Whether what answers there answers as the 2008 API did to a path that it does not know."""
     try:
-        urlopen(url, timeout=3)  # noqa: S310
+        with urlopen(url, timeout=3):  # noqa: S310
+            return False
     except HTTPError as error:
-        healthy = error.code == 404 and b"<RestException>" in error.read()
-    except OSError:
-        healthy = False
-    else:
-        healthy = False
-    raise SystemExit(0 if healthy else 1)
+        with error:
+            return error.code == 404 and b"<RestException>" in error.read()
+    except (OSError, ValueError, HTTPException):
+        return False

@@ -23,7 +23,7 @@ from proxy.checking import check, did_you_mean
 from proxy.legacy.formats import OutsideNanp
 from proxy.server import tls
 from proxy.upstream.language import BaseUrl, Frozen, Profile
-from proxy.yaml_source import Expanded, Mistake, Source
+from proxy.yaml_source import Expanded, Mistake, Source, plain
 
 
 class ConfigurationError(Exception):
@@ -40,6 +40,9 @@ class ConfigurationError(Exception):
 _TWILIO = "twilio-2010-04-01"
 
 
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
 class Address(NamedTuple):
     """Where to listen."""
 
@@ -49,6 +52,10 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         """Return `host:port`, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def reached_at(self) -> "Address":
+        """Return where this machine itself reaches an address; one on every interface is no host to call."""
+        return Address(_LOOPBACK.get(self.host, self.host), self.port)
 
 
 def parse_address(text: Any) -> Address:
@@ -130,25 +137,35 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, Mapping | Listen) else {"address": value}
 
 
-def _secret(value: Any) -> Any:
+def _secret(value: Any) -> str:
     match value:
         case {"file": str(file)} if len(value) == 1:
             try:
-                return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+                secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"the file {file} cannot be read") from error
         case Expanded():
-            return str(value)
+            secret = str(value)
+        case None:
+            secret = ""
         case _:
             raise ValueError("a secret is not written here: use ${VARIABLE} or {file: PATH}")
+    if not secret:
+        raise ValueError("the secret is empty")
+    return secret
+
+
+def _flag(value: Any) -> Any:
+    return plain(value) if isinstance(value, Expanded) else value
 
 
 def _zone(name: Any) -> ZoneInfo:
-    if name not in available_timezones():
+    if not isinstance(name, str) or name not in available_timezones():
         raise ValueError("write the name of a time zone, for example America/Los_Angeles")
     return ZoneInfo(name)
 
 
+Flag = Annotated[StrictBool, BeforeValidator(_flag)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
 Zone = Annotated[Any, AfterValidator(_zone)]
@@ -173,7 +190,7 @@ class AccountSettings(Frozen):
     """A legacy account: how its callers prove themselves, and its equivalent upstream."""
 
     token: Secret | None = None
-    token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", to_lower=True)] | None = None
+    token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")] | None = None
     upstream: UpstreamAccount
 
     @model_validator(mode="after")
@@ -193,7 +210,7 @@ class LegacySettings(Frozen):
     """What an operator may choose about the 2008 side."""
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
-    page_uris: StrictBool = False
+    page_uris: Flag = False
 
 
 class NumberSettings(Frozen):
@@ -227,17 +244,25 @@ def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration
     source = yaml_source.read(file, variables)
     _look_beside(file, source.data)
     settings = check(Settings, source)
-    name = (settings or Settings()).upstream.profile
+    name = settings.upstream.profile if settings else _named_profile(source.data)
     profile_source = _read_profile(name, file, variables)
     if profile_source is None:
-        at = ("upstream", "profile")
         suggestion = did_you_mean(name, shipped_profiles())
-        source.mistakes.append(source.mistake_at(at, f"there is no profile {name!r}{suggestion}"))
-        raise ConfigurationError(source.mistakes)
+        at = source.mistake_at(("upstream", "profile"), f"there is no profile {name!r}{suggestion}")
+        raise ConfigurationError([*source.mistakes, at])
     profile = check(Profile, profile_source)
     if settings is None or profile is None or source.mistakes or profile_source.mistakes:
         raise ConfigurationError([*source.mistakes, *profile_source.mistakes])
     return Configuration(settings, profile)
+
+
+def _named_profile(data: Any) -> str:
+    """Return the profile that broken settings name all the same."""
+    match data:
+        case {"upstream": {"profile": str(name)}}:
+            return name
+        case _:
+            return _TWILIO
 
 
 def demo(base_url: str) -> Configuration:

@@ -45,6 +45,8 @@ class Source:
     data: Any = None
     places: dict[Location, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    broken: set[Location] = field(default_factory=set)
+    """Where mistakes have been found already, so that what follows from them need not be told."""
 
     def mistake_at(self, location: Location, message: str) -> Mistake:
         """Return a mistake at the value at `location`, or at the nearest thing around it."""
@@ -70,7 +72,8 @@ def read(path: Path, variables: Mapping[str, str]) -> Source:
     except (yaml.YAMLError, RecursionError):
         source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
     else:
-        source.data = _Reader(source, variables).value(node, ()) if node else {}
+        value = _Reader(source, variables).value(node, ()) if node else None
+        source.data = {} if value is None and not source.mistakes else value
     return source
 
 
@@ -89,6 +92,11 @@ _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (  # YAML 1.2
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 
 
+def plain(text: str) -> Any:
+    """Return what a scalar without quotes means in YAML 1.2's core schema."""
+    return next((convert(text) for pattern, convert in _PLAIN if pattern.fullmatch(text)), text)
+
+
 class _Reader:
     """Turns nodes into values, and notes the place of each and everything that is not allowed."""
 
@@ -96,12 +104,22 @@ class _Reader:
         self._source = source
         self._variables = variables
         self._nodes: set[int] = set()
+        self._resolver = yaml.SafeLoader("")
 
     def value(self, node: yaml.Node, location: Location) -> Any:
         self._source.places.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+        before = len(self._source.mistakes)
+        value = self._value(node, location)
+        if len(self._source.mistakes) > before:
+            self._source.broken.add(location)
+        return value
+
+    def _value(self, node: yaml.Node, location: Location) -> Any:
         if id(node) in self._nodes:
             return self._wrong(node, "an alias (*name) is not allowed; write the value out")
         self._nodes.add(id(node))
+        if node.tag != self._implicit_tag(node):
+            return self._wrong(node, "a tag (!name) is not allowed")
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, location)
@@ -111,6 +129,11 @@ class _Reader:
                 return self._scalar(node)
             case _:
                 return self._wrong(node, "is not allowed here")
+
+    def _implicit_tag(self, node: yaml.Node) -> str:
+        is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        resolve: Callable[..., str] = self._resolver.resolve
+        return resolve(type(node), node.value, (is_plain, not is_plain))
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -127,22 +150,17 @@ class _Reader:
         return mapping
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        text = self._expand(node)
+        if "${" in node.value:
+            return self._expand(node)
         if node.style is None and _ODD.fullmatch(node.value):
-            return self._wrong(
-                node, f"{text!r} means different things to different readers: put it in quotes"
-            )
-        if node.style is None:
-            for pattern, convert in _PLAIN:
-                if pattern.fullmatch(text):
-                    return convert(text)
-        return text
+            message = f"{node.value!r} means different things to different readers: put it in quotes"
+            return self._wrong(node, message)
+        return plain(node.value) if node.style is None else node.value
 
-    def _expand(self, node: yaml.ScalarNode) -> str:
-        text: str = node.value
-        if "${" not in text:
-            return text
-        return Expanded(_VARIABLE.sub(lambda found: self._variable(found, node), text))
+    def _expand(self, node: yaml.ScalarNode) -> Expanded | None:
+        """Put variables in. The result is text, whatever it looks like; an empty one is no value at all."""
+        text = _VARIABLE.sub(lambda found: self._variable(found, node), node.value)
+        return Expanded(text) if text else None
 
     def _variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
         name, default = found["name"], found["default"]

@@ -68,7 +68,6 @@ def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _QUARTER = 900
-_QUARTERLY_SINCE = 94_694_400  # 1973: from here on every zone's offset is a multiple of a quarter of an hour
 
 
 def rfc_2822(seconds: int, zone: ZoneInfo) -> str:
@@ -89,15 +88,19 @@ def rfc_2822_writer(zone: ZoneInfo) -> Callable[[int], str]:
     """
 
     @lru_cache(maxsize=65_536)
-    def quarter(number: int) -> tuple[str, int, str]:
-        text = rfc_2822(number * _QUARTER, zone)
-        return text[:20], int(text[20:22]), text[25:]
+    def quarter(number: int) -> tuple[str, int, str] | None:
+        first, last = (rfc_2822(number * _QUARTER + second, zone) for second in (0, _QUARTER - 1))
+        until_minute, minute, offset = first[:20], int(first[20:22]), first[25:]
+        # Some clocks change within a quarter (Newfoundland's did at 00:01), some have run beside them all
+        return (
+            (until_minute, minute, offset) if last == f"{until_minute}{minute + 14:02}:59{offset}" else None
+        )
 
     def write(seconds: int) -> str:
-        if seconds < _QUARTERLY_SINCE:
-            return rfc_2822(seconds, zone)
         number, within = divmod(seconds, _QUARTER)
-        until_minute, minute, offset = quarter(number)
+        if (known := quarter(number)) is None:
+            return rfc_2822(seconds, zone)
+        until_minute, minute, offset = known
         minutes, second = divmod(within, 60)
         return f"{until_minute}{minute + minutes:02}:{second:02}{offset}"
 

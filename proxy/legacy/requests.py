@@ -151,14 +151,15 @@ def _first(form: Form, *names: str) -> str:
     return next((form[name] for name in names if form.get(name)), "")
 
 
-_DIGITS = re.compile(r"[0-9]+")
+_DIGITS = re.compile(r"0*([0-9]+)")
 
 
 def _whole_number(text: str, *, default: int, least: int, most: int) -> int:
     """Read a paging parameter: what is no whole number or below `least` is the default, never an error."""
-    if not _DIGITS.fullmatch(text):
+    found = _DIGITS.fullmatch(text)
+    if not found:
         return default
-    number = int(text) if len(text) <= len(str(most)) else most
+    number = int(found[1]) if len(found[1]) <= len(str(most)) else most
     return default if number < least else min(number, most)
 
 

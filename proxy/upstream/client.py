@@ -27,6 +27,7 @@ _FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     (aiohttp.ClientConnectorError, UNAVAILABLE.with_header("Retry-After", "1")),
     (aiohttp.ClientError, BAD_UPSTREAM),
     (OSError, BAD_UPSTREAM),
+    (ValueError, BAD_UPSTREAM),  # aiohttp's, for what cannot be sent
 )
 
 
@@ -70,7 +71,7 @@ class Client:
                 body = await _read(response.content)
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
                 return Reply(response.status, body, headers)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             fault = next(fault for kind, fault in _FAULTS if isinstance(error, kind))
             raise LegacyError(fault) from error
 

@@ -76,6 +76,8 @@ def _presentable(message: Any, secrets: Sequence[str]) -> str:
     """Return an upstream's message if it is one short line without addresses or credentials, else ''."""
     if not isinstance(message, str) or len(message) > 256 or not message.isprintable():
         return ""
-    if _ADDRESS.search(message) or any(secret in message for secret in secrets if secret):
+    if _ADDRESS.search(message) or any(
+        secret.casefold() in message.casefold() for secret in secrets if secret
+    ):
         return ""
     return message

@@ -37,7 +37,11 @@ def _check_pointer(text: str) -> str:
 
 
 def _check_base_url(text: str) -> str:
-    url = urlsplit(text)
+    url = urlsplit(text) if text.isascii() and text.isprintable() and " " not in text else urlsplit("")
+    try:
+        url.port  # noqa: B018 - it raises for a port that is none
+    except ValueError:
+        url = urlsplit("")
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
         raise ValueError("write a URL like https://api.example.com, without user, query or fragment")
     return text.rstrip("/")

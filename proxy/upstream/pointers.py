@@ -1,7 +1,10 @@
 """JSON Pointers (RFC 6901), compiled once and followed often."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
+
+_INDEX = re.compile("0|[1-9][0-9]{0,8}")
 
 
 def follow(pointers: Sequence[str]) -> Callable[[Any], Any]:
@@ -25,7 +28,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
     for token in path:
         if isinstance(value, dict):
             value = value.get(token)
-        elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(token) and int(token) < len(value):
             value = value[int(token)]
         else:
             return None

@@ -127,16 +127,15 @@ class Profile:
         account: Account,
         query: Mapping[str, str] | None = None,
     ) -> Call:
-        path = uritemplate.expand(
-            endpoint.path, account=account.upstream_id, id=getattr(operation, "sid", None)
-        )
-        query = {**_parameters(endpoint.query, operation), **(query or {})}
+        values = _values(operation, account)
+        path = uritemplate.expand(endpoint.path, account=values["account"], id=values["id"])
+        query = {**_parameters(endpoint.query, values), **(query or {})}
         url = self._base_url + path + (f"?{urlencode(query)}" if query else "")
         headers = {**self._settings.headers, **HEADERS[self._settings.auth.scheme](account.credentials)}
         if not endpoint.form:
             return Call(endpoint.method, url, headers)
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return Call(endpoint.method, url, headers, urlencode(_parameters(endpoint.form, operation)).encode())
+        return Call(endpoint.method, url, headers, urlencode(_parameters(endpoint.form, values)).encode())
 
     # Reply → model
 
@@ -165,10 +164,17 @@ def _supported(endpoint: E | None) -> E:
     return endpoint
 
 
-def _parameters(table: Mapping[str, language.WriteValue], operation: Operation) -> dict[str, str]:
-    """Write the parameters that `operation` has; one that is None is left out."""
-    values = ((name, how, getattr(operation, how.from_)) for name, how in table.items())
-    return {name: WRITE[how.as_](value) for name, how, value in values if value is not None}
+def _parameters(table: Mapping[str, language.WriteValue], values: Mapping[str, Any]) -> dict[str, str]:
+    """Write the parameters that there are values for; one that is None is left out."""
+    found = ((name, how, values[how.from_]) for name, how in table.items())
+    return {name: WRITE[how.as_](value) for name, how, value in found if value is not None}
+
+
+def _values(operation: Operation, account: Account) -> Mapping[str, Any]:
+    """Return what a profile may write into paths and parameters."""
+    names = ("phone_number", "friendly_name", "call_delay")
+    own = {name: getattr(operation, name, None) for name in names}
+    return {**own, "account": account.upstream_id, "id": getattr(operation, "sid", None)}
 
 
 def _secrets(account: Account, *urls: str) -> Sequence[str]:
