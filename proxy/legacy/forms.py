@@ -81,6 +81,9 @@ def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     fields: list[tuple[bytes, bytes]] = []
     files: list[object] = []
     headers = {"Content-Type": content_type.encode("latin-1", "replace"), "Content-Length": b"%d" % len(body)}
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if body.count(b"--" + boundary) > _MAX_FIELDS + 2:
+        raise LegacyError(_TOO_MUCH)
     try:
         python_multipart.parse_form(
             headers,
@@ -92,7 +95,6 @@ def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
         raise LegacyError(_UNREADABLE) from None
     if files:
         raise LegacyError(UNSUPPORTED_MEDIA_TYPE.saying("Files are not accepted"))
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if b"--" + boundary + b"--" not in body:  # cut off
         raise LegacyError(_UNREADABLE)
     if len(fields) > _MAX_FIELDS or any(len(name) + len(value) > _MAX_FIELD for name, value in fields):

@@ -15,6 +15,7 @@ _log = logging.getLogger("proxy.server")
 # In seconds
 _HEAD_TIMEOUT = 10
 _KEEP_ALIVE = 75
+_LINGER = 5  # for a client that is still sending what has been refused
 
 
 class Connection(web.RequestHandler):
@@ -35,6 +36,7 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # aiohttp takes None, its annotation does not
             keepalive_timeout=_KEEP_ALIVE,
+            lingering_time=_LINGER,
             max_headers=100,
             auto_decompress=False,
         )
@@ -63,9 +65,13 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._request_count != count:
             self._head_is_there()
-        elif between_requests:
+        elif between_requests and data.strip(b"\r\n"):  # some clients send a line break after a body
             self._head_begun = True
             self._await_head()
+
+    def wait_no_longer(self) -> None:
+        """Close without reading what is left of a body, once the answer is out."""
+        self._lingering_time = 0
 
     def _await_head(self) -> None:
         if self._head_deadline is None:

@@ -12,12 +12,12 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.config import Address, Listen
-from proxy.errors import LegacyError
+from proxy.errors import REQUEST_TIMEOUT, LegacyError
 from proxy.legacy import Request
 from proxy.observers import Observers
 from proxy.server.connection import Connection
 from proxy.server.metrics import metrics_listening
-from proxy.server.reading import MAX_BODY, SUPPORTED_HTTP, VERSION_SENT, read_body
+from proxy.server.reading import MAX_BODY, SUPPORTED_HTTP, VERSION_SENT, read_body, wants_upgrade
 from proxy.server.responses import response
 from proxy.server.sockets import drained, listening_socket
 from proxy.translator import Translator
@@ -97,6 +97,8 @@ class _Server(web.Server):
         try:
             body = await read_body(request)
         except LegacyError as error:
+            if error.fault is REQUEST_TIMEOUT and isinstance(request.protocol, Connection):
+                request.protocol.wait_no_longer()
             # What else comes over this connection cannot be told apart from what is left of the body
             return response(self._translator.refuse(error.fault, request.raw_path), close=True)
         asked = Request(
@@ -106,4 +108,5 @@ class _Server(web.Server):
             request.headers.get(hdrs.CONTENT_TYPE),
             body,
         )
-        return response(await self._translator.answer(asked))
+        answer = await self._translator.answer(asked)
+        return response(answer, close=wants_upgrade(request))  # to which the answer is no, and then the end

@@ -29,7 +29,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
             raise LegacyError(fault)
     if not request.can_read_body:
         return b""
-    if hdrs.EXPECT in request.headers and request.transport:
+    if hdrs.EXPECT in request.headers and request.version == HttpVersion11 and request.transport:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         async with asyncio.timeout(_TIMEOUT):
@@ -42,6 +42,11 @@ async def read_body(request: web.BaseRequest) -> bytes:
         raise LegacyError(MALFORMED) from None
 
 
+def wants_upgrade(request: web.BaseRequest) -> bool:
+    """Whether the parser may have stopped at this request because it asks for another protocol."""
+    return hdrs.UPGRADE in request.headers and "upgrade" in request.headers.get(hdrs.CONNECTION, "").lower()
+
+
 def _is_other_http(request: web.BaseRequest) -> bool:
     return request[VERSION_SENT] not in SUPPORTED_HTTP
 
@@ -52,12 +57,24 @@ def _lacks_its_one_host(request: web.BaseRequest) -> bool:
     return hosts > 1 or (hosts == 0 and request.version == HttpVersion11)
 
 
+def _is_delimited_oddly(request: web.BaseRequest) -> bool:
+    """RFC 9112 section 6.1: where servers disagree about the end of a request, another can be smuggled in."""
+    codings = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
+    return bool(codings) and (
+        [coding.lower() for coding in codings] != ["chunked"] or request.version != HttpVersion11
+    )
+
+
 def _expects_the_unknown(request: web.BaseRequest) -> bool:
-    return request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue"
+    return _has_other(request, hdrs.EXPECT, "100-continue")
 
 
 def _is_encoded(request: web.BaseRequest) -> bool:
-    return request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity"
+    return _has_other(request, hdrs.CONTENT_ENCODING, "identity")
+
+
+def _has_other(request: web.BaseRequest, header: str, known: str) -> bool:
+    return any(value.lower() != known for value in request.headers.getall(header, ()))
 
 
 def _is_too_long(request: web.BaseRequest) -> bool:
@@ -67,6 +84,7 @@ def _is_too_long(request: web.BaseRequest) -> bool:
 _OBJECTIONS: Sequence[tuple[Callable[[web.BaseRequest], bool], Fault]] = (
     (_is_other_http, HTTP_VERSION),
     (_lacks_its_one_host, MALFORMED),
+    (_is_delimited_oddly, MALFORMED),
     (_expects_the_unknown, EXPECTATION_FAILED),
     (_is_encoded, UNSUPPORTED_ENCODING),
     (_is_too_long, BODY_TOO_LARGE),
