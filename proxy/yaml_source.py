@@ -59,8 +59,9 @@ def read(path: Path, variables: Mapping[str, str]) -> Source:
     """Read a file; what is wrong with it stands in the source's `mistakes`."""
     source = Source(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        value = _Reader(source, variables).value(node, ()) if node else None
+        source.data = {} if value is None and not source.mistakes else value
     except OSError as error:
         source.mistakes.append(Mistake(source.file, 0, 0, f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError:
@@ -71,9 +72,6 @@ def read(path: Path, variables: Mapping[str, str]) -> Source:
         source.mistakes.append(Mistake(source.file, line, column, f"is not valid YAML: {error.problem}"))
     except (yaml.YAMLError, RecursionError):
         source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
-    else:
-        value = _Reader(source, variables).value(node, ()) if node else None
-        source.data = {} if value is None and not source.mistakes else value
     return source
 
 

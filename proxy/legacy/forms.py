@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
+from typing import AnyStr
 from urllib.parse import unquote_to_bytes
 
 import python_multipart
@@ -67,55 +68,64 @@ _ENCODINGS: Mapping[str | None, _Encodings] = {
 
 
 def _urlencoded(body: bytes, _: str, encodings: _Encodings) -> Form:
-    pairs = [pair for pair in body.split(b"&") if pair]  # `;` is data
-    if len(pairs) > _MAX_FIELDS or any(len(pair) > _MAX_FIELD for pair in pairs):
-        raise LegacyError(_TOO_MUCH)
-    split = (pair.replace(b"+", b" ").partition(b"=") for pair in pairs)
-    return _decoded(
-        [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in split], encodings
-    )
+    split = [pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&") if pair]  # `;` is data
+    pairs = _limited([(name, value) for name, _, value in split])
+    return _decoded([(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in pairs], encodings)
 
 
 def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     """Read multipart/form-data (RFC 7578) with plain fields; a file among them is not accepted."""
+    delimiter = b"\r\n--" + parse_options_header(content_type)[1].get(b"boundary", b"")
+    _, first, parts = (b"\r\n" + body).partition(delimiter)  # what comes before is no part
+    if delimiter + b"--" not in first + parts:
+        raise LegacyError(_UNREADABLE)  # cut off
+    if parts.count(delimiter) > _MAX_FIELDS:
+        raise LegacyError(_TOO_MUCH)
     fields: list[tuple[bytes, bytes]] = []
     files: list[object] = []
-    headers = {"Content-Type": content_type.encode("latin-1", "replace"), "Content-Length": b"%d" % len(body)}
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if body.count(b"--" + boundary) > _MAX_FIELDS + 2:
-        raise LegacyError(_TOO_MUCH)
+    parts = (first + parts).removeprefix(b"\r\n")
+    headers = {
+        "Content-Type": content_type.encode("latin-1", "replace"),
+        "Content-Length": b"%d" % len(parts),
+    }
     try:
         python_multipart.parse_form(
             headers,
-            BytesIO(body),
-            lambda it: fields.append((it.field_name or b"", it.value or b"")),
+            BytesIO(parts),
+            lambda field: fields.append((field.field_name or b"", field.value or b"")),
             files.append,
         )
     except FormParserError:
         raise LegacyError(_UNREADABLE) from None
     if files:
         raise LegacyError(UNSUPPORTED_MEDIA_TYPE.saying("Files are not accepted"))
-    if b"--" + boundary + b"--" not in body:  # cut off
-        raise LegacyError(_UNREADABLE)
-    if len(fields) > _MAX_FIELDS or any(len(name) + len(value) > _MAX_FIELD for name, value in fields):
-        raise LegacyError(_TOO_MUCH)
-    return _decoded(fields, encodings)
+    return _decoded(_limited(fields), encodings)
 
 
 def _xml(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     """Read the children of the root element; no DTD, no entities, no network."""
+    declared = _XML_ENCODING.match(body)
     if b"<!DOCTYPE" in body or b"\x00" in body:  # the latter to see the former in UTF-16 and UTF-32 too
         raise LegacyError(_UNREADABLE)
-    named = encodings[0] if _CHARSET.search(content_type) else None
-    parser = etree.XMLParser(encoding=named, resolve_entities=False, no_network=True, load_dtd=False)
+    if declared and declared[1].decode().lower() not in _ENCODINGS:
+        raise LegacyError(_UNREADABLE)
+    parser = etree.XMLParser(
+        encoding=encodings[0] if _CHARSET.search(content_type) else None,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError:
         raise LegacyError(_UNREADABLE) from None
-    children = [child for child in root if isinstance(child.tag, str)]  # others are comments and instructions
-    if len(children) > _MAX_FIELDS:
-        raise LegacyError(_TOO_MUCH)
-    return Form((etree.QName(child).localname, child.text or "") for child in children)
+    fields = [(etree.QName(child).localname, "".join(map(str, child.itertext()))) for child in root]
+    return Form(_limited(fields))
+
+
+_XML_ENCODING = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]*)""")
 
 
 _PARSERS: Mapping[str, Callable[[bytes, str, _Encodings], Form]] = {
@@ -126,6 +136,12 @@ _PARSERS: Mapping[str, Callable[[bytes, str, _Encodings], Form]] = {
 }
 _UNREADABLE = MALFORMED.saying("The request body cannot be read")
 _TOO_MUCH = MALFORMED.saying("The request has too many or too long parameters")
+
+
+def _limited(fields: Sequence[tuple[AnyStr, AnyStr]]) -> Sequence[tuple[AnyStr, AnyStr]]:
+    if len(fields) > _MAX_FIELDS or any(len(name) + len(value) > _MAX_FIELD for name, value in fields):
+        raise LegacyError(_TOO_MUCH)
+    return fields
 
 
 def _decoded(pairs: Sequence[tuple[bytes, bytes]], encodings: _Encodings) -> Form:

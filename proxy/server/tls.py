@@ -13,6 +13,7 @@ def context(certificate: str, key: str, *, legacy: bool) -> ssl.SSLContext:
     terms = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     terms.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     terms.minimum_version = ssl.TLSVersion.TLSv1_2
+    terms.num_tickets = 0  # TLS 1.3 sends tickets unasked, which old clients take for an answer cut short
     terms.set_alpn_protocols(["http/1.1"])
     if legacy:
         _admit_old_clients(terms)
