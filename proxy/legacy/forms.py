@@ -31,6 +31,7 @@ class Form(dict[str, str]):
 
 
 _MAX_FIELDS = 100
+_MAX_TAGS = 10 * _MAX_FIELDS  # of XML, which has two for each field and may have some around them
 _MAX_FIELD = 4096  # bytes of one name and value, as sent
 
 
@@ -107,6 +108,8 @@ def _xml(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     declared = _XML_ENCODING.match(body)
     if b"<!DOCTYPE" in body or b"\x00" in body:  # the latter to see the former in UTF-16 and UTF-32 too
         raise LegacyError(_UNREADABLE)
+    if body.count(b"<") > _MAX_TAGS:
+        raise LegacyError(_TOO_MUCH)
     if declared and declared[1].decode().lower() not in _ENCODINGS:
         raise LegacyError(_UNREADABLE)
     parser = etree.XMLParser(
