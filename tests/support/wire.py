@@ -77,9 +77,9 @@ class RawClient:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def receive(self, *, body: bool = True) -> Message | None:
+    async def receive(self, *, body: bool = True, within: float = _TIMEOUT) -> Message | None:
         """Return the next response, None where the server closed the connection instead."""
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(within):
             return await read_message(self.reader, body=body)
 
     async def ask(self, data: bytes) -> Message:
@@ -89,10 +89,10 @@ class RawClient:
         assert answer is not None, "the connection was closed without an answer"
         return answer
 
-    async def is_closed(self) -> bool:
-        """Wait for the server to close the connection; False if it does not do so within a second."""
+    async def is_closed(self, within: float = 1) -> bool:
+        """Wait for the server to close the connection; False if it does not do so in these seconds."""
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(within):
                 return not await self.reader.read(1)
         except TimeoutError:
             return False

@@ -1,0 +1,342 @@
+"""The import rules of the house, read from the source text: nothing of it is executed here.
+
+Each rule is a table. A violation names the file and the line, what stands there and the rule it breaks.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROXY = Path(__file__).parents[1] / "proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One source file of ours."""
+
+    path: str
+    """As people write it: `proxy/legacy/xml.py`."""
+    tree: ast.Module
+
+    @property
+    def package(self) -> list[str]:
+        """The names of the package that relative imports start from."""
+        return self.path.split("/")[:-1]
+
+    def imports(self) -> Iterator[tuple[int, str]]:
+        """Return the line and the full dotted name of everything imported, wherever in the file it stands."""
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Import():
+                    yield from ((node.lineno, each.name) for each in node.names)
+                case ast.ImportFrom():
+                    above = self.package[: len(self.package) + 1 - node.level] if node.level else []
+                    origin = [*above, *((node.module or "").split(".") if node.module else [])]
+                    yield from ((node.lineno, ".".join([*origin, each.name])) for each in node.names)
+
+    def strings(self) -> Iterator[tuple[int, str]]:
+        """Return every text constant with its line, docstrings and other free-standing texts aside."""
+        prose = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+                yield node.lineno, node.value
+
+
+def modules(root: Path) -> list[Module]:
+    """Parse every file under `root`, which is a folder named proxy."""
+    return [
+        Module(
+            file.relative_to(root.parent).as_posix(),
+            ast.parse(file.read_text(encoding="utf-8"), filename=str(file)),
+        )
+        for file in sorted(root.rglob("*.py"))
+    ]
+
+
+def lies_in(name: str, package: str) -> bool:
+    """Tell whether a dotted name is `package` or something in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def stands_in(path: str, places: tuple[str, ...]) -> bool:
+    """Tell whether a file is one of `places`; a place that ends with a slash is a folder."""
+    return any(path.startswith(place) if place.endswith("/") else path == place for place in places)
+
+
+# The rules: each returns its violations
+
+MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
+    # who, what, except what, why
+    (("proxy/legacy/",), "proxy.upstream", "", "the two shores do not know each other"),
+    (("proxy/upstream/",), "proxy.legacy", "", "the two shores do not know each other"),
+    (("proxy/model.py", "proxy/errors.py"), "proxy", "", "the neutral middle imports nothing of ours"),
+    (("proxy/sandbox/",), "proxy", "proxy.sandbox", "the sandbox stands for a stranger's server"),
+    (("proxy/",), "importlib", "", "imports stand where these rules can read them"),
+)
+
+
+def forbidden_imports(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{line}: imports {name}, but {why}"
+        for who, what, exempt, why in MAY_NOT_IMPORT
+        for module in of
+        if stands_in(module.path, who)
+        for line, name in module.imports()
+        if lies_in(name, what) and not (exempt and lies_in(name, exempt))
+    ]
+
+
+ONLY_IN: Mapping[str, tuple[str, ...]] = {
+    "aiohttp": ("proxy/server/", "proxy/inspector/", "proxy/sandbox/", "proxy/upstream/client.py"),
+    "lxml": ("proxy/legacy/",),
+    "yaml": ("proxy/yaml_source.py",),
+}
+
+
+def misplaced_libraries(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{line}: imports {name}, but only {', '.join(places)} may"
+        for library, places in ONLY_IN.items()
+        for module in of
+        if not stands_in(module.path, places)
+        for line, name in module.imports()
+        if lies_in(name, library)
+    ]
+
+
+SHORES = ("proxy.legacy", "proxy.upstream")
+BRIDGES = ("proxy/translator.py", "proxy/assembly.py", "proxy/config.py")
+
+
+def extra_bridges(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}: imports from both {' and '.join(SHORES)}, but only {', '.join(BRIDGES)} may"
+        for module in of
+        if knows_both_shores(module) and module.path not in BRIDGES
+    ]
+
+
+def knows_both_shores(module: Module) -> bool:
+    return all(any(lies_in(name, shore) for _, name in module.imports()) for shore in SHORES)
+
+
+VENDOR_WORDS = ("outgoing_caller_ids", "next_page_uri", "/validation_code", "PageToken", "2010-04-01")
+MAY_NAME_VENDORS = ("proxy/sandbox/",)
+DEFAULT_PROFILE = ("proxy/config.py", "twilio-2010-04-01")
+
+
+def vendor_words(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{line}: names {word!r}, but only profiles and the sandbox know a vendor's words"
+        for module in of
+        if not stands_in(module.path, MAY_NAME_VENDORS)
+        for line, text in module.strings()
+        for word in VENDOR_WORDS
+        if word in text and (module.path, text) != DEFAULT_PROFILE
+    ]
+
+
+def private_imports(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{line}: uses {name}, but a name with an underscore belongs to its own module"
+        for module in of
+        for line, name in [*module.imports(), *attributes_of_modules(module)]
+        if lies_in(name, "proxy") and any(is_private(part) for part in name.split("."))
+    ]
+
+
+def attributes_of_modules(module: Module) -> Iterator[tuple[int, str]]:
+    """Return `config._secret` where `from proxy import config` stands above."""
+    known = {name.rpartition(".")[2]: name for _, name in module.imports()}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            yield node.lineno, f"{known[node.value.id]}.{node.attr}"
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+# What holds for the program
+
+
+@pytest.fixture(scope="module")
+def ours() -> list[Module]:
+    return modules(PROXY)
+
+
+Rule = Callable[[list[Module]], list[str]]
+
+
+def obey(rule: Rule, ours: list[Module]) -> None:
+    violations = rule(ours)
+    assert not violations, "\n" + "\n".join(violations)
+
+
+def test_each_part_imports_only_what_it_may_know(ours: list[Module]) -> None:
+    obey(forbidden_imports, ours)
+
+
+def test_each_foreign_library_stays_behind_its_door(ours: list[Module]) -> None:
+    obey(misplaced_libraries, ours)
+
+
+def test_only_the_bridge_and_the_wiring_know_both_shores(ours: list[Module]) -> None:
+    obey(extra_bridges, ours)
+
+
+def test_no_field_of_a_vendor_is_named_outside_profiles_and_the_sandbox(ours: list[Module]) -> None:
+    obey(vendor_words, ours)
+
+
+def test_no_module_uses_the_private_names_of_another(ours: list[Module]) -> None:
+    obey(private_imports, ours)
+
+
+# That the rules would notice
+
+
+def test_the_rules_see_the_whole_program(ours: list[Module]) -> None:
+    found = {module.path for module in ours}
+    named = {
+        place
+        for places in (BRIDGES, *ONLY_IN.values(), *(who for who, *_ in MAY_NOT_IMPORT))
+        for place in places
+    }
+    missing = {place for place in named if not any(stands_in(path, (place,)) for path in found)}
+    assert missing <= {"proxy/inspector/"}
+    assert any(knows_both_shores(module) for module in ours if module.path == "proxy/translator.py")
+    for library in ("aiohttp", "yaml"):
+        assert any(lies_in(name, library) for module in ours for _, name in module.imports())
+
+
+PLANTED: list[tuple[Rule, str, str, str]] = [
+    # rule, file, its source, how the message opens
+    (
+        forbidden_imports,
+        "proxy/legacy/xml.py",
+        "def f():\n    import proxy.upstream.client",
+        "proxy/legacy/xml.py:2: imports proxy.upstream.client, but the two shores do not know each other",
+    ),
+    (
+        forbidden_imports,
+        "proxy/upstream/api.py",
+        "from proxy import legacy",
+        "proxy/upstream/api.py:1: imports proxy.legacy, but",
+    ),
+    (
+        forbidden_imports,
+        "proxy/upstream/deep/api.py",
+        "from ...legacy.xml import many",
+        "proxy/upstream/deep/api.py:1: imports proxy.legacy.xml.many, but",
+    ),
+    (
+        forbidden_imports,
+        "proxy/model.py",
+        "from . import errors",
+        "proxy/model.py:1: imports proxy.errors, but the neutral middle imports nothing of ours",
+    ),
+    (
+        forbidden_imports,
+        "proxy/errors.py",
+        "import proxy",
+        "proxy/errors.py:1: imports proxy, but",
+    ),
+    (
+        forbidden_imports,
+        "proxy/sandbox/app.py",
+        "from ..model import Page",
+        "proxy/sandbox/app.py:1: imports proxy.model.Page, but the sandbox stands for a stranger's server",
+    ),
+    (
+        forbidden_imports,
+        "proxy/cli.py",
+        "from importlib import import_module",
+        "proxy/cli.py:1: imports importlib.import_module, but",
+    ),
+    (
+        misplaced_libraries,
+        "proxy/translator.py",
+        "if TYPE_CHECKING:\n    from aiohttp import web",
+        "proxy/translator.py:2: imports aiohttp.web, but only proxy/server/, proxy/inspector/, ",
+    ),
+    (
+        misplaced_libraries,
+        "proxy/upstream/profile.py",
+        "import lxml.etree as etree",
+        "proxy/upstream/profile.py:1: imports lxml.etree, but only proxy/legacy/ may",
+    ),
+    (
+        misplaced_libraries,
+        "proxy/config.py",
+        "import yaml",
+        "proxy/config.py:1: imports yaml, but only proxy/yaml_source.py may",
+    ),
+    (
+        extra_bridges,
+        "proxy/server/listening.py",
+        "from proxy.legacy import Answer\nfrom proxy.upstream.client import Client",
+        "proxy/server/listening.py: imports from both proxy.legacy and proxy.upstream, but only ",
+    ),
+    (
+        vendor_words,
+        "proxy/upstream/paging.py",
+        'x = page["next_page_uri"]',
+        "proxy/upstream/paging.py:1: names 'next_page_uri', but only profiles and the sandbox ",
+    ),
+    (
+        vendor_words,
+        "proxy/translator.py",
+        'url = f"{base}/2010-04-01/Accounts"',
+        "proxy/translator.py:1: names '2010-04-01', but",
+    ),
+    (
+        private_imports,
+        "proxy/cli.py",
+        "from proxy.config import _secret",
+        "proxy/cli.py:1: uses proxy.config._secret, but a name with an underscore belongs to its own module",
+    ),
+    (
+        private_imports,
+        "proxy/cli.py",
+        "from proxy import config\nconfig._shipped()",
+        "proxy/cli.py:2: uses proxy.config._shipped, but",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source", "opening"), PLANTED)
+def test_a_planted_violation_is_found(
+    rule: Rule, path: str, source: str, opening: str, tmp_path: Path
+) -> None:
+    plant(tmp_path, path, source)
+    (violation,) = rule(modules(tmp_path / "proxy"))
+    assert violation.startswith(opening)
+
+
+INNOCENT = [
+    ("proxy/sandbox/app.py", "from . import errors\nfrom proxy.sandbox.store import Store\nimport aiohttp"),
+    ("proxy/legacy/xml.py", "import lxml.etree\nfrom proxy.model import Page\nfrom proxy.upstreams import x"),
+    ("proxy/config.py", '_TWILIO = "twilio-2010-04-01"'),
+    ("proxy/sandbox/answers.py", 'x = {"next_page_uri": None}'),
+    ("proxy/upstream/paging.py", '"""Some upstreams call it next_page_uri."""'),
+    ("proxy/cli.py", "from proxy import __version__\nimport aiohttp_other\nself._x = proxy.config.Address"),
+    ("proxy/translator.py", "from proxy.legacy import route\nfrom proxy.upstream.api import Upstream"),
+]
+
+
+@pytest.mark.parametrize(("path", "source"), INNOCENT)
+def test_what_only_looks_like_a_violation_passes(path: str, source: str, tmp_path: Path) -> None:
+    plant(tmp_path, path, source)
+    planted = modules(tmp_path / "proxy")
+    rules = (forbidden_imports, misplaced_libraries, extra_bridges, vendor_words, private_imports)
+    assert [violation for rule in rules for violation in rule(planted)] == []
+
+
+def plant(folder: Path, path: str, source: str) -> None:
+    file = folder / path
+    file.parent.mkdir(parents=True)
+    file.write_text(source, encoding="utf-8")

@@ -1,0 +1,201 @@
+"""The proxy before a foreign upstream: prism, which knows Twilio only by the vendor's own specification.
+
+It refuses every request that the specification does not allow, and answers with the vendor's examples, or
+with whatever else would be allowed. PRISM names its executable: npm install @stoplight/prism-cli.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from support.running import running_proxy
+from support.seed import basic
+from support.wire import Message, RawClient, ask, connect
+
+from proxy.config import shipped_profiles
+
+PRISM = os.environ.get("PRISM", "")
+SPECS = Path(__file__).parents[2] / "shared" / "specs"
+
+pytestmark = [
+    pytest.mark.skipif(not PRISM, reason="no prism: name one in PRISM"),
+    pytest.mark.skipif(not SPECS.is_dir(), reason="no ../shared/specs beside this checkout"),
+]
+
+# Twilio's examples
+ACCOUNT = "AC" + "a" * 32
+SID = "PN" + "a" * 32
+LIST = f"/2008-08-01/Accounts/{ACCOUNT}/OutgoingCallerIds"
+UPSTREAM_LIST = f"/2010-04-01/Accounts/{ACCOUNT}/OutgoingCallerIds.json"
+EXAMPLE = {
+    "Sid": SID,
+    "AccountSid": ACCOUNT,
+    "FriendlyName": "(415) 867-5309",
+    "PhoneNumber": "141586753096",
+    "DateCreated": "Thu, 20 Aug 2009 17:11:24 -0700",
+    "DateUpdated": "Thu, 20 Aug 2009 17:11:24 -0700",
+}
+
+
+@dataclass
+class Prism:
+    """A running prism and, once it has ended, all it wrote."""
+
+    port: int = 0
+    log: list[str] = field(default_factory=list)
+
+    def count(self, words: str) -> int:
+        return sum(words in line for line in self.log)
+
+    async def follow(self, output: asyncio.StreamReader, listening: asyncio.Event) -> None:
+        async for line in output:
+            self.log.append(line.decode("utf-8", "replace"))
+            if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.log[-1]):
+                self.port = int(found[1])
+                listening.set()
+
+
+@contextlib.asynccontextmanager
+async def prism(*options: str) -> AsyncIterator[Prism]:
+    """Run prism with these options."""
+    command = (PRISM, "mock", "--host", "127.0.0.1", "--port", "0", *options)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    running, listening = Prism(), asyncio.Event()
+    assert process.stdout is not None
+    following = asyncio.create_task(running.follow(process.stdout, listening))
+    try:
+        async with asyncio.timeout(50):
+            await asyncio.wait(
+                [following, waiting := asyncio.create_task(listening.wait())],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        waiting.cancel()
+        assert running.port, "".join(running.log)
+        yield running
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await following
+
+
+def request(method: str, target: str, form: bytes = b"", username: str = ACCOUNT) -> bytes:
+    headers = (("Host", "x"), ("Authorization", basic(username, "any-token")))
+    return Message(f"{method} {target} HTTP/1.1", headers, form).encode()
+
+
+async def legacy(client: RawClient, method: str, target: str, form: bytes = b"") -> etree._Element:
+    """Return what is in the document of an answer that must not be a refusal."""
+    answer = await client.ask(request(method, target, form))
+    assert answer.status == 200, answer
+    (child,) = etree.fromstring(answer.body)
+    return child
+
+
+def texts(element: etree._Element) -> dict[str, str | None]:
+    return {str(child.tag): child.text for child in element}
+
+
+MISTAKES = [
+    ("GET", f"{UPSTREAM_LIST}?PageSize=1001", b""),
+    ("POST", UPSTREAM_LIST, b"FriendlyName=x"),
+    ("GET", UPSTREAM_LIST.replace(".json", f"/{SID}x.json"), b""),
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["twilio_outgoing_caller_ids.json"],
+        # The vendor's own examples break it; where that is mended, prism may judge its answers as well
+        ["twilio_outgoing_caller_ids.relaxed.json", "--errors"],
+    ],
+    ids=["as published", "relaxed"],
+)
+async def test_no_operation_breaks_the_specification(options: list[str]) -> None:
+    specification, *others = options
+    async with (
+        prism(str(SPECS / specification), *others) as upstream,
+        running_proxy(f"http://127.0.0.1:{upstream.port}") as port,
+        connect(port) as client,
+    ):
+        one = {"page": "0", "numpages": "1", "pagesize": "50", "total": "1", "start": "0", "end": "0"}
+        listed = await legacy(client, "GET", LIST)
+        assert (listed.tag, list(listed.items())) == ("OutgoingCallerIds", list(one.items()))
+        assert [texts(it) for it in listed] == [EXAMPLE]
+
+        # prism does not filter; the proxy checks once more
+        for query, total in (
+            ("FriendlyName=%28415%29%20867-5309", 1),
+            ("FriendlyName=Zo%C3%AB%20%26%20Co&page=0&num=20", 0),
+            ("PhoneNumber=(415)+867-5309", 0),
+            ("PhoneNumber=4158675309&FriendlyName=Bob&page=3&num=1000", 0),
+            ("page=7&num=1", 1),
+        ):
+            assert (await legacy(client, "GET", f"{LIST}?{query}")).get("total") == str(total)
+
+        fetched = await legacy(client, "GET", f"{LIST}/{SID}")
+        assert (fetched.tag, texts(fetched)) == ("OutgoingCallerId", EXAMPLE)
+
+        for method in ("PUT", "POST"):
+            renamed = await legacy(client, method, f"{LIST}/{SID}", b"FriendlyName=Zo%C3%AB+%26+Co")
+            assert texts(renamed) == EXAMPLE | {"FriendlyName": "friendly_name"}
+
+        for form in (
+            b"PhoneNumber=415-555-1212",
+            b"PhoneNumber=415-555-1212&CallDelay=60",
+            b"PhoneNumber=(415)+555.1212&FriendlyName=My+Home&CallDelay=0",
+        ):
+            assert texts(await legacy(client, "POST", LIST, form)) == {
+                "AccountSid": ACCOUNT,
+                "PhoneNumber": "4155551212",
+                "FriendlyName": "friendly_name",
+                "ValidationCode": "111111",
+            }
+
+        deleted = await client.ask(request("DELETE", f"{LIST}/{SID}"))
+        assert (deleted.status, deleted.body) == (204, b"")
+
+        # and prism would have noticed
+        for method, target, form in MISTAKES:
+            assert (await ask(upstream.port, request(method, target, form))).status in (400, 422)
+    assert upstream.count("Request received") == 13 + len(MISTAKES)
+    assert upstream.count("did not pass the validation rules") == len(MISTAKES)
+
+
+async def test_whatever_the_specification_allows_gets_an_answer(tmp_path: Path) -> None:
+    """Fields of any content, and many of them null: what the proxy cannot read is 502."""
+    profile = shipped_profiles()["twilio-2010-04-01"].read_text(encoding="utf-8")
+    indifferent = re.sub(
+        r"^  account: .*\n", "", profile, flags=re.MULTILINE
+    )  # whose the numbers are is chance
+    assert indifferent != profile
+    (tmp_path / "profile.yaml").write_text(indifferent, encoding="utf-8")
+    asked = [
+        ("GET", LIST, b""),
+        ("GET", f"{LIST}?FriendlyName=x&page=1", b""),
+        ("GET", f"{LIST}/{SID}", b""),
+        ("PUT", f"{LIST}/{SID}", b"FriendlyName=x"),
+        ("POST", LIST, b"PhoneNumber=4155551212"),
+    ]
+    async with (
+        prism(str(SPECS / "twilio_outgoing_caller_ids.json"), "--dynamic") as upstream,
+        running_proxy(
+            f"http://127.0.0.1:{upstream.port}", f"  profile: {tmp_path / 'profile.yaml'}\n"
+        ) as port,
+        connect(port) as client,
+    ):
+        for method, target, form in asked * 20:
+            answer = await client.ask(request(method, target, form))
+            assert answer.status in (200, 502), answer
+            (child,) = etree.fromstring(answer.body)
+            assert (child.tag == "RestException") == (answer.status == 502)
+            assert child.findtext("Status") in (None, str(answer.status))
