@@ -3,6 +3,7 @@ r"""Every file in conversations/ is a test: what the client sends, what the upst
 A file opens with a sentence about what it shows. Then come sections, each under a line `--- NAME`:
 
 `configuration`          the rest of the proxy's YAML (optional, once)
+`profile`                the YAML of an upstream profile, instead of the default one (optional, once)
 `upstream is down`       nothing listens where the upstream should be (optional, once)
 `client`                 a request, over the same connection as the ones before it; it gets a Host unless the
                          file says `Host: (absent)`
@@ -16,8 +17,9 @@ An upstream request that the file does not tell of, or not before the next `clie
 
 Names in braces stand for values of the seed document: {LIST}, {UPSTREAM_LIST}, {ACCOUNT}, {BOB}, {COMPANY},
 {BASIC}; {BOB_JSON}, {COMPANY_JSON} for its two caller IDs as the upstream writes them and {BOB_XML},
-{COMPANY_XML} as the legacy API does. {UPSTREAM} is the upstream's URL, {basic USER:TOKEN} an Authorization,
-{64 * x} the same text 64 times, and \xE9 a byte.
+{COMPANY_XML} as the legacy API does; {BOB_OLD_JSON}, {BOB_CSV}, {BOB_HTML} and so on for its other formats.
+{UPSTREAM} is the upstream's URL, {basic USER:TOKEN} an Authorization, {64 * x} the same text 64 times, and
+\xE9 a byte; \x0D at the end of a line makes its end CR and LF.
 """
 
 import re
@@ -54,6 +56,36 @@ def caller_id_xml(sid: str, name: str, number: str) -> str:
     )
 
 
+def texts(sid: str, name: str, number: str) -> dict[str, str]:
+    at = "Tue, 01 Apr 2008 11:26:32 -0700"
+    return {
+        "Sid": sid,
+        "AccountSid": ACCOUNT,
+        "FriendlyName": name,
+        "PhoneNumber": number,
+        "DateCreated": at,
+        "DateUpdated": at,
+    }
+
+
+def caller_id_old_json(sid: str, name: str, number: str) -> str:
+    children = ",".join(f'"{child}":"{text}"' for child, text in texts(sid, name, number).items())
+    return f'{{"OutgoingCallerId":{{{children}}}}}'
+
+
+def caller_id_csv(sid: str, name: str, number: str) -> str:
+    return ",".join(f'"{text}"' if "," in text else text for text in texts(sid, name, number).values())
+
+
+def caller_id_html(sid: str, name: str, number: str) -> str:
+    classes = ("sid", "account-sid", "friendly-name", "phone-number", "date-created", "date-updated")
+    children = zip(classes, texts(sid, name, number).values(), strict=True)
+    divs = "".join(f'<div class="{name}">{text}</div>' for name, text in children)
+    return f'<div class="outgoing-caller-id">{divs}</div>'
+
+
+BOB_IS = (BOB, "Bob Cell Phone", "4158675309")
+COMPANY_IS = (COMPANY, "Company Main Line", "4158675310")
 NAMES = {
     "LIST": LIST,
     "UPSTREAM_LIST": UPSTREAM_LIST,
@@ -61,10 +93,16 @@ NAMES = {
     "BOB": BOB,
     "COMPANY": COMPANY,
     "BASIC": basic(),
-    "BOB_JSON": caller_id_json(BOB, "Bob Cell Phone", "4158675309"),
-    "COMPANY_JSON": caller_id_json(COMPANY, "Company Main Line", "4158675310"),
-    "BOB_XML": caller_id_xml(BOB, "Bob Cell Phone", "4158675309"),
-    "COMPANY_XML": caller_id_xml(COMPANY, "Company Main Line", "4158675310"),
+    "BOB_JSON": caller_id_json(*BOB_IS),
+    "COMPANY_JSON": caller_id_json(*COMPANY_IS),
+    "BOB_XML": caller_id_xml(*BOB_IS),
+    "COMPANY_XML": caller_id_xml(*COMPANY_IS),
+    "BOB_OLD_JSON": caller_id_old_json(*BOB_IS),
+    "COMPANY_OLD_JSON": caller_id_old_json(*COMPANY_IS),
+    "BOB_CSV": caller_id_csv(*BOB_IS),
+    "COMPANY_CSV": caller_id_csv(*COMPANY_IS),
+    "BOB_HTML": caller_id_html(*BOB_IS),
+    "COMPANY_HTML": caller_id_html(*COMPANY_IS),
 }
 
 
@@ -131,19 +169,29 @@ async def hold(conversation: Sequence[Section], client: RawClient, upstream: Scr
                 assert_asked(upstream, asked)
             case "connection is closed":
                 assert await client.is_closed()
-            case "configuration" | "upstream is down" | "upstream answers":
+            case "configuration" | "profile" | "upstream is down" | "upstream answers":
                 pass
             case _:
                 pytest.fail(f"no such section: {name}")
     assert_asked(upstream, asked)
 
 
+def configuration_of(conversation: Sequence[Section], folder: Path) -> str:
+    """Return the YAML that comes after the upstream's URL."""
+    configuration = "".join(f"{body}\n" for name, body in conversation if name == "configuration")
+    for name, body in conversation:
+        if name == "profile":
+            (folder / "profile.yaml").write_text(body, encoding="utf-8")
+            configuration = f"  profile: {folder / 'profile.yaml'}\n{configuration}"
+    return configuration
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_conversation(file: Path) -> None:
+async def test_conversation(file: Path, tmp_path: Path) -> None:
     async with scripted_upstream() as upstream:
         conversation = sections(file, upstream.url)
         upstream.then(*(message(body) for name, body in conversation if name == "upstream answers"))
-        configuration = "".join(f"{body}\n" for name, body in conversation if name == "configuration")
+        configuration = configuration_of(conversation, tmp_path)
         is_down = any(name == "upstream is down" for name, _ in conversation)
         async with (
             running_proxy(NOWHERE if is_down else upstream.url, configuration, VARIABLES) as port,
