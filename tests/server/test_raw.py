@@ -1034,7 +1034,7 @@ async def a_second_head_that_trickles(proxy: Proxy) -> None:
 
 
 async def half_a_head_behind_a_request(proxy: Proxy) -> None:
-    """The parser does not tell that it holds one: the limit for idle connections ends it."""
+    """Wait for the limit of idle connections: the parser does not tell that it holds half a head."""
     await proxy.client.send(WRONG + SMUGGLED[:-2])
     answer = await proxy.client.receive()
     assert answer is not None
