@@ -44,7 +44,8 @@ async def read_body(request: web.BaseRequest) -> bytes:
 
 def wants_upgrade(request: web.BaseRequest) -> bool:
     """Whether the parser may have stopped at this request because it asks for another protocol."""
-    return hdrs.UPGRADE in request.headers and "upgrade" in request.headers.get(hdrs.CONNECTION, "").lower()
+    asks = hdrs.UPGRADE in request.headers and "upgrade" in request.headers.get(hdrs.CONNECTION, "").lower()
+    return asks or request.method == hdrs.METH_CONNECT
 
 
 def _is_other_http(request: web.BaseRequest) -> bool:

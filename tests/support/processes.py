@@ -15,8 +15,8 @@ PROXY = (sys.executable, "-m", "proxy")
 _TIMEOUT = 30  # seconds
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the program to its end."""
+def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end, with these environment variables on top."""
     return subprocess.run(
         [*PROXY, *arguments],
         check=False,
@@ -24,7 +24,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=_TIMEOUT,
         stdin=subprocess.DEVNULL,
-        env=_environment(),
+        env=_environment() | variables,
     )
 
 
