@@ -306,7 +306,6 @@ def test_a_number_is_validated_by_answering_the_phone(tmp_path: Path) -> None:
         assert sandbox.stop() == 0
 
 
-@pytest.mark.xfail(reason="the healthcheck asks http_proxy for a proxy on its own machine")
 def test_a_healthcheck_goes_straight() -> None:
     with running("serve", "--demo", "--listen", ANYWHERE, "--sandbox-listen", ANYWHERE) as demo:
         address = demo.until(LEGACY)
