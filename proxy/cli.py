@@ -102,20 +102,19 @@ _ANNOUNCED = {
 
 
 async def _serve(configuration: Configuration, listen: Address | None) -> None:
-    async with _proxy(configuration, listen) as bound:
+    async with _proxy(configuration, listen) as bound, _until_told_to_stop():
         for name, line in _ANNOUNCED.items():
             if name in bound:
                 click.echo(line.format(bound[name].reached_at()))
-        await _told_to_stop()
 
 
 async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str) -> None:
     async with (
         _sandbox(sandbox_listen, sandbox_db) as upstream,
         _proxy(config.demo(f"http://{upstream}"), listen) as bound,
+        _until_told_to_stop(),
     ):
         click.echo(welcome(f"http://{bound['address'].reached_at()}", f"http://{upstream}", _this_program()))
-        await _told_to_stop()
 
 
 def _this_program() -> str:
@@ -163,12 +162,17 @@ def _clear_error(address: Address | None = None) -> Iterator[None]:
         ) from error
 
 
-async def _told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM; a second one ends the process at once."""
+@asynccontextmanager
+async def _until_told_to_stop() -> AsyncIterator[None]:
+    """Wait for SIGINT or SIGTERM at the end of the block; a second one ends the process at once.
+
+    The signals are heeded from the beginning: whoever reads the announced address may send one at once.
+    """
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     for each in signals:
         loop.add_signal_handler(each, told.set)
+    yield
     await told.wait()
     for each in signals:
         loop.remove_signal_handler(each)
@@ -193,9 +197,8 @@ def sandbox_command(context: click.Context, listen: Address, sandbox_db: str) ->
 
 
 async def _serve_sandbox(listen: Address, db: str) -> None:
-    async with _sandbox(listen, db) as address:
+    async with _sandbox(listen, db) as address, _until_told_to_stop():
         click.echo(f"sandbox      http://{address}")
-        await _told_to_stop()
 
 
 @sandbox_command.command()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from ssl import SSLContext, SSLError
@@ -40,6 +41,7 @@ class ConfigurationError(Exception):
 _TWILIO = "twilio-2010-04-01"
 
 
+_HOST = re.compile(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%a-z0-9]+\]")
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -61,7 +63,13 @@ class Address(NamedTuple):
 def parse_address(text: Any) -> Address:
     """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface)."""
     host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if (
+        not _HOST.fullmatch(host)
+        or not colon
+        or not port.isascii()
+        or not port.isdigit()
+        or int(port) > 65535
+    ):
         raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
@@ -286,13 +294,16 @@ def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Sour
     return yaml_source.read(file, variables) if file else None
 
 
+_PATHS = ("certificate", "key", "file")
+
+
 def _look_beside(file: Path, data: Any) -> None:
-    """Turn the paths of certificates and keys, relative to the file that names them, into ones from here."""
-    listen = data.get("listen") if isinstance(data, dict) else None
-    for listener in listen.values() if isinstance(listen, dict) else ():
-        for key in ("certificate", "key") if isinstance(listener, dict) else ():
-            if isinstance(path := listener.get(key), str):
-                listener[key] = str(file.parent / path)
+    """Turn paths, relative to the file that names them, into ones from here."""
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if key in _PATHS and isinstance(value, str):
+            data[key] = str(file.parent / value)
+        else:
+            _look_beside(file, value)
 
 
 def _shipped() -> Path:

@@ -162,6 +162,15 @@ def test_a_demo_on_every_interface(options: str) -> None:
         assert demo.stop() == 0
 
 
+@pytest.mark.parametrize("attempt", range(3))
+def test_told_to_stop_as_soon_as_it_listens(tmp_path: Path, attempt: int) -> None:
+    file = tmp_path / "proxy.yaml"
+    file.write_text("listen: 127.0.0.1:0", encoding="utf-8")
+    with running("serve", "--config", str(file)) as proxy:
+        proxy.until(LEGACY)
+        assert proxy.stop() == 0
+
+
 # The demo
 
 

@@ -18,16 +18,16 @@ logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says
 
 
 class Form(dict[str, str]):
-    """Parameters by name, and which names came with two different values."""
+    """Parameters by name; the last of equal names wins."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         """Take the pairs in the order they were sent."""
-        super().__init__()
-        self.conflicting: set[str] = set()
-        for name, value in pairs:
-            if self.get(name, value) != value:
-                self.conflicting.add(name)
-            self[name] = value
+        self._pairs = tuple(pairs)
+        super().__init__(self._pairs)
+
+    def every(self, name: str) -> Sequence[str]:
+        """Return all values of a parameter that are not empty."""
+        return [value for key, value in self._pairs if key == name and value]
 
 
 _MAX_FIELDS = 100

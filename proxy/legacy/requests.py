@@ -115,9 +115,10 @@ def _list(to: Route, _: Request) -> List:
 
 def _validate(to: Route, request: Request) -> Validate:
     form = parse_body(request.content_type, request.body)
-    if "PhoneNumber" in form.conflicting:
+    numbers = {formats.e164(text) for text in form.every("PhoneNumber")}
+    if len(numbers) > 1:
         raise LegacyError(BAD_PHONE_NUMBER.saying("PhoneNumber was given twice, with different values"))
-    number = formats.e164(form.get("PhoneNumber", ""))
+    number = numbers.pop() if numbers else None
     if number is None:
         raise LegacyError(BAD_PHONE_NUMBER)
     return Validate(to.account_sid, number, _friendly_name(form), _call_delay(form))

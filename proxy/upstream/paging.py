@@ -32,8 +32,13 @@ def _next_url(paging: NextUrl, call: Call, page: Any) -> Call | None:
 
 def _same_origin(url: str, other: str) -> bool:
     """Compare scheme, host and port: credentials go nowhere else."""
-    one, two = urlsplit(url), urlsplit(other)
-    return (one.scheme, one.netloc) == (two.scheme, two.netloc)
+    return _origin(url) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None, bool]:
+    split = urlsplit(url)
+    port = split.port or {"http": 80, "https": 443}.get(split.scheme)
+    return split.scheme, split.hostname, port, "@" in split.netloc
 
 
 _STRATEGIES = {"next_url": _next_url}

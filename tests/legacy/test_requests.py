@@ -713,3 +713,17 @@ def test_no_body_is_too_strange(method: str, content_type: str | None, body: byt
         read(method, LIST if method == "POST" else INSTANCE, body, content_type)
     except LegacyError as error:
         assert error.fault.status in (400, 415)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "body", [b"PhoneNumber=415-867-5309&PhoneNumber=4158675309", b"PhoneNumber=&PhoneNumber=4158675309"]
+)
+def test_one_number_in_two_spellings_is_one_number(body: bytes) -> None:
+    request = Request("POST", LIST, body=body)
+    assert route(request).read(request) == Validate(ACCOUNT, "+14158675309", None, 0)
+
+
+def test_two_numbers_are_refused() -> None:
+    request = Request("POST", LIST, body=b"PhoneNumber=4158675309&PhoneNumber=4158675310")
+    with pytest.raises(LegacyError, match="given twice"):
+        route(request).read(request)
