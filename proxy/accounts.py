@@ -17,12 +17,15 @@ class Accounts(Protocol):
         """Return the account that `caller` may act for; LegacyError 401 where it may not act for `sid`."""
 
 
+@dataclass(frozen=True, slots=True)
 class PassedOn:
     """The upstream judges: the caller's own credentials are passed on."""
 
+    upstream: str
+
     def admit(self, sid: str, caller: Credentials) -> Account:
         """Admit everyone; an API key's user name differs from the account in the path."""
-        return Account(sid, sid, caller)
+        return Account(sid, sid, caller, self.upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Entry:
     token_sha256: bytes
     upstream_id: str
     credentials: Credentials
+    upstream: str
 
 
 class Mapped:
@@ -47,7 +51,7 @@ class Mapped:
         token = hashlib.sha256(caller.password.encode()).digest()
         if not hmac.compare_digest(token, entry.token_sha256) or caller.username != sid or entry is _NOBODY:
             raise LegacyError(UNAUTHENTICATED)
-        return Account(sid, entry.upstream_id, entry.credentials)
+        return Account(sid, entry.upstream_id, entry.credentials, entry.upstream, is_own=False)
 
 
-_NOBODY = Entry(bytes(32), "", Credentials("", ""))
+_NOBODY = Entry(bytes(32), "", Credentials("", ""), "")

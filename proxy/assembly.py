@@ -1,7 +1,10 @@
 """Settings → the parts that they describe, put together."""
 
+import hashlib
+
 from proxy.accounts import Accounts, Entry, Mapped, PassedOn
-from proxy.config import AccountSettings, Configuration
+from proxy.config import Configuration, Settings
+from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.legacy import Style, rfc_2822_writer
 from proxy.model import Credentials
 from proxy.translator import Translator
@@ -12,18 +15,46 @@ from proxy.upstream.profile import Profile
 
 def assemble(configuration: Configuration, client: Client) -> Translator:
     """Return a translator that asks through `client`."""
+    upstreams = {
+        name_of(settings): Upstream(profile_of(configuration, settings), client)
+        for settings in configuration.upstreams().values()
+    }
     settings = configuration.settings
-    profile = Profile(configuration.profile, settings.upstream.base_url)
     style = Style(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
-    accounts: Accounts = PassedOn()
-    if settings.accounts is not None:
-        accounts = Mapped({sid: _entry(account) for sid, account in settings.accounts.items()})
-    return Translator(accounts, Upstream(profile, client), style)
+    return Translator(accounts_of(settings), upstreams, style)
 
 
-def _entry(account: AccountSettings) -> Entry:
+def accounts_of(settings: Settings) -> Accounts:
+    """Return who may ask, and of which upstream."""
+    if settings.accounts is None:
+        return PassedOn(name_of(settings.upstream))
+    return Mapped({sid: _entry(account, settings) for sid, account in settings.accounts.items()})
+
+
+def profile_of(configuration: Configuration, settings: UpstreamSettings) -> Profile:
+    """Return the profile of an upstream, with what proxy.yaml changes about it."""
+    language = configuration.profiles[settings.profile].profile
+    if settings.validation:
+        language = language.model_copy(update={"validation": settings.validation})
+    return Profile(language, settings.base_url, settings.variables, _sid_key(configuration.settings))
+
+
+def name_of(settings: UpstreamSettings) -> str:
+    """Return what tells one upstream from another."""
+    return settings.model_dump_json()
+
+
+def _sid_key(settings: Settings) -> bytes:
+    """Without a key of the operator's own, Sids can be made up, though nothing is gained by it but a 404."""
+    secret = settings.legacy.sid_key
+    return hashlib.sha256(secret.get_secret_value().encode() if secret else b"callerid-proxy").digest()
+
+
+def _entry(account: AccountSettings, settings: Settings) -> Entry:
     upstream = account.upstream
-    credentials = Credentials(upstream.username or upstream.account, upstream.password.get_secret_value())
-    return Entry(account.token_digest(), upstream.account, credentials)
+    password = upstream.password.get_secret_value() if upstream.password else ""
+    credentials = Credentials(upstream.username or upstream.account, password)
+    name = name_of(upstream.upstream(settings.upstream))
+    return Entry(account.token_digest(), upstream.account, credentials, name)

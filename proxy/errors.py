@@ -59,5 +59,9 @@ UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
 DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
 
+# Codes that come back from a phone (not part of the 2008 API)
+NO_SUCH_CALL = Fault(404, "No call to this number waits for a code")
+BAD_CODE = Fault(400, "A code has six digits")
+
 # What we did
 INTERNAL = Fault(500, "An internal error has occurred")

@@ -67,6 +67,10 @@ class Account:
     """As the legacy client knows it."""
     upstream_id: str
     credentials: Credentials
+    upstream: str = ""
+    """The name of the upstream that is asked."""
+    is_own: bool = True
+    """Whether the credentials are the caller's own: then it is the caller's business if they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,18 @@ class Validate:
     friendly_name: str | None
     call_delay: int
     """Seconds, 0 to 60."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Bring back the code that a validation call spoke; not an operation of 2008."""
+
+    account_sid: str
+    phone_number: str
+    """E.164."""
+    pending: str
+    """What the upstream called the validation when it started."""
+    code: str
 
 
 Operation = List | Fetch | Rename | Delete | Validate

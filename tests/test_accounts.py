@@ -191,11 +191,16 @@ async def test_what_is_wrong_with_a_request_does_not_show_to_strangers() -> None
 
 def test_everyone_is_passed_on_with_their_own() -> None:
     caller = Credentials(API_KEY, "key-secret")
-    assert PassedOn().admit(ACCOUNT, caller) == Account(ACCOUNT, ACCOUNT, caller)
+    assert PassedOn("here").admit(ACCOUNT, caller) == Account(ACCOUNT, ACCOUNT, caller, "here", is_own=True)
 
 
 ENTRIES = {
-    sid: Entry(sha256(token.encode()).digest(), f"upstream of {sid}", Credentials(f"user of {sid}", "p"))
+    sid: Entry(
+        sha256(token.encode()).digest(),
+        f"upstream of {sid}",
+        Credentials(f"user of {sid}", "p"),
+        f"API of {sid}",
+    )
     for sid, token in ((ACCOUNT, TOKEN), (OTHER, "Zoë"), (THIRD, "x" * 1000))
 }
 
@@ -208,7 +213,8 @@ def test_an_account_needs_its_own_name_and_token(path: str, username: str, token
     accounts = Mapped(ENTRIES)
     if path == username and right.get(path) == token:
         account = accounts.admit(path, Credentials(username, token))
-        assert account == Account(path, ENTRIES[path].upstream_id, ENTRIES[path].credentials)
+        entry = ENTRIES[path]
+        assert account == Account(path, entry.upstream_id, entry.credentials, entry.upstream, is_own=False)
     else:
         with pytest.raises(LegacyError) as raised:
             accounts.admit(path, Credentials(username, token))
@@ -221,6 +227,6 @@ def test_an_empty_table_admits_nobody() -> None:
 
 
 def test_the_table_does_not_show_its_secrets() -> None:
-    entry = Entry(bytes(32), OTHER, Credentials("user", "s3cret"))
+    entry = Entry(bytes(32), OTHER, Credentials("user", "s3cret"), "here")
     assert "s3cret" not in f"{entry!r} {entry}"
     assert "s3cret" not in f"{Account(ACCOUNT, OTHER, entry.credentials)!r}"

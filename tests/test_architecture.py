@@ -92,7 +92,7 @@ def forbidden_imports(of: list[Module]) -> list[str]:
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("proxy/server/", "proxy/inspector/", "proxy/sandbox/", "proxy/upstream/client.py"),
     "lxml": ("proxy/legacy/",),
-    "yaml": ("proxy/yaml_source.py",),
+    "yaml": ("proxy/config/yaml_source.py",),
 }
 
 
@@ -108,14 +108,14 @@ def misplaced_libraries(of: list[Module]) -> list[str]:
 
 
 SHORES = ("proxy.legacy", "proxy.upstream")
-BRIDGES = ("proxy/translator.py", "proxy/assembly.py", "proxy/config.py")
+BRIDGES = ("proxy/translator.py", "proxy/assembly.py", "proxy/config/")
 
 
 def extra_bridges(of: list[Module]) -> list[str]:
     return [
         f"{module.path}: imports from both {' and '.join(SHORES)}, but only {', '.join(BRIDGES)} may"
         for module in of
-        if knows_both_shores(module) and module.path not in BRIDGES
+        if knows_both_shores(module) and not stands_in(module.path, BRIDGES)
     ]
 
 
@@ -125,7 +125,7 @@ def knows_both_shores(module: Module) -> bool:
 
 VENDOR_WORDS = ("outgoing_caller_ids", "next_page_uri", "/validation_code", "PageToken", "2010-04-01")
 MAY_NAME_VENDORS = ("proxy/sandbox/",)
-DEFAULT_PROFILE = ("proxy/config.py", "twilio-2010-04-01")
+DEFAULT_PROFILE = ("proxy/config/settings.py", "twilio-2010-04-01")
 
 
 def vendor_words(of: list[Module]) -> list[str]:
@@ -271,9 +271,9 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
     ),
     (
         misplaced_libraries,
-        "proxy/config.py",
+        "proxy/config/loading.py",
         "import yaml",
-        "proxy/config.py:1: imports yaml, but only proxy/yaml_source.py may",
+        "proxy/config/loading.py:1: imports yaml, but only proxy/config/yaml_source.py may",
     ),
     (
         extra_bridges,
@@ -320,7 +320,7 @@ def test_a_planted_violation_is_found(
 INNOCENT = [
     ("proxy/sandbox/app.py", "from . import errors\nfrom proxy.sandbox.store import Store\nimport aiohttp"),
     ("proxy/legacy/xml.py", "import lxml.etree\nfrom proxy.model import Page\nfrom proxy.upstreams import x"),
-    ("proxy/config.py", '_TWILIO = "twilio-2010-04-01"'),
+    ("proxy/config/settings.py", '_TWILIO = "twilio-2010-04-01"'),
     ("proxy/sandbox/answers.py", 'x = {"next_page_uri": None}'),
     ("proxy/upstream/paging.py", '"""Some upstreams call it next_page_uri."""'),
     ("proxy/cli.py", "from proxy import __version__\nimport aiohttp_other\nself._x = proxy.config.Address"),

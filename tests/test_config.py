@@ -52,7 +52,7 @@ def test_the_smallest_file_that_one_would_write(file: Path) -> None:
     settings = loaded(file, text)
     assert settings.listen == Settings().listen
     assert settings.upstream.base_url == "http://127.0.0.1:9000"
-    assert load(file, {}).profile.name == "twilio-2010-04-01"
+    assert load(file, {}).profiles["twilio-2010-04-01"].profile.name == "twilio-2010-04-01"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing here\n", "{}"])
@@ -106,16 +106,18 @@ def models(annotation: Any, *, of_mapping: bool = False) -> Iterator[tuple[bool,
 
 
 def test_every_shipped_profile_is_good(file: Path) -> None:
-    assert set(config.shipped_profiles()) >= {"twilio-2010-04-01"}
+    filled = {"signalwire": "{space: ours}", "restcomm": "{host: restcomm.example}"}
+    assert set(config.shipped_profiles()) >= {"twilio-2010-04-01", *filled}
     for name in config.shipped_profiles():
-        file.write_text(f"upstream: {{profile: {name}}}", encoding="utf-8")
-        assert load(file, {}).profile.name == name
+        upstream = f"upstream: {{profile: {name}, variables: {filled.get(name, '{}')}}}\n"
+        file.write_text(upstream + account(), encoding="utf-8")
+        assert load(file, {"T": "t", "P": "p"}).profiles[name].profile.name == name
 
 
 def test_the_base_url_that_the_shipped_file_shows_is_the_profiles() -> None:
     shown = re.search(r"# base_url: (\S+)", (SHIPPED / "proxy.yaml").read_text(encoding="utf-8"))
     assert shown is not None
-    assert shown[1] == config.demo("http://127.0.0.1").profile.base_url
+    assert shown[1] == config.demo("http://127.0.0.1").profiles["twilio-2010-04-01"].profile.base_url
 
 
 def test_a_profile_of_ones_own_stands_beside_the_file(file: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_profile_of_ones_own_stands_beside_the_file(file: Path) -> None:
         profile.replace("name: twilio-2010-04-01", "name: x"), encoding="utf-8"
     )
     file.write_text("upstream: {profile: mine/x.yaml}", encoding="utf-8")
-    assert load(file, {}).profile.name == "x"
+    assert load(file, {}).profiles["mine/x.yaml"].profile.name == "x"
 
 
 def test_a_trailing_slash_of_the_base_url_does_not_count(file: Path) -> None:
@@ -232,6 +234,7 @@ def account(token: str = "${T}", password: str = "${P}") -> str:
 def digest_and_password(settings: Settings) -> tuple[bytes, str]:
     assert settings.accounts is not None
     of_account = settings.accounts[ACCOUNT]
+    assert of_account.upstream.password is not None
     return of_account.token_digest(), of_account.upstream.password.get_secret_value()
 
 
@@ -317,6 +320,7 @@ ZONE = "write the name of a time zone, for example America/Los_Angeles"
 NO_POINTER = "a JSON Pointer is empty or starts with a slash, for example /data/0/name (RFC 6901)"
 NO_VARIABLE = "a variable is written ${NAME} or ${NAME:-default}"
 ADDRESS = "write HOST:PORT, for example 127.0.0.1:8080"
+STRATEGIES = "'none', 'page_number', 'offset', 'next_url', 'cursor', 'range_header', 'link_header'"
 
 BROKEN: list[tuple[str | bytes, list[str]]] = [
     # no YAML, or not ours
@@ -510,7 +514,7 @@ def broken_profile(tmp_path: Path) -> list[str]:
     profile = tmp_path / "mine.yaml"
     spoilt = (
         ("items: /outgoing_caller_ids", "items: outgoing", NO_POINTER),
-        ("strategy: next_url", "strategy: guess", "expected one of 'next_url'"),
+        ("strategy: next_url", "strategy: guess", f"expected one of {STRATEGIES}"),
         ("method: DELETE", "method: REMOVE", "expected one of 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
     )
     for good, bad, _ in spoilt:
@@ -521,7 +525,12 @@ def broken_profile(tmp_path: Path) -> list[str]:
         line.strip(): f"{number}:{len(line) - len(line.lstrip()) + 1}"
         for number, line in enumerate(shipped.split("\n"), 1)
     }
-    return [f"{profile}:{places[bad]}: {message}" for _, bad, message in spoilt]
+    return [
+        f"{profile}:{place}: {message}"
+        for _, bad, message in spoilt
+        for line, place in places.items()
+        if bad in line
+    ]
 
 
 def test_the_mistakes_of_a_profile(file: Path, broken_profile: list[str]) -> None:

@@ -3,7 +3,8 @@
 from proxy.legacy.answers import Answer, render, render_error
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style
-from proxy.legacy.formats import rfc_2822_writer
+from proxy.legacy.formats import e164, rfc_2822_writer
+from proxy.legacy.forms import parse_body
 from proxy.legacy.paging import cut
 from proxy.legacy.requests import Request, route
 
@@ -12,6 +13,8 @@ __all__ = [
     "Request",
     "Style",
     "cut",
+    "e164",
+    "parse_body",
     "read_credentials",
     "render",
     "render_error",

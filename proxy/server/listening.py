@@ -15,6 +15,7 @@ from proxy.config import Address, Listen
 from proxy.errors import REQUEST_TIMEOUT, LegacyError
 from proxy.legacy import Request
 from proxy.observers import Observers
+from proxy.server import codes
 from proxy.server.connection import Connection
 from proxy.server.metrics import metrics_listening
 from proxy.server.reading import MAX_BODY, SUPPORTED_HTTP, VERSION_SENT, read_body, wants_upgrade
@@ -101,6 +102,8 @@ class _Server(web.Server):
                 request.protocol.wait_no_longer()
             # What else comes over this connection cannot be told apart from what is left of the body
             return response(self._translator.refuse(error.fault, request.raw_path), close=True)
+        if request.path == codes.PATH and self._translator.takes_codes:
+            return await codes.answer(request, body, self._translator)
         asked = Request(
             request.method,
             request.raw_path,

@@ -1,11 +1,30 @@
-"""The modern API as two coroutines: ask about one number, or walk a whole list."""
+"""The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, LegacyError
-from proxy.model import Account, CallerId, Delete, Fetch, List, Rename, Result, Validate
+from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, NOT_FOUND, LegacyError
+from proxy.model import (
+    Account,
+    CallerId,
+    Delete,
+    Fetch,
+    List,
+    Rename,
+    Result,
+    Validate,
+    ValidationRequest,
+    Verify,
+)
 from proxy.upstream.client import Client
-from proxy.upstream.profile import Exchange, Listing, Profile
+from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
+
+
+class Window(NamedTuple):
+    """One page of a list and the size of the whole."""
+
+    caller_ids: Sequence[CallerId]
+    total: int
 
 
 class Upstream:
@@ -15,30 +34,72 @@ class Upstream:
         """Bind the two together."""
         self._profile = profile
         self._client = client
+        self.speaks_codes = profile.speaks_codes
 
-    async def perform(self, operation: Fetch | Rename | Delete | Validate, account: Account) -> Result:
+    async def perform(self, operation: Fetch | Rename | Delete, account: Account) -> Result:
         """Ask once and read the answer; LegacyError for whatever stands in the way."""
-        exchange = self._profile.exchange(operation, account)
-        return exchange.read(await self._client.send(exchange.call))
+        return await self._send(self._profile.exchange(operation, account))
+
+    async def validate(self, operation: Validate, account: Account) -> ValidationRequest | Started:
+        """Place one call."""
+        return await self._send(self._profile.validate(operation, account))
+
+    async def verify(self, operation: Verify, account: Account) -> None:
+        """Bring back the code that a call spoke."""
+        await self._send(self._profile.verify(operation, account))
 
     async def walk(self, operation: List, account: Account) -> Sequence[CallerId]:
-        """Follow a list to its end, as far narrowed down as the upstream can; each Sid once, the first wins.
+        """Return everything that may match, as far narrowed down as the upstream can; each Sid once.
 
         A list without end, or one that leads back to where it has been, is a LegacyError: a walk that was cut
         short would give a wrong total.
         """
+        if lookup := self._profile.lookup(operation, account):
+            return await self._looked_up(lookup)
         found: dict[str, CallerId] = {}
-        asked: set[str] = set()
+        asked: list[object] = []
         limits = self._profile.limits
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
-            if exchange.call.url in asked:
+            if exchange.call.identity in asked:
                 raise LegacyError(BAD_UPSTREAM)
-            asked.add(exchange.call.url)
-            listing = exchange.read(await self._client.send(exchange.call))
+            asked.append(exchange.call.identity)
+            listing = await self._send(exchange)
             for caller_id in listing.caller_ids:
                 found.setdefault(caller_id.sid, caller_id)
             if (listing.next and len(asked) == limits.pages) or len(found) > limits.items:
                 raise LegacyError(LIST_TOO_LARGE)
             exchange = listing.next
         return tuple(found.values())
+
+    async def window(self, operation: List, account: Account) -> Window | None:
+        """Return the page that `operation` asks for without walking to it.
+
+        None where the upstream gives no such thing, or gives something that does not add up.
+        """
+        if not self._profile.gives_any_page(operation):
+            return None
+        start, size = operation.page * operation.page_size, operation.page_size
+        beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
+        exchange: Exchange[Listing] | None = self._profile.list(operation, account, 0 if beyond else start)
+        came: list[CallerId] = []
+        offset, total = None, 0
+        while exchange is not None:
+            listing = await self._send(exchange)
+            offset, total = listing.offset if offset is None else offset, listing.total or 0
+            came += listing.caller_ids
+            exchange = listing.next if offset + len(came) < start + size else None
+        shown = [] if beyond else came[start - (offset or 0) :][:size]
+        return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
+
+    async def _looked_up(self, exchange: Exchange[Result]) -> Sequence[CallerId]:
+        try:
+            result = await self._send(exchange)
+        except LegacyError as error:
+            if error.fault.status == NOT_FOUND.status:
+                return ()
+            raise
+        return (result,) if isinstance(result, CallerId) else ()
+
+    async def _send(self, exchange: Exchange[T]) -> T:
+        return exchange.read(await self._client.send(exchange.call))

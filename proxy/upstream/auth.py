@@ -2,16 +2,44 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from proxy.model import Credentials
+from proxy.upstream.calls import Call
+from proxy.upstream.language import Auth
 
 
-def _basic(credentials: Credentials) -> Mapping[str, str]:
+def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
+    """Return `call` with the credentials where the upstream looks for them."""
+    return _SCHEMES[auth.scheme](auth, call, credentials)
+
+
+def _basic(_: Auth, call: Call, credentials: Credentials) -> Call:
     token = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
-    return {"Authorization": f"Basic {token}"}
+    return call.with_header("Authorization", f"Basic {token}")
 
 
-HEADERS: Mapping[str, Callable[[Credentials], Mapping[str, str]]] = {
+def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:
+    return call.with_header("Authorization", f"Bearer {credentials.password}")
+
+
+def _header(auth: Auth, call: Call, credentials: Credentials) -> Call:
+    return call.with_header(auth.name, credentials.password)
+
+
+def _query(auth: Auth, call: Call, credentials: Credentials) -> Call:
+    return replace(call, query={**call.query, auth.name: credentials.password})
+
+
+def _none(_: Auth, call: Call, __: Credentials) -> Call:
+    return call
+
+
+_SCHEMES: Mapping[str, Callable[[Auth, Call, Credentials], Call]] = {
     "caller": _basic,
+    "basic": _basic,
+    "bearer": _bearer,
+    "header": _header,
+    "query": _query,
+    "none": _none,
 }
-"""Scheme → the headers that carry an account's credentials."""

@@ -1,8 +1,25 @@
 """What goes to an upstream and what comes back, as values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import orjson
+
+
+def _encode_form(values: Mapping[str, Any]) -> bytes:
+    return urlencode(values).encode("ascii")
+
+
+def _encode_json(values: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(dict(values))
+
+
+_BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
+    "form": ("application/x-www-form-urlencoded", _encode_form),
+    "json": ("application/json", _encode_json),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,10 +27,45 @@ class Call:
     """One HTTP request to an upstream."""
 
     method: str
-    url: str
-    """Absolute and percent-encoded."""
+    address: str
+    """Absolute and percent-encoded; `query` is appended to it."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    body_type: Literal["form", "json"] | None = None
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        if not self.query:
+            return self.address
+        return f"{self.address}{'&' if '?' in self.address else '?'}{urlencode(self.query)}"
+
+    @property
+    def identity(self) -> object:
+        """What two calls share that ask for the same."""
+        return self.url, self.body, self.headers.get("Range")
+
+    def encoded_body(self) -> tuple[str, bytes] | None:
+        """Return the content type and the bytes of the body, None without one."""
+        if self.body_type is None:
+            return None
+        content_type, encode = _BODY_TYPES[self.body_type]
+        return content_type, encode(self.body)
+
+    def asking(self, parameters: Mapping[str, str]) -> "Call":
+        """Return this call with more parameters: in its form where it has one, else in its query."""
+        if self.body_type == "form":
+            return replace(self, body={**self.body, **parameters})
+        return replace(self, query={**self.query, **parameters})
+
+    def at(self, url: str) -> "Call":
+        """Return this call for another URL, which brings its own query."""
+        return replace(self, address=url, query={})
+
+    def with_header(self, name: str, value: str) -> "Call":
+        """Return this call with one more header."""
+        return replace(self, headers={**self.headers, name: value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +76,3 @@ class Reply:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case; those that profiles and fault rules look at."""
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the status alone says that the call failed."""
-        return self.status >= HTTPStatus.BAD_REQUEST

@@ -1,5 +1,6 @@
 """The only outgoing HTTP. Foreign exceptions stop here: what leaves is a Reply or a LegacyError."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
 }
-_KEPT_HEADERS = ("content-type", "retry-after")
+_KEPT_HEADERS = ("content-type", "content-range", "link", "retry-after")
 
 # The first row that fits decides. Certificate errors are connector errors too, and come first.
 _FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
@@ -60,20 +61,26 @@ class Client:
         Raises LegacyError 502 for an answer that makes no sense, 503 where the upstream cannot be reached and
         504 where it is too slow.
         """
+        content_type, body = _body(call)
         try:
             async with self._session.request(
                 call.method,
                 URL(call.url, encoded=True),
-                headers=call.headers,
-                data=call.body,
+                headers={**call.headers, **content_type},
+                data=body,
                 allow_redirects=False,
             ) as response:
-                body = await _read(response.content)
+                content = await _read(response.content)
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-                return Reply(response.status, body, headers)
+                return Reply(response.status, content, headers)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             fault = next(fault for kind, fault in _FAULTS if isinstance(error, kind))
             raise LegacyError(fault) from error
+
+
+def _body(call: Call) -> tuple[Mapping[str, str], bytes | None]:
+    encoded = call.encoded_body()
+    return ({"Content-Type": encoded[0]}, encoded[1]) if encoded else ({}, None)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+from proxy.errors import BAD_PHONE_NUMBER, LegacyError
+
 
 class UnreadableError(ValueError):
     """A value from the upstream is not what the profile says it is."""
@@ -18,7 +20,9 @@ class UnreadableError(ValueError):
 
 # Upstream JSON → model
 
-ReadName = Literal["text", "e164", "rfc2822", "six_digits"]
+ReadName = Literal[
+    "text", "integer", "boolean", "e164", "digits", "ten_digits", "rfc2822", "iso8601", "date", "six_digits"
+]
 
 
 def text(value: Any) -> str:
@@ -28,6 +32,34 @@ def text(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise UnreadableError("expected text")
+
+
+def integer(value: Any) -> str:
+    """Take a whole number, as a number or as text."""
+    digits = text(value)
+    if not re.fullmatch("-?[0-9]{1,18}", digits):
+        raise UnreadableError("expected a whole number")
+    return digits
+
+
+def boolean(value: Any) -> str:
+    """Take true or false, as such or as text."""
+    word = str(value).lower() if isinstance(value, bool | str) else ""
+    if word not in ("true", "false"):
+        raise UnreadableError("expected true or false")
+    return word
+
+
+def e164_from_digits(value: Any) -> str:
+    """Take a number that lacks its plus sign; what is no number stays as it is."""
+    digits = text(value)
+    return f"+{digits}" if re.fullmatch("[1-9][0-9]{6,14}", digits) else digits
+
+
+def e164_from_ten_digits(value: Any) -> str:
+    """Take a North American number without its country code; what is none stays as it is."""
+    digits = text(value)
+    return f"+1{digits}" if re.fullmatch("[0-9]{10}", digits) else digits
 
 
 def six_digits(value: Any) -> str:
@@ -65,6 +97,27 @@ def rfc_2822(value: Any) -> int | None:
         return None
 
 
+_ISO_8601 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+
+
+def iso_8601(value: Any) -> int | None:
+    """Read `2008-04-01T18:26:32.123456789Z`, a missing zone being UTC; None for what is no date.
+
+    Python's own reader takes no more than six digits of a fraction, so fractions are left out before.
+    """
+    found = _ISO_8601.fullmatch(value) if isinstance(value, str) else None
+    try:
+        if not found:
+            return None
+        day, time, zone = found.groups()
+        return _plausible(datetime.fromisoformat(f"{day}T{time or '00:00'}{zone or '+00:00'}"))
+    except ValueError:
+        return None
+
+
 def _plausible(at: datetime) -> int:
     """Return seconds since the epoch, a time without a zone being UTC; ValueError far outside our days."""
     if not 1900 <= at.year < 3000:
@@ -74,8 +127,14 @@ def _plausible(at: datetime) -> int:
 
 READ: Mapping[ReadName, Callable[[Any], Any]] = {
     "text": text,
+    "integer": integer,
+    "boolean": boolean,
     "e164": text,
+    "digits": e164_from_digits,
+    "ten_digits": e164_from_ten_digits,
     "rfc2822": rfc_2822,
+    "iso8601": iso_8601,
+    "date": iso_8601,
     "six_digits": six_digits,
 }
 
@@ -94,9 +153,20 @@ DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number":
 
 # Operation → upstream parameters
 
-WriteName = Literal["text", "e164"]
+WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]
 
-WRITE: Mapping[WriteName, Callable[[Any], str]] = {
+
+def _ten_digits(number: str) -> str:
+    if not re.fullmatch(r"\+1[0-9]{10}", number):
+        raise LegacyError(BAD_PHONE_NUMBER)
+    return number[2:]
+
+
+WRITE: Mapping[WriteName, Callable[[Any], Any]] = {
     "text": str,
+    "integer": int,
+    "boolean": lambda value: str(value).lower() == "true",
     "e164": str,
+    "digits": lambda number: str(number).removeprefix("+"),
+    "ten_digits": _ten_digits,
 }

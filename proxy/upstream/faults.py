@@ -17,7 +17,6 @@ from proxy.errors import (
     Fault,
 )
 from proxy.upstream.calls import Reply
-from proxy.upstream.documents import parse
 from proxy.upstream.language import ErrorRow, Errors
 from proxy.upstream.pointers import follow
 
@@ -37,17 +36,23 @@ _WORDLESS: Mapping[int, Fault] = {400: REFUSED, 403: FORBIDDEN}
 _DEFAULT_RETRY_AFTER = 1  # seconds
 
 
-def fault_of(reply: Reply, errors: Errors, secrets: Sequence[str]) -> Fault:
+def is_error(document: Any, errors: Errors) -> bool:
+    """Whether an answer is an error whatever its status says."""
+    return errors.present is not None and follow(errors.present)(document) is not None
+
+
+def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]) -> Fault:
     """Say in the words of 2008 what `reply` says; a message that would show one of `secrets` is replaced."""
-    document = parse(reply.body)
-    code, message = follow(errors.code)(document), _presentable(follow(errors.message)(document), secrets)
+    code = follow(errors.code or ())(document)
+    message = _presentable(follow(errors.message or ())(document), secrets)
     for row in errors.map:
-        if row.status == reply.status and row.code in (None, code):
+        if row.status == reply.status and (row.code is None or str(row.code) == str(code)):
             return _mapped(row, message)
     if fault := _SELF_EXPLANATORY.get(reply.status):
         return _with_retry_after(fault, reply)
-    if 400 <= reply.status < 500 and (message or _number(code)):
-        return Fault(reply.status, message or REFUSED.message, _number(code))
+    status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
+    if 400 <= status < 500 and (message or _number(code)):
+        return Fault(status, message or REFUSED.message, _number(code))
     return _WORDLESS.get(reply.status, BAD_UPSTREAM)
 
 

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    Tag,
+)
 
 from proxy.upstream.conversions import DefaultName, ReadName, WriteName
 
@@ -37,7 +47,8 @@ def _check_pointer(text: str) -> str:
 
 
 def _check_base_url(text: str) -> str:
-    url = urlsplit(text) if text.isascii() and text.isprintable() and " " not in text else urlsplit("")
+    bare = re.sub(r"\{\w+\}", "x", text)
+    url = urlsplit(bare) if bare.isascii() and bare.isprintable() and " " not in bare else urlsplit("")
     try:
         url.port  # noqa: B018 - it raises for a port that is none
     except ValueError:
@@ -51,9 +62,17 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 Pointer = Annotated[str, AfterValidator(_check_pointer)]
 Pointers = Annotated[tuple[Pointer, ...], BeforeValidator(_tuple_of), Field(min_length=1)]
 """Where a value stands: the first of several places that holds something."""
+ValidationMode = Literal["code_shown", "code_on_phone", "unsupported"]
+"""Whether the answer to `validate` holds the code, the call speaks it, or neither is of use."""
+Scalar = str | StrictBool | StrictInt
+
+
+# Values
 
 
 class ReadValue(Frozen):
+    """How to read a value out of the upstream's JSON."""
+
     at: Pointers
     as_: ReadName = Field("text", alias="as")
     default: str | StrictInt | None = None
@@ -66,22 +85,60 @@ class ReadValue(Frozen):
 
 
 class NameValue(ReadValue):
+    """How to read a FriendlyName."""
+
     otherwise: DefaultName = "formatted_number"
     """What a caller ID is called that has no name upstream."""
 
 
 class WriteValue(Frozen):
-    from_: Literal["account", "id", "phone_number", "friendly_name", "call_delay"] = Field(alias="from")
+    """How to write a parameter out of an operation."""
+
+    from_: Literal["account", "id", "phone_number", "friendly_name", "call_delay", "code"] = Field(
+        alias="from"
+    )
     as_: WriteName = Field("text", alias="as")
+    default: Scalar | None = None
+    """Sent where the operation does not have the value; without one the parameter is left out."""
+
+
+class Constant(Frozen):
+    """A parameter that is always the same."""
+
+    constant: Scalar
+
+
+def _write_kind(value: Any) -> str:
+    return (
+        "constant"
+        if isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
+        else "from"
+    )
 
 
 Read = Annotated[ReadValue, _short_for("at")]
-"""How to read a value out of the upstream's JSON; a plain string is its pointer."""
+"""A plain string is its pointer."""
 ReadFriendlyName = Annotated[NameValue, _short_for("at")]
-Write = Annotated[WriteValue, _short_for("from")]
-"""How to write a parameter of an operation; a plain string is its name."""
+Write = Annotated[
+    Annotated[WriteValue, Tag("from")] | Annotated[Constant, Tag("constant")],
+    Discriminator(_write_kind),
+    _short_for("from"),
+]
+"""A plain string is the name of a value of the operation."""
+
+Parameters = Mapping[str, Write]
+
+
+# Operations
+
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Unsupported(Frozen):
+    """An operation that the upstream cannot do, and why."""
+
+    unsupported: str = Field(min_length=1)
 
 
 class Endpoint(Frozen):
@@ -89,10 +146,41 @@ class Endpoint(Frozen):
 
     method: Method
     path: str
-    """A URI template (RFC 6570) over `account` and `id`, appended to the base URL."""
-    query: Mapping[str, Write] = {}
-    form: Mapping[str, Write] = {}
+    """A URI template (RFC 6570) over `account`, `id` and the profile's variables, after the base URL."""
+    headers: Mapping[str, str] = {}
+    query: Parameters = {}
+    form: Parameters | None = None
+    json_: Parameters | None = Field(None, alias="json")
     success: tuple[StrictInt, ...] = (200,)
+    idempotent: StrictBool | None = None
+    """Whether sending it twice is as good as once; by default GET, PUT and DELETE are."""
+
+
+class ItemEndpoint(Endpoint):
+    """A request that is answered with one caller ID."""
+
+    item: Pointer = ""
+
+
+class NoPaging(Frozen):
+    """The whole list comes at once."""
+
+    strategy: Literal["none"]
+
+
+class PageNumber(Frozen):
+    """Pages are counted."""
+
+    strategy: Literal["page_number"]
+    parameter: str
+    base: Literal[0, 1] = 1
+
+
+class Offset(Frozen):
+    """Items are counted."""
+
+    strategy: Literal["offset"]
+    parameter: str
 
 
 class NextUrl(Frozen):
@@ -102,36 +190,102 @@ class NextUrl(Frozen):
     next: Pointers
 
 
-Paging = NextUrl
+class Cursor(Frozen):
+    """Each page holds a token for the next one; the last one holds none."""
+
+    strategy: Literal["cursor"]
+    next: Pointers
+    parameter: str
+
+
+class RangeHeader(Frozen):
+    """A Range header asks for items (RFC 9110 section 14); Content-Range tells which came and of how many."""
+
+    strategy: Literal["range_header"]
+    unit: str
+    base: Literal[0, 1] = 0
+
+
+class LinkHeader(Frozen):
+    """A Link header names the next page's URL (RFC 8288)."""
+
+    strategy: Literal["link_header"]
+    relation: str = "next"
+
+
+Paging = Annotated[
+    NoPaging | PageNumber | Offset | NextUrl | Cursor | RangeHeader | LinkHeader,
+    Field(discriminator="strategy"),
+]
 
 
 class PageSize(Frozen):
     """The largest page the upstream gives, and the parameter that asks for it."""
 
-    parameter: str
+    parameter: str | None = None
     max: StrictInt = Field(ge=1)
 
 
-class Filter(Frozen):
-    """How the upstream narrows a list down. Equality is checked here as well."""
+class WalkTotal(Frozen):
+    """The list is walked to its end and counted."""
 
-    mode: Literal["server"]
+    strategy: Literal["walk"]
+
+
+class PointerTotal(Frozen):
+    """The upstream says how many items there are, so that a page can be asked for without the others."""
+
+    strategy: Literal["pointer"]
+    at: Pointers
+
+
+class LengthTotal(Frozen):
+    """The one page is the list."""
+
+    strategy: Literal["length"]
+
+
+Total = Annotated[WalkTotal | PointerTotal | LengthTotal, Field(discriminator="strategy")]
+
+
+class ServerFilter(Frozen):
+    """The upstream filters: exactly, or so that what matches is among what it gives (`server_superset`)."""
+
+    mode: Literal["server", "server_superset"]
     parameter: str
     as_: WriteName = Field("text", alias="as")
 
 
+class LookupFilter(Frozen):
+    """A number is its own id: fetching it gives a list of none or one."""
+
+    mode: Literal["lookup"]
+
+
+class ClientFilter(Frozen):
+    """The upstream cannot filter: the whole list is walked and filtered here."""
+
+    mode: Literal["client"] = "client"
+
+
+PhoneNumberFilter = Annotated[ServerFilter | LookupFilter | ClientFilter, Field(discriminator="mode")]
+FriendlyNameFilter = Annotated[ServerFilter | ClientFilter, Field(discriminator="mode")]
+
+
 class Filters(Frozen):
-    """The two filters of the legacy list."""
+    """The two filters of the legacy list. Equality is checked here as well, whatever the mode."""
 
-    phone_number: Filter
-    friendly_name: Filter
+    phone_number: PhoneNumberFilter = ClientFilter()
+    friendly_name: FriendlyNameFilter = ClientFilter()
 
 
-class Limits(Frozen):
-    """Where a walk through a list ends with an error rather than with a wrong total."""
+class Condition(Frozen):
+    """What must hold of an item for it to be in the list."""
 
-    pages: StrictInt = Field(200, ge=1)
-    items: StrictInt = Field(100_000, ge=1)
+    at: Pointers
+    equals: Scalar | None = None
+    one_of: tuple[Scalar, ...] | None = None
+    present: StrictBool | None = None
 
 
 class ListEndpoint(Endpoint):
@@ -139,26 +293,55 @@ class ListEndpoint(Endpoint):
 
     method: Method = "GET"
     items: Pointer
-    page_size: PageSize
+    page_size: PageSize = PageSize(max=1000)
     paging: Paging
-    filters: Filters
+    total: Total = WalkTotal(strategy="walk")
+    filters: Filters = Filters()
+    include_when: tuple[Condition, ...] = ()
 
 
 class ValidateEndpoint(Endpoint):
     """The request that places a call, and what its answer says."""
 
-    code: Read
-    friendly_name: Read
+    code: Read | None = None
+    """The code to show; where there is none, the call speaks it (`validation: code_on_phone`)."""
+    friendly_name: Read | None = None
+    pending: Read | None = None
+    """What `verify` needs in the place of an id."""
+
+
+def _kind(value: Any) -> str:
+    named = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
+    return "unsupported" if named else "endpoint"
+
+
+Operation = Annotated[
+    Annotated[Unsupported, Tag("unsupported")] | Annotated[ItemEndpoint, Tag("endpoint")],
+    Discriminator(_kind),
+]
 
 
 class Operations(Frozen):
-    """One endpoint for each operation; one that is left out is answered with 501."""
+    """One endpoint for each operation, or why there is none; then the answer is 501."""
 
-    list: ListEndpoint | None = None
-    fetch: Endpoint | None = None
-    rename: Endpoint | None = None
-    delete: Endpoint | None = None
-    validate_: ValidateEndpoint | None = Field(None, alias="validate")
+    list: ListEndpoint
+    fetch: Operation
+    rename: Operation
+    delete: Operation
+    validate_: Annotated[
+        Annotated[Unsupported, Tag("unsupported")] | Annotated[ValidateEndpoint, Tag("endpoint")],
+        Discriminator(_kind),
+    ] = Field(alias="validate")
+    verify: Endpoint | None = None
+    """The request that brings back a code which the call spoke."""
+
+
+class Ids(Frozen):
+    """How the upstream's ids become Sids."""
+
+    codec: Literal["identity", "uuid", "e164", "integer"] = "identity"
+    as_: WriteName = Field("text", alias="as")
+    """How an id is written in paths and parameters."""
 
 
 class CallerIdFields(Frozen):
@@ -167,44 +350,62 @@ class CallerIdFields(Frozen):
     id: Read
     account: Read | None = None
     """Must be the account that was asked about."""
-    friendly_name: ReadFriendlyName
+    friendly_name: ReadFriendlyName | None = None
     phone_number: Read
-    date_created: Read
-    date_updated: Read
+    date_created: Read | None = None
+    date_updated: Read | None = None
 
 
 class ErrorRow(Frozen):
     """From an upstream's status and code to what 2008 calls the same thing."""
 
     status: StrictInt
-    code: StrictInt | str | None = None
+    code: Scalar | None = None
     to_status: StrictInt = Field(ge=400, le=599)
     to_code: StrictInt | None = None
     to_message: str | None = None
 
 
 class Errors(Frozen):
-    """Where an error answer says what is wrong."""
+    """How an error answer is recognised, and where it says what is wrong."""
 
-    code: Pointers
-    message: Pointers
+    present: Pointers | None = None
+    """An answer that has this is an error, whatever its status."""
+    code: Pointers | None = None
+    message: Pointers | None = None
     map: tuple[ErrorRow, ...] = ()
 
 
 class Auth(Frozen):
     """How the upstream learns who asks. `caller`: the caller's own Basic credentials, or its account's."""
 
-    scheme: Literal["caller"] = "caller"
+    scheme: Literal["caller", "basic", "bearer", "header", "query", "none"] = "caller"
+    name: str = ""
+    """Of the header or the query parameter."""
+
+
+class Limits(Frozen):
+    """Where a walk through a list ends with an error rather than with a wrong total."""
+
+    pages: StrictInt = Field(200, ge=1)
+    items: StrictInt = Field(100_000, ge=1)
+    bytes: StrictInt = Field(8 * 1024 * 1024, ge=1024)
+    """Of one answer."""
 
 
 class Profile(Frozen):
     """Everything there is to know about an upstream API."""
 
     name: str
+    checked_against: str = Field(min_length=1)
     base_url: BaseUrl
+    variables: Mapping[str, str] = {}
+    """Placeholders of the base URL and the paths, and their defaults; proxy.yaml may give others."""
     headers: Mapping[str, str] = {}
     auth: Auth = Auth()
+    ids: Ids = Ids()
     operations: Operations
+    validation: ValidationMode = "code_shown"
     caller_id: CallerIdFields
-    errors: Errors
+    errors: Errors = Errors()
     limits: Limits = Limits()

@@ -1,44 +1,167 @@
 """How each kind of upstream leads from one page of a list to the next: a table of pure strategies."""
 
-from dataclasses import replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
-from proxy.upstream.calls import Call
-from proxy.upstream.language import NextUrl, Paging
+from proxy.upstream.calls import Call, Reply
+from proxy.upstream.language import (
+    Cursor,
+    LinkHeader,
+    ListEndpoint,
+    NextUrl,
+    Offset,
+    PageNumber,
+    Paging,
+    PointerTotal,
+    RangeHeader,
+)
 from proxy.upstream.pointers import follow
 
 
-def next_call(paging: Paging, call: Call, page: Any) -> Call | None:
-    """Return the call for the page after `page`, which answered `call`; None at the end of the list."""
-    return _STRATEGIES[paging.strategy](paging, call, page)
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page stands in its list, and the call that asks for it."""
+
+    call: Call
+    offset: int
+    """Items before the page."""
 
 
-def _next_url(paging: NextUrl, call: Call, page: Any) -> Call | None:
-    target = follow(paging.next)(page)
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What an answer holds."""
+
+    reply: Reply
+    page: Any
+    count: int
+    """Items on the page, before any of them is left out."""
+    total: int | None
+    """Of the whole list, where the upstream says so."""
+
+
+def start(paging: Paging, call: Call, offset: int, size: int) -> Position:
+    """Return the page that begins at item `offset`; other than 0 only where `can_jump`.
+
+    Pages that are counted begin at a multiple of their size: the one that holds the item is returned.
+    """
+    if isinstance(paging, PageNumber):
+        offset -= offset % size
+    jump = _JUMPS.get(paging.strategy)
+    return Position(jump(paging, call, offset, size) if jump else call, offset)
+
+
+def can_jump(paging: Paging) -> bool:
+    """Whether any page can be asked for, without those before it."""
+    return paging.strategy in _JUMPS
+
+
+def following(paging: Paging, first: Call, here: Position, came: Came, size: int) -> Position | None:
+    """Return the page after `here`, which brought `came`; None at the end of the list."""
+    if paging.strategy in _JUMPS:
+        offset = here.offset + (size if isinstance(paging, PageNumber) else came.count)
+        more = came.count >= size if came.total is None else came.count > 0 and offset < came.total
+        return start(paging, first, offset, size) if more else None
+    call = _LINKS[paging.strategy](paging, first, here.call, came)
+    if call is None:
+        return None
+    if not came.count:
+        raise LegacyError(BAD_UPSTREAM)  # nothing here, yet more to come: this may go on for ever
+    return Position(call, here.offset + came.count)
+
+
+def total_of(endpoint: ListEndpoint, reply: Reply, page: Any) -> int | None:
+    """Return how many items the upstream says that its whole list has; None where it does not say."""
+    if isinstance(endpoint.paging, RangeHeader):
+        found = re.fullmatch(r"\s*\S+ .*/([0-9]{1,18})\s*", reply.headers.get("content-range", ""))
+        return int(found[1]) if found else None
+    if not isinstance(endpoint.total, PointerTotal):
+        return None
+    total = follow(endpoint.total.at)(page)
+    if isinstance(total, bool) or not re.fullmatch("[0-9]{1,18}", str(total)):
+        raise LegacyError(BAD_UPSTREAM)
+    return int(total)
+
+
+# Strategies that count: offset → call
+
+
+def _page_number(paging: PageNumber, call: Call, offset: int, size: int) -> Call:
+    return call.asking({paging.parameter: str(offset // size + paging.base)})
+
+
+def _offset(paging: Offset, call: Call, offset: int, _: int) -> Call:
+    return call.asking({paging.parameter: str(offset)})
+
+
+def _range_header(paging: RangeHeader, call: Call, offset: int, size: int) -> Call:
+    first = offset + paging.base
+    return call.with_header("Range", f"{paging.unit}={first}-{first + size - 1}")
+
+
+_JUMPS: Mapping[str, Callable[[Any, Call, int, int], Call]] = {
+    "page_number": _page_number,
+    "offset": _offset,
+    "range_header": _range_header,
+}
+
+
+# Strategies that follow what a page says: what came → call
+
+
+def _none(_: Any, __: Call, ___: Call, ____: Came) -> None:
+    return None
+
+
+def _next_url(paging: NextUrl, _: Call, here: Call, came: Came) -> Call | None:
+    return _at(here, follow(paging.next)(came.page))
+
+
+def _cursor(paging: Cursor, first: Call, _: Call, came: Came) -> Call | None:
+    token = follow(paging.next)(came.page)
+    if token is None or token == "":
+        return None
+    if not isinstance(token, str | int):
+        raise LegacyError(BAD_UPSTREAM)
+    return first.asking({paging.parameter: str(token)})
+
+
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
+
+
+def _link_header(paging: LinkHeader, _: Call, here: Call, came: Came) -> Call | None:
+    for target, parameters in _LINK.findall(came.reply.headers.get("link", "")):
+        relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
+        if relation and paging.relation in relation[1].split():
+            return _at(here, target)
+    return None
+
+
+_LINKS: Mapping[str, Callable[[Any, Call, Call, Came], Call | None]] = {
+    "none": _none,
+    "next_url": _next_url,
+    "cursor": _cursor,
+    "link_header": _link_header,
+}
+
+
+def _at(here: Call, target: Any) -> Call | None:
+    """Return the call for a URL that an answer names; one of another origin is never asked."""
     if target is None or target == "":
         return None
-    if not isinstance(target, str):
-        raise LegacyError(BAD_UPSTREAM)
     try:
-        url = urljoin(call.url, target)
-        if _same_origin(url, call.url):
-            return replace(call, url=url)
+        # What is no text but false, as 0 or [], would lead urljoin to the page itself
+        if isinstance(target, str) and _origin(url := urljoin(here.url, target)) == _origin(here.url):
+            return here.at(url)
     except ValueError:  # from urllib, for what is no URL at all
         pass
     raise LegacyError(BAD_UPSTREAM)
-
-
-def _same_origin(url: str, other: str) -> bool:
-    """Compare scheme, host and port: credentials go nowhere else."""
-    return _origin(url) == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None, bool]:
     split = urlsplit(url)
     port = split.port or {"http": 80, "https": 443}.get(split.scheme)
     return split.scheme, split.hostname, port, "@" in split.netloc
-
-
-_STRATEGIES = {"next_url": _next_url}

@@ -1,14 +1,15 @@
 """A profile at work: Operation → Call, and Reply → model. Pure: it awaits nothing and knows no vendor."""
 
+import logging
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import uritemplate
 
-from proxy.errors import BAD_UPSTREAM, UNSUPPORTED, LegacyError
+from proxy.errors import BAD_CALL_DELAY, BAD_UPSTREAM, NOT_FOUND, UNSUPPORTED, LegacyError
 from proxy.model import (
     Account,
     CallerId,
@@ -16,20 +17,24 @@ from proxy.model import (
     Deleted,
     Fetch,
     List,
-    Operation,
     Rename,
     Result,
     Validate,
     ValidationRequest,
+    Verify,
 )
 from proxy.upstream import language
-from proxy.upstream.auth import HEADERS
+from proxy.upstream.auth import authorize
 from proxy.upstream.calls import Call, Reply
-from proxy.upstream.conversions import DEFAULT_NAMES, READ, WRITE, UnreadableError
+from proxy.upstream.conversions import WRITE, UnreadableError
 from proxy.upstream.documents import NO_JSON, parse
-from proxy.upstream.faults import fault_of
-from proxy.upstream.paging import next_call
+from proxy.upstream.faults import fault_of, is_error
+from proxy.upstream.ids import codec
+from proxy.upstream.paging import Came, Position, can_jump, following, start, total_of
 from proxy.upstream.pointers import follow
+from proxy.upstream.values import as_text, condition, item_reader, parameters, reader
+
+_security = logging.getLogger("proxy.security")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=language.Endpoint)
@@ -48,49 +53,86 @@ class Listing:
     """One upstream page of a list and the way to the next one."""
 
     caller_ids: Sequence[CallerId]
+    offset: int
+    """Items of the list before this page."""
+    total: int | None
+    """Of the whole list, where the upstream says so."""
     next: "Exchange[Listing] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A validation call that speaks its code, which has to come back as a Verify."""
+
+    request: ValidationRequest
+    pending: str
 
 
 class Profile:
     """An upstream API as its settings describe it."""
 
-    def __init__(self, settings: language.Profile, base_url: str | None = None) -> None:
-        """Serve `settings`, at `base_url` where that is not the profile's own."""
+    def __init__(
+        self,
+        settings: language.Profile,
+        base_url: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        sid_key: bytes = b"",
+    ) -> None:
+        """Serve `settings`, at `base_url` and with `variables` where those are not the profile's own."""
         self.limits = settings.limits
+        self.speaks_codes = settings.validation == "code_on_phone"
         self._settings = settings
-        self._base_url = base_url or settings.base_url
-        self._read_item = _item_reader(settings.caller_id)
-
-    def list(self, operation: List, account: Account) -> Exchange[Listing]:
-        """Ask for the first and largest page, narrowed down as far as the upstream can."""
-        endpoint = _supported(self._settings.operations.list)
-        filters = {
-            "phone_number": endpoint.filters.phone_number,
-            "friendly_name": endpoint.filters.friendly_name,
+        self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
+        self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
+        self._ids = codec(settings.ids.codec, sid_key)
+        operations = settings.operations
+        self._endpoints: Mapping[type[Fetch | Rename | Delete], language.Operation] = {
+            Fetch: operations.fetch,
+            Rename: operations.rename,
+            Delete: operations.delete,
         }
-        query = {
-            by.parameter: WRITE[by.as_](value)
-            for name, by in filters.items()
-            if (value := getattr(operation, name)) is not None
-        }
-        query[endpoint.page_size.parameter] = str(endpoint.page_size.max)
-        return self._page(endpoint, self._call(endpoint, operation, account, query), account)
+        self._read_item = item_reader(settings.caller_id, self._ids)
+        self._conditions = [condition(when) for when in operations.list.include_when]
 
-    def exchange(self, operation: Fetch | Rename | Delete | Validate, account: Account) -> Exchange[Result]:
-        """Ask for what concerns a single number; LegacyError 501 where the upstream cannot be asked."""
-        operations = self._settings.operations
-        match operation:
-            case Fetch():
-                return self._one(_supported(operations.fetch), operation, account, self._caller_id)
-            case Rename():
-                return self._one(_supported(operations.rename), operation, account, self._caller_id)
-            case Delete():
-                return self._one(_supported(operations.delete), operation, account, _deleted)
-            case Validate():
-                endpoint = _supported(operations.validate_)
-                return self._one(endpoint, operation, account, _validation_reader(endpoint, operation))
+    # The list
 
-    def _page(self, endpoint: language.ListEndpoint, call: Call, account: Account) -> Exchange[Listing]:
+    def list(self, operation: List, account: Account, offset: int = 0) -> Exchange[Listing]:
+        """Ask for a page of the list, narrowed down as far as the upstream can.
+
+        It is the first one, or the one that holds item `offset` where the upstream `gives_any_page`.
+        """
+        endpoint = self._settings.operations.list
+        first = self._call(endpoint, operation, account)
+        for by, value in _filters(endpoint.filters, operation):
+            if isinstance(by, language.ServerFilter):
+                first = first.asking({by.parameter: str(WRITE[by.as_](value))})
+        if endpoint.page_size.parameter:
+            first = first.asking({endpoint.page_size.parameter: str(endpoint.page_size.max)})
+        return self._page(account, first, start(endpoint.paging, first, offset, endpoint.page_size.max))
+
+    def gives_any_page(self, operation: List) -> bool:
+        """Whether the upstream has exact totals and any page of what `operation` asks for.
+
+        It does not where anything is left out here: then its total is not ours.
+        """
+        endpoint = self._settings.operations.list
+        return (
+            endpoint.total.strategy == "pointer"
+            and can_jump(endpoint.paging)
+            and not endpoint.include_when
+            and all(by.mode == "server" for by, _ in _filters(endpoint.filters, operation))
+        )
+
+    def lookup(self, operation: List, account: Account) -> Exchange[Result] | None:
+        """Ask for the one number that `operation` filters by, where a number is its own id; else None."""
+        mode = self._settings.operations.list.filters.phone_number.mode
+        if mode != "lookup" or operation.phone_number is None:
+            return None
+        sid = self._ids.sid(operation.phone_number, account.upstream_id)
+        return self.exchange(Fetch(account.sid, sid), account)
+
+    def _page(self, account: Account, first: Call, here: Position) -> Exchange[Listing]:
+        endpoint = self._settings.operations.list
         items_of = follow((endpoint.items,))
 
         def read(reply: Reply) -> Listing:
@@ -98,83 +140,151 @@ class Profile:
             items = items_of(page)
             if not isinstance(items, list):
                 raise LegacyError(BAD_UPSTREAM)
-            following = next_call(endpoint.paging, call, page)
+            came = Came(reply, page, len(items), total_of(endpoint, reply, page))
+            after = following(endpoint.paging, first, here, came, endpoint.page_size.max)
             return Listing(
-                [self._caller_id(item, account) for item in items],
-                self._page(endpoint, following, account) if following else None,
+                [self._read_item(item, account) for item in items if self._includes(item)],
+                here.offset,
+                came.total,
+                self._page(account, first, after) if after else None,
             )
 
-        return Exchange(call, read)
+        return self._exchange(here.call, account, read)
 
-    def _one(
-        self,
-        endpoint: language.Endpoint,
-        operation: Operation,
-        account: Account,
-        read: Callable[[Any, Account], Result],
-    ) -> Exchange[Result]:
-        return Exchange(
-            self._call(endpoint, operation, account),
-            lambda reply: read(self._document(endpoint, account, reply), account),
-        )
+    def _includes(self, item: Any) -> bool:
+        return all(holds(item) for holds in self._conditions)
+
+    # One number
+
+    def exchange(self, operation: Fetch | Rename | Delete, account: Account) -> Exchange[Result]:
+        """Ask for what concerns one caller ID; LegacyError 501 where the upstream cannot be asked."""
+        endpoint = _supported(self._endpoints[type(operation)])
+        item_of = follow((endpoint.item,))
+
+        def read(reply: Reply) -> Result:
+            document = self._document(endpoint, account, reply)
+            if isinstance(operation, Delete):
+                return Deleted()
+            item = item_of(document)
+            if (item is None and endpoint.item) or not self._includes(item):
+                raise LegacyError(NOT_FOUND)
+            return self._read_item(item, account)
+
+        return self._exchange(self._call(endpoint, operation, account), account, read)
+
+    def validate(self, operation: Validate, account: Account) -> Exchange[ValidationRequest | Started]:
+        """Start a validation call. What is Started speaks its code; the others show it."""
+        endpoint = _supported(self._settings.operations.validate_)
+        if self._settings.validation == "unsupported":
+            raise LegacyError(UNSUPPORTED.saying("The upstream API shows no code: its call speaks it"))
+        if operation.call_delay and not _mentions(endpoint, "call_delay"):
+            raise LegacyError(
+                BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
+            )
+        shown = self._settings.validation == "code_shown"
+        name, code, pending = reader(endpoint.friendly_name), reader(endpoint.code), reader(endpoint.pending)
+
+        def read(reply: Reply) -> ValidationRequest | Started:
+            document = self._document(endpoint, account, reply)
+            try:
+                request = ValidationRequest(
+                    account.sid,
+                    operation.phone_number,
+                    name(document) or operation.friendly_name,
+                    code(document) if shown else "",
+                )
+                return request if shown else Started(request, pending(document) or operation.phone_number)
+            except UnreadableError:
+                raise LegacyError(BAD_UPSTREAM) from None
+
+        return self._exchange(self._call(endpoint, operation, account), account, read)
+
+    def verify(self, operation: Verify, account: Account) -> Exchange[None]:
+        """Bring back the code of a call; LegacyError for a wrong one."""
+        endpoint = self._settings.operations.verify
+        if endpoint is None:
+            raise LegacyError(UNSUPPORTED)
+
+        def read(reply: Reply) -> None:
+            self._document(endpoint, account, reply)
+
+        return self._exchange(self._call(endpoint, operation, account), account, read)
 
     # Operation → Call
 
     def _call(
         self,
         endpoint: language.Endpoint,
-        operation: Operation,
+        operation: List | Fetch | Rename | Delete | Validate | Verify,
         account: Account,
-        query: Mapping[str, str] | None = None,
     ) -> Call:
-        values = _values(operation, account)
-        path = uritemplate.expand(endpoint.path, account=values["account"], id=values["id"])
-        query = {**_parameters(endpoint.query, values), **(query or {})}
-        url = self._base_url + path + (f"?{urlencode(query)}" if query else "")
-        headers = {**self._settings.headers, **HEADERS[self._settings.auth.scheme](account.credentials)}
-        if not endpoint.form:
-            return Call(endpoint.method, url, headers)
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return Call(endpoint.method, url, headers, urlencode(_parameters(endpoint.form, values)).encode())
+        values = self._values(operation, account)
+        address = self._base_url + uritemplate.expand(endpoint.path, {**self._variables, **values})
+        headers = {**self._settings.headers, **endpoint.headers}
+        query = as_text(parameters(endpoint.query, values))
+        if endpoint.json_ is not None:
+            body = parameters(endpoint.json_, values)
+            return Call(endpoint.method, address, headers, query, body, "json")
+        if endpoint.form is not None:
+            form = as_text(parameters(endpoint.form, values))
+            return Call(endpoint.method, address, headers, query, form, "form")
+        return Call(endpoint.method, address, headers, query)
+
+    def _values(
+        self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account
+    ) -> Mapping[str, Any]:
+        """Return what a profile may write into a path or a parameter."""
+        values: dict[str, Any] = {
+            name: getattr(operation, name, None)
+            for name in ("phone_number", "friendly_name", "call_delay", "code")
+        }
+        values["account"] = account.upstream_id
+        match operation:
+            case Fetch() | Rename() | Delete():
+                upstream_id = self._ids.upstream_id(operation.sid, account.upstream_id)
+                values["id"] = WRITE[self._settings.ids.as_](upstream_id)
+            case Verify():
+                values["id"] = operation.pending
+        return values
+
+    def _exchange(self, call: Call, account: Account, read: Callable[[Reply], T]) -> Exchange[T]:
+        return Exchange(authorize(self._settings.auth, call, account.credentials), read)
 
     # Reply → model
 
     def _document(self, endpoint: language.Endpoint, account: Account, reply: Reply) -> Any:
-        if reply.status not in endpoint.success:
-            raise LegacyError(
-                fault_of(
-                    reply, self._settings.errors, _secrets(account, self._base_url, self._settings.base_url)
-                )
-            )
+        """Return the JSON of an answer, None where it is empty; LegacyError where it is an error."""
         document = parse(reply.body)
+        if reply.status not in endpoint.success or is_error(document, self._settings.errors):
+            secrets = _secrets(account, self._base_url, self._settings.base_url)
+            fault = fault_of(reply, document, self._settings.errors, secrets)
+            if fault.status in (401, 403) and not account.is_own:
+                _security.warning("the upstream refuses the credentials configured for %s", account.sid)
+                fault = BAD_UPSTREAM
+            raise LegacyError(fault)
         if document is NO_JSON:
             raise LegacyError(BAD_UPSTREAM)
         return document
 
-    def _caller_id(self, item: Any, account: Account) -> CallerId:
-        try:
-            return self._read_item(item, account)
-        except UnreadableError:
-            raise LegacyError(BAD_UPSTREAM) from None
 
-
-def _supported(endpoint: E | None) -> E:
-    if endpoint is None:
-        raise LegacyError(UNSUPPORTED)
+def _supported(endpoint: E | language.Unsupported) -> E:
+    if isinstance(endpoint, language.Unsupported):
+        raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
     return endpoint
 
 
-def _parameters(table: Mapping[str, language.WriteValue], values: Mapping[str, Any]) -> dict[str, str]:
-    """Write the parameters that there are values for; one that is None is left out."""
-    found = ((name, how, values[how.from_]) for name, how in table.items())
-    return {name: WRITE[how.as_](value) for name, how, value in found if value is not None}
+def _mentions(endpoint: language.Endpoint, value: str) -> bool:
+    tables = (endpoint.query, endpoint.form or {}, endpoint.json_ or {})
+    writes = (how for table in tables for how in table.values())
+    return any(isinstance(how, language.WriteValue) and how.from_ == value for how in writes)
 
 
-def _values(operation: Operation, account: Account) -> Mapping[str, Any]:
-    """Return what a profile may write into paths and parameters."""
-    names = ("phone_number", "friendly_name", "call_delay")
-    own = {name: getattr(operation, name, None) for name in names}
-    return {**own, "account": account.upstream_id, "id": getattr(operation, "sid", None)}
+def _filters(
+    filters: language.Filters, operation: List
+) -> Sequence[tuple[language.PhoneNumberFilter | language.FriendlyNameFilter, str]]:
+    """Return the filters that `operation` uses, each with its value."""
+    pairs = ((filters.phone_number, operation.phone_number), (filters.friendly_name, operation.friendly_name))
+    return [(by, value) for by, value in pairs if value is not None]
 
 
 def _secrets(account: Account, *urls: str) -> Sequence[str]:
@@ -184,58 +294,3 @@ def _secrets(account: Account, *urls: str) -> Sequence[str]:
     private = (account.upstream_id, credentials.username)
     hosts = (urlsplit(url).hostname or "" for url in urls)
     return (credentials.password, basic, *hosts, *(text for text in private if text != account.sid))
-
-
-def _reader(value: language.ReadValue) -> Callable[[Any], Any]:
-    find, convert, required, default = follow(value.at), READ[value.as_], value.required, value.default
-
-    def read(document: Any) -> Any:
-        if (found := find(document)) is not None:
-            return convert(found)
-        if required:
-            raise UnreadableError("a required value is missing")
-        return default
-
-    return read
-
-
-def _item_reader(fields: language.CallerIdFields) -> Callable[[Any, Account], CallerId]:
-    sid, name, number = _reader(fields.id), _reader(fields.friendly_name), _reader(fields.phone_number)
-    created, updated = _reader(fields.date_created), _reader(fields.date_updated)
-    owner = _reader(fields.account) if fields.account else lambda _: None
-    default_name = DEFAULT_NAMES[fields.friendly_name.otherwise]
-
-    def read(item: Any, account: Account) -> CallerId:
-        if owner(item) not in (None, account.upstream_id):
-            raise UnreadableError("a caller ID of another account")
-        phone_number = number(item)
-        friendly_name = name(item)
-        return CallerId(
-            sid(item),
-            account.sid,
-            default_name(phone_number) if friendly_name is None else friendly_name,
-            phone_number,
-            created(item),
-            updated(item),
-        )
-
-    return read
-
-
-def _deleted(_: Any, __: Account) -> Deleted:
-    return Deleted()
-
-
-def _validation_reader(
-    endpoint: language.ValidateEndpoint, operation: Validate
-) -> Callable[[Any, Account], ValidationRequest]:
-    code, name = _reader(endpoint.code), _reader(endpoint.friendly_name)
-
-    def read(document: Any, account: Account) -> ValidationRequest:
-        try:
-            friendly_name = name(document) or operation.friendly_name
-            return ValidationRequest(account.sid, operation.phone_number, friendly_name, code(document))
-        except UnreadableError:
-            raise LegacyError(BAD_UPSTREAM) from None
-
-    return read

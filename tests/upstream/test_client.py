@@ -8,6 +8,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import trustme
@@ -55,25 +56,37 @@ async def test_a_reply_is_the_status_the_body_and_the_headers_that_count() -> No
     async with scripted_upstream(answer) as upstream:
         reply = await send(upstream.url)
     assert reply == Reply(418, b'{"a": 1}', {"content-type": "application/json", "retry-after": "7"})
-    assert reply.is_error
 
 
-async def test_the_request_is_the_call_and_little_else() -> None:
-    call = Call("POST", "", {"Authorization": "Basic eDp5", "Content-Type": "text/x"}, b"a=b")
+BODIES = {"form": "é", "json": [1, True]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "body"),
+    [
+        ("form", "application/x-www-form-urlencoded", b"a=%C3%A9"),
+        ("json", "application/json", b'{"a":[1,true]}'),
+    ],
+)
+async def test_the_request_is_the_call_and_little_else(
+    kind: Literal["form", "json"], content_type: str, body: bytes
+) -> None:
     async with scripted_upstream(json_answer(200, b"{}")) as upstream, Client() as client:
-        await client.send(Call(call.method, f"{upstream.url}/a%2Fb/%c3?x=%20+&y=", call.headers, call.body))
+        address = f"{upstream.url}/a%2Fb/%c3?x=%20+&y="
+        headers = {"Authorization": "Basic eDp5"}
+        await client.send(Call("POST", address, headers, {"z": "& "}, {"a": BODIES[kind]}, kind))
     (request,) = upstream.received
-    assert request.start == "POST /a%2Fb/%c3?x=%20+&y= HTTP/1.1"
+    assert request.start == "POST /a%2Fb/%c3?x=%20+&y=&z=%26+ HTTP/1.1"
     assert {name.lower(): value for name, value in request.headers} == {
         "host": f"127.0.0.1:{upstream.port}",
         "user-agent": f"callerid-proxy/{__version__}",
         "accept": "application/json",
         "accept-encoding": "identity",
         "authorization": "Basic eDp5",
-        "content-type": "text/x",
-        "content-length": "3",
+        "content-type": content_type,
+        "content-length": str(len(body)),
     }
-    assert request.body == b"a=b"
+    assert request.body == body
 
 
 async def test_connections_are_kept() -> None:

@@ -11,10 +11,10 @@ from proxy.upstream.calls import Reply
 from proxy.upstream.profile import Profile
 
 BASE = "http://upstream.example:9000"
-SETTINGS: language.Profile = config.demo(BASE).profile
+SETTINGS: language.Profile = config.demo(BASE).profiles["twilio-2010-04-01"].profile
 PROFILE = Profile(SETTINGS, BASE)
 CALLER = Account(ACCOUNT, ACCOUNT, Credentials(ACCOUNT, TOKEN))
-MAPPED = Account(ACCOUNT, "AC" + "b" * 32, Credentials("SK" + "c" * 32, "s3cret-of-the-proxy"))
+MAPPED = Account(ACCOUNT, "AC" + "b" * 32, Credentials("SK" + "c" * 32, "s3cret-of-the-proxy"), is_own=False)
 
 
 def replied(status: int, document: object, **headers: str) -> Reply:

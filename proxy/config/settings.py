@@ -1,9 +1,8 @@
-"""Configuration files → frozen settings. All mistakes of a file are reported at once, each with its place."""
+"""What a proxy.yaml may say, as frozen and checked settings."""
 
 import hashlib
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -12,33 +11,18 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Field,
     SecretStr,
     StrictBool,
     StringConstraints,
     model_validator,
 )
 
-from proxy import yaml_source
-from proxy.checking import check, did_you_mean
+from proxy.config.yaml_source import Expanded, plain
 from proxy.legacy.formats import OutsideNanp
 from proxy.server import tls
-from proxy.upstream.language import BaseUrl, Frozen, Profile
-from proxy.yaml_source import Expanded, Mistake, Source, plain
+from proxy.upstream.language import BaseUrl, Frozen, ValidationMode
 
-
-class ConfigurationError(Exception):
-    """What is wrong with a configuration: every mistake, in the order of the files."""
-
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        """Sort and keep the mistakes."""
-        self.mistakes = sorted(set(mistakes))
-        super().__init__("\n".join(map(str, self.mistakes)))
-
-
-# The settings
-
-_TWILIO = "twilio-2010-04-01"
+DEFAULT_PROFILE = "twilio-2010-04-01"
 
 
 _HOST = re.compile(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%a-z0-9]+\]")
@@ -182,16 +166,37 @@ Zone = Annotated[Any, AfterValidator(_zone)]
 class UpstreamSettings(Frozen):
     """Which API is asked, and where."""
 
-    profile: str = _TWILIO
+    profile: str = DEFAULT_PROFILE
     base_url: BaseUrl | None = None
+    variables: Mapping[str, str] = {}
+    """What fills the placeholders of the profile's URLs."""
+    validation: ValidationMode | None = None
+    """Instead of the profile's own."""
 
 
 class UpstreamAccount(Frozen):
-    """As whom the upstream is asked."""
+    """As whom the upstream is asked, and which one where it is not the one above."""
 
-    account: str = Field(min_length=1)
+    account: str = ""
     username: str | None = None
-    password: Secret
+    password: Secret | None = None
+    """A password, a token or a key, whatever the profile's `auth` wants."""
+    profile: str | None = None
+    base_url: BaseUrl | None = None
+    variables: Mapping[str, str] = {}
+    validation: ValidationMode | None = None
+
+    def upstream(self, default: UpstreamSettings) -> UpstreamSettings:
+        """Return the upstream of this account."""
+        if self.profile is None:
+            own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
+            return default.model_copy(update={**own, "variables": {**default.variables, **self.variables}})
+        return UpstreamSettings(
+            profile=self.profile,
+            base_url=self.base_url,
+            variables=self.variables,
+            validation=self.validation,
+        )
 
 
 class AccountSettings(Frozen):
@@ -219,6 +224,8 @@ class LegacySettings(Frozen):
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
     page_uris: Flag = False
+    sid_key: Secret | None = None
+    """Makes Sids that are derived from numbers or integers unforgeable; changing it changes them all."""
 
 
 class NumberSettings(Frozen):
@@ -235,79 +242,3 @@ class Settings(Frozen):
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
-
-
-class Configuration(NamedTuple):
-    """Settings and the profile that they name."""
-
-    settings: Settings
-    profile: Profile
-
-
-# Reading them
-
-
-def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
-    """Read a proxy.yaml and the profile it names; ConfigurationError with every mistake of both."""
-    source = yaml_source.read(file, variables)
-    _look_beside(file, source.data)
-    settings = check(Settings, source)
-    name = settings.upstream.profile if settings else _named_profile(source.data)
-    profile_source = _read_profile(name, file, variables)
-    if profile_source is None:
-        suggestion = did_you_mean(name, shipped_profiles())
-        at = source.mistake_at(("upstream", "profile"), f"there is no profile {name!r}{suggestion}")
-        raise ConfigurationError([*source.mistakes, at])
-    profile = check(Profile, profile_source)
-    if settings is None or profile is None or source.mistakes or profile_source.mistakes:
-        raise ConfigurationError([*source.mistakes, *profile_source.mistakes])
-    return Configuration(settings, profile)
-
-
-def _named_profile(data: Any) -> str:
-    """Return the profile that broken settings name all the same."""
-    match data:
-        case {"upstream": {"profile": str(name)}}:
-            return name
-        case _:
-            return _TWILIO
-
-
-def demo(base_url: str) -> Configuration:
-    """Return what serves Twilio's profile out of a sandbox at `base_url`."""
-    source = yaml_source.read(shipped_profiles()[_TWILIO], {})
-    profile = check(Profile, source)
-    if profile is None:
-        raise ConfigurationError(source.mistakes)
-    return Configuration(Settings(upstream=UpstreamSettings(base_url=base_url)), profile)
-
-
-def shipped_profiles() -> Mapping[str, Path]:
-    """Return the profiles that come with the program, by name."""
-    return {file.stem: file for file in sorted((_shipped() / "upstreams").glob("*.yaml"))}
-
-
-def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Source | None:
-    """Read a shipped profile by its name, or one's own by a path relative to the file that names it."""
-    is_path = "/" in name or name.endswith((".yaml", ".yml"))
-    file = beside.parent / name if is_path else shipped_profiles().get(name)
-    return yaml_source.read(file, variables) if file else None
-
-
-_PATHS = ("certificate", "key", "file")
-
-
-def _look_beside(file: Path, data: Any) -> None:
-    """Turn paths, relative to the file that names them, into ones from here."""
-    for key, value in data.items() if isinstance(data, dict) else ():
-        if key in _PATHS and isinstance(value, str):
-            data[key] = str(file.parent / value)
-        else:
-            _look_beside(file, value)
-
-
-def _shipped() -> Path:
-    """Find config/: an installed wheel carries it inside the package, a checkout beside it."""
-    package = Path(__file__).parent
-    inside = package / "shipped"
-    return inside if inside.is_dir() else package.parent / "config"

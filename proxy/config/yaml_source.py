@@ -42,7 +42,8 @@ class Source:
     """A YAML file as plain values, the place of each value, and what was wrong with it so far."""
 
     file: str
-    data: Any = None
+    data: Any = field(default=None, repr=False)
+    """Not shown: variables have brought secrets into it."""
     places: dict[Location, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     broken: set[Location] = field(default_factory=set)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from proxy.yaml_source import Location, Source
+from proxy.config.yaml_source import Location, Source
 
 M = TypeVar("M", bound=BaseModel)
 

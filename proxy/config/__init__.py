@@ -1,0 +1,16 @@
+"""Configuration files → frozen settings. All mistakes are reported at once, each with its place."""
+
+from proxy.config.loading import Configuration, ConfigurationError, demo, load, shipped_profiles
+from proxy.config.settings import Address, Listen, Settings, parse_address
+
+__all__ = [
+    "Address",
+    "Configuration",
+    "ConfigurationError",
+    "Listen",
+    "Settings",
+    "demo",
+    "load",
+    "parse_address",
+    "shipped_profiles",
+]

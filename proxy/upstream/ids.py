@@ -1,0 +1,99 @@
+"""How an upstream's ids become Sids and back: a table of codecs, all stateless and reversible. Pure.
+
+A Sid is `PN` and 32 hexadecimal digits: 128 bits. A number or an integer takes the first half, and a keyed
+check value the second, so that a made-up Sid is known as one without asking the upstream.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from uuid import UUID
+
+from proxy.errors import NOT_FOUND, LegacyError
+from proxy.upstream.conversions import UnreadableError
+
+CodecName = Literal["identity", "uuid", "e164", "integer"]
+
+
+class Codec(Protocol):
+    """One kind of id."""
+
+    def sid(self, upstream_id: str, account: str) -> str:
+        """Return the Sid of an id; UnreadableError where this codec cannot hold it."""
+
+    def upstream_id(self, sid: str, account: str) -> str:
+        """Return the id behind a well-formed Sid; LegacyError 404 where there is none."""
+
+
+class Identity:
+    """The upstream has Sids of its own."""
+
+    def sid(self, upstream_id: str, _: str) -> str:
+        """Take a Sid as it is."""
+        if not re.fullmatch("PN[0-9a-fA-F]{32}", upstream_id):
+            raise UnreadableError("expected a Sid")
+        return upstream_id
+
+    def upstream_id(self, sid: str, _: str) -> str:
+        """Take a Sid as it is."""
+        return sid
+
+
+class Uuid:
+    """A UUID has 32 hexadecimal digits too."""
+
+    def sid(self, upstream_id: str, _: str) -> str:
+        """Leave the hyphens out."""
+        try:
+            return f"PN{UUID(upstream_id).hex}"
+        except ValueError:
+            raise UnreadableError("expected a UUID") from None
+
+    def upstream_id(self, sid: str, _: str) -> str:
+        """Put the hyphens in."""
+        return str(UUID(sid[2:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Something that fits into 64 bits, and 64 bits of HMAC-SHA256 over it and its account."""
+
+    pattern: re.Pattern[str]
+    prefix: str
+    key: bytes
+
+    def sid(self, upstream_id: str, account: str) -> str:
+        """Pack the digits."""
+        if not self.pattern.fullmatch(upstream_id):
+            raise UnreadableError("an id that this codec cannot hold")
+        packed = f"{int(upstream_id.removeprefix(self.prefix)):016x}"
+        return f"PN{packed}{self._check(packed, account)}"
+
+    def upstream_id(self, sid: str, account: str) -> str:
+        """Unpack the digits and see whether the check value is ours."""
+        packed, check = sid[2:18].lower(), sid[18:].lower()
+        if not hmac.compare_digest(check, self._check(packed, account)):
+            raise LegacyError(NOT_FOUND)
+        return f"{self.prefix}{int(packed, 16)}"
+
+    def _check(self, packed: str, account: str) -> str:
+        text = f"{self.prefix}{packed}{account}"
+        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_INTEGER = re.compile("0|[1-9][0-9]{0,17}")
+
+
+def codec(name: CodecName, key: bytes) -> Codec:
+    """Return the codec of that name; `key` makes its check values unforgeable."""
+    codecs: Mapping[CodecName, Codec] = {
+        "identity": Identity(),
+        "uuid": Uuid(),
+        "e164": Keyed(_E164, "+", key),
+        "integer": Keyed(_INTEGER, "", key),
+    }
+    return codecs[name]
