@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support import hurry
+from support import leap
 from support.running import running_listeners, running_sandbox
 from support.seed import LIST, basic
 from support.wire import Message, RawClient, connect
@@ -213,7 +213,7 @@ def test_a_handshake_may_take_ten_seconds(
             assert await client.reader.read() == b""
             return asyncio.get_running_loop().time() - begun
 
-    assert 10 <= hurry.run(wait()) < 20
+    assert 10 <= leap.run(wait()) < 20
     assert not [record for record in caplog.records if record.name != "proxy.server"]
 
 
