@@ -152,8 +152,6 @@ class Endpoint(Frozen):
     form: Parameters | None = None
     json_: Parameters | None = Field(None, alias="json")
     success: tuple[StrictInt, ...] = (200,)
-    idempotent: StrictBool | None = None
-    """Whether sending it twice is as good as once; by default GET, PUT and DELETE are."""
 
 
 class ItemEndpoint(Endpoint):
@@ -389,8 +387,6 @@ class Limits(Frozen):
 
     pages: StrictInt = Field(200, ge=1)
     items: StrictInt = Field(100_000, ge=1)
-    bytes: StrictInt = Field(8 * 1024 * 1024, ge=1024)
-    """Of one answer."""
 
 
 class Profile(Frozen):
