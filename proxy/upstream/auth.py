@@ -14,9 +14,13 @@ def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
     return _SCHEMES[auth.scheme](auth, call, credentials)
 
 
+def basic_token(credentials: Credentials) -> str:
+    """Return what stands behind `Basic` in an Authorization header (RFC 7617)."""
+    return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
+
+
 def _basic(_: Auth, call: Call, credentials: Credentials) -> Call:
-    token = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
-    return call.with_header("Authorization", f"Basic {token}")
+    return call.with_header("Authorization", f"Basic {basic_token(credentials)}")
 
 
 def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:

@@ -1,13 +1,15 @@
 """JSON Pointers (RFC 6901), compiled once and followed often."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 
 
-def follow(pointers: Sequence[str]) -> Callable[[Any], Any]:
+@lru_cache(maxsize=1024)  # those of every profile in use: a page or an error compiles nothing
+def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
     """Return a function that finds the first of `pointers` that holds something; None where none does."""
     paths = [tuple(map(_unescape, pointer.split("/")[1:])) for pointer in pointers]
 

@@ -1,7 +1,6 @@
 """A profile at work: Operation → Call, and Reply → model. Pure: it awaits nothing and knows no vendor."""
 
 import logging
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -24,7 +23,7 @@ from proxy.model import (
     Verify,
 )
 from proxy.upstream import language
-from proxy.upstream.auth import authorize
+from proxy.upstream.auth import authorize, basic_token
 from proxy.upstream.calls import Call, Reply
 from proxy.upstream.conversions import WRITE, UnreadableError
 from proxy.upstream.documents import NO_JSON, parse
@@ -290,7 +289,7 @@ def _filters(
 def _secrets(account: Account, *urls: str) -> Sequence[str]:
     """Return what no client may read in an upstream's message: hosts, and what is not the client's own."""
     credentials = account.credentials
-    basic = b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
     private = (account.upstream_id, credentials.username)
     hosts = (urlsplit(url).hostname or "" for url in urls)
-    return (credentials.password, basic, *hosts, *(text for text in private if text != account.sid))
+    own = (text for text in private if text != account.sid)
+    return (credentials.password, basic_token(credentials), *hosts, *own)
