@@ -58,16 +58,19 @@ class Upstream:
             return await self._looked_up(lookup)
         found: dict[str, CallerId] = {}
         asked: list[object] = []
-        limits = self._profile.limits
+        limits, size = self._profile.limits, 0
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
             if exchange.call.identity in asked:
                 raise LegacyError(BAD_UPSTREAM)
             asked.append(exchange.call.identity)
-            listing = await self._send(exchange)
+            reply = await self._client.send(exchange.call)
+            size += len(reply.body)
+            listing = exchange.read(reply)
             for caller_id in listing.caller_ids:
                 found.setdefault(caller_id.sid, caller_id)
-            if (listing.next and len(asked) == limits.pages) or len(found) > limits.items:
+            cut_short = listing.next and len(asked) == limits.pages
+            if cut_short or len(found) > limits.items or size > limits.bytes:
                 raise LegacyError(LIST_TOO_LARGE)
             exchange = listing.next
         return tuple(found.values())

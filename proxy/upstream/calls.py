@@ -33,6 +33,8 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     body_type: Literal["form", "json"] | None = None
+    retries: int = 0
+    """How often it may be sent again; a call that must not happen twice has none."""
 
     @property
     def url(self) -> str:
@@ -76,3 +78,5 @@ class Reply:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case; those that profiles and fault rules look at."""
+    is_repeated: bool = False
+    """Whether the call was sent before, so that its first sending may have had its effect already."""

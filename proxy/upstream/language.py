@@ -152,6 +152,8 @@ class Endpoint(Frozen):
     form: Parameters | None = None
     json_: Parameters | None = Field(None, alias="json")
     success: tuple[StrictInt, ...] = (200,)
+    retries: StrictInt | None = Field(None, ge=0, le=3)
+    """How often it is sent again after a 5xx or no answer. Default: 1 for list, fetch and delete, else 0."""
 
 
 class ItemEndpoint(Endpoint):
@@ -387,6 +389,8 @@ class Limits(Frozen):
 
     pages: StrictInt = Field(200, ge=1)
     items: StrictInt = Field(100_000, ge=1)
+    bytes: StrictInt = Field(32 * 1024 * 1024, ge=1)
+    """Of all answers together."""
 
 
 class Profile(Frozen):

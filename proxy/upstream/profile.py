@@ -161,6 +161,8 @@ class Profile:
         item_of = follow((endpoint.item,))
 
         def read(reply: Reply) -> Result:
+            if isinstance(operation, Delete) and reply.is_repeated and reply.status == NOT_FOUND.status:
+                return Deleted()  # by the first sending, whose answer was lost
             document = self._document(endpoint, account, reply)
             if isinstance(operation, Delete):
                 return Deleted()
@@ -221,13 +223,14 @@ class Profile:
         address = self._base_url + uritemplate.expand(endpoint.path, {**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
         query = as_text(parameters(endpoint.query, values))
+        retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         if endpoint.json_ is not None:
             body = parameters(endpoint.json_, values)
-            return Call(endpoint.method, address, headers, query, body, "json")
+            return Call(endpoint.method, address, headers, query, body, "json", retries)
         if endpoint.form is not None:
             form = as_text(parameters(endpoint.form, values))
-            return Call(endpoint.method, address, headers, query, form, "form")
-        return Call(endpoint.method, address, headers, query)
+            return Call(endpoint.method, address, headers, query, form, "form", retries)
+        return Call(endpoint.method, address, headers, query, retries=retries)
 
     def _values(
         self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account
@@ -264,6 +267,10 @@ class Profile:
         if document is NO_JSON:
             raise LegacyError(BAD_UPSTREAM)
         return document
+
+
+# What is harmless to ask twice by itself; a profile may say so of its verb for renaming
+_RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}
 
 
 def _supported(endpoint: E | language.Unsupported) -> E:

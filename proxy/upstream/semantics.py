@@ -85,6 +85,13 @@ def _bodies(profile: Profile) -> Iterator[Breach]:
             yield ("operations", operation, "method"), "a GET has no body: use query"
 
 
+def _retries(profile: Profile) -> Iterator[Breach]:
+    for operation in ("validate", "verify"):
+        endpoint = _endpoints(profile).get(operation)
+        if endpoint is not None and endpoint.retries:
+            yield ("operations", operation, "retries"), f"{operation} is never sent twice: a phone would ring"
+
+
 def _totals(profile: Profile) -> Iterator[Breach]:
     endpoint, at = profile.operations.list, ("operations", "list", "total")
     match endpoint.total.strategy:
@@ -192,6 +199,7 @@ RULES: Sequence[Callable[[Profile], Iterator[Breach]]] = (
     _placeholders,
     _parameters,
     _bodies,
+    _retries,
     _totals,
     _lookups,
     _ids,

@@ -122,7 +122,8 @@ async def ask(port: int, data: bytes) -> Message:
 class ScriptedUpstream:
     """An upstream that gives the scripted answers in turn and keeps what it was asked.
 
-    An answer is sent as it stands, byte for byte; after the last one it answers 599, which no script wants.
+    An answer is sent as it stands, byte for byte; in the place of one without bytes the connection is closed.
+    After the last one it answers 599, which no script wants.
     """
 
     answers: list[bytes] = field(default_factory=list)
@@ -135,7 +136,7 @@ class ScriptedUpstream:
 
     def then(self, *answers: Message) -> Self:
         """Add to the script."""
-        self.answers += [answer.encode() for answer in answers]
+        self.answers += [answer.encode() if answer.start else b"" for answer in answers]
         return self
 
     def hits(self, method: str) -> int:
@@ -147,6 +148,8 @@ class ScriptedUpstream:
             while message := await read_message(reader):
                 self.received.append(message)
                 answer = self.answers.pop(0) if self.answers else json_answer(599, b"{}").encode()
+                if not answer:
+                    return
                 writer.write(answer)
                 await writer.drain()
 

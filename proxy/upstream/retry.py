@@ -1,0 +1,37 @@
+"""Whether a call that failed is sent again: what may pass by itself, and how long to wait. Pure.
+
+What the upstream has thought about is never asked for twice, nor what was too slow or cannot be trusted.
+"""
+
+import random
+from collections.abc import Callable
+
+from proxy.upstream.calls import Call, Reply
+
+_PASSING = frozenset({500, 502, 503, 504})
+_JITTER = 0.025, 0.25  # seconds: many that failed together do not come back together
+
+
+def pause(
+    call: Call,
+    sent: int,
+    reply: Reply | None,
+    left: float,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> float | None:
+    """Return how many seconds to wait before `call`, sent so many times, is sent again; None if it is not.
+
+    `reply` is what the last sending led to, None where the connection failed; `left` is how many seconds the
+    whole exchange may still take.
+    """
+    if sent > call.retries or (reply is not None and reply.status not in _PASSING):
+        return None
+    asked = _asked(reply) if reply else None
+    seconds = uniform(*_JITTER) if asked is None else asked
+    return seconds if seconds < left else None
+
+
+def _asked(reply: Reply) -> float | None:
+    """Return how many seconds the upstream asks to be left alone (RFC 9110 section 10.2.3)."""
+    asked = reply.headers.get("retry-after", "")
+    return float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
