@@ -1,11 +1,12 @@
 """Reading a proxy.yaml and every profile it names."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import yaml_source
+from proxy.config.agreement import BREACHES, WARNINGS, Asked
 from proxy.config.checking import check, did_you_mean
 from proxy.config.settings import DEFAULT_PROFILE, Settings, UpstreamSettings
 from proxy.config.yaml_source import Expanded, Location, Mistake, Source
@@ -35,6 +36,8 @@ class Configuration(NamedTuple):
     settings: Settings
     profiles: Mapping[str, ProfileFile]
     source: Source
+    warnings: Sequence[Mistake] = ()
+    """What works, but not as well as it could."""
 
     def upstreams(self) -> Mapping[Location, UpstreamSettings]:
         """Return every upstream that is asked, by the place in proxy.yaml that says so."""
@@ -48,43 +51,51 @@ class Configuration(NamedTuple):
             },
         }
 
+    def asked(self) -> Sequence[Asked]:
+        """Return the same with the profiles, as far as those are good."""
+        return [
+            Asked(place, upstream, self.profiles[upstream.profile].profile)
+            for place, upstream in self.upstreams().items()
+            if upstream.profile in self.profiles
+        ]
+
 
 def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
     """Read a proxy.yaml and the profiles it names; ConfigurationError with every mistake of all of them."""
     source = yaml_source.read(file, variables)
     _look_beside(file, source.data)
     settings = check(Settings, source)
-    named = _named_profiles(settings, source.data)
+    named = _named_profiles(source.data)
     sources = {name: _read_profile(name, file, variables) for name in named}
     for name, place in named.items():
         if sources[name] is None:
             suggestion = did_you_mean(name, shipped_profiles())
             source.mistakes.append(source.mistake_at(place, f"there is no profile {name!r}{suggestion}"))
-    profiles = {name: _checked(found) for name, found in sources.items() if found}
+    profiles = {name: profile for name, found in sources.items() if found and (profile := _checked(found))}
     mistakes = [mistake for found in (source, *sources.values()) if found for mistake in found.mistakes]
-    if mistakes or settings is None:
-        raise ConfigurationError(mistakes)
-    configuration = Configuration(
-        settings, {name: found for name, found in profiles.items() if found}, source
-    )
-    if breaches := list(_breaches(configuration)):
-        raise ConfigurationError([source.mistake_at(place, message) for place, message in breaches])
-    return configuration
-
-
-def _named_profiles(settings: Settings | None, data: Any) -> Mapping[str, Location]:
-    """Return the profiles that are named, each with the place; broken settings may name one too."""
-    at: Location = ("upstream", "profile")
     if settings is None:
-        match data:
+        raise ConfigurationError(mistakes)
+    configuration = Configuration(settings, profiles, source)
+    mistakes += [source.mistake_at(*breach) for rule in BREACHES for breach in rule(configuration)]
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    warnings = [source.mistake_at(*breach) for rule in WARNINGS for breach in rule(configuration)]
+    return configuration._replace(warnings=sorted(set(warnings)))
+
+
+def _named_profiles(data: Any) -> Mapping[str, Location]:
+    """Return the profiles that are named, each with its place; broken settings may name some too."""
+    named: dict[str, Location] = {}
+    match data:
+        case {"upstream": {"profile": str(name)}}:
+            named[name] = ("upstream", "profile")
+        case _:
+            named[DEFAULT_PROFILE] = ("upstream",)
+    accounts = data.get("accounts") if isinstance(data, dict) else None
+    for sid, account in accounts.items() if isinstance(accounts, dict) else ():
+        match account:
             case {"upstream": {"profile": str(name)}}:
-                return {name: at}
-            case _:
-                return {}
-    named = {settings.upstream.profile: at}
-    for sid, account in (settings.accounts or {}).items():
-        if account.upstream.profile:
-            named.setdefault(account.upstream.profile, ("accounts", sid, "upstream", "profile"))
+                named.setdefault(name, ("accounts", sid, "upstream", "profile"))
     return named
 
 
@@ -94,35 +105,6 @@ def _checked(source: Source) -> ProfileFile | None:
     breaches = [*found, *(semantics.breaches(profile) if profile else ())]
     source.mistakes += [source.mistake_at(place, message) for place, message in breaches]
     return None if profile is None else ProfileFile(profile, source)
-
-
-def _breaches(configuration: Configuration) -> Iterator[semantics.Breach]:
-    """Yield where a proxy.yaml and the profiles it names do not fit together."""
-    accounts = configuration.settings.accounts
-    for place, upstream in configuration.upstreams().items():
-        profile = configuration.profiles[upstream.profile].profile
-        filled = {**profile.variables, **upstream.variables}
-        for name in semantics.placeholders(profile, upstream.base_url) - {"account", "id"}:
-            if not filled.get(name):
-                yield (*place, "variables"), f"the profile {profile.name} needs the variable {name!r}"
-        for name in upstream.variables.keys() - profile.variables.keys():
-            suggestion = did_you_mean(name, profile.variables)
-            yield (
-                (*place, "variables", name),
-                f"the profile {profile.name} has no variable {name!r}{suggestion}",
-            )
-        if upstream.validation == "code_on_phone" and profile.operations.verify is None:
-            yield (*place, "validation"), f"the profile {profile.name} has no operation verify"
-        if profile.auth.scheme not in ("caller", "none") and accounts is None:
-            yield place, f"the profile {profile.name} needs accounts: its upstream does not know old tokens"
-    for sid, account in (accounts or {}).items():
-        place = ("accounts", sid, "upstream")
-        upstream = account.upstream.upstream(configuration.settings.upstream)
-        profile = configuration.profiles[upstream.profile].profile
-        if profile.auth.scheme != "none" and account.upstream.password is None:
-            yield place, "the key 'password' is missing"
-        if "account" in semantics.placeholders(profile, upstream.base_url) and not account.upstream.account:
-            yield place, "the key 'account' is missing"
 
 
 def demo(base_url: str) -> Configuration:

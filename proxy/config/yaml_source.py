@@ -48,6 +48,8 @@ class Source:
     mistakes: list[Mistake] = field(default_factory=list)
     broken: set[Location] = field(default_factory=set)
     """Where mistakes have been found already, so that what follows from them need not be told."""
+    variables: dict[Location, tuple[str, ...]] = field(default_factory=dict)
+    """The variables that a value was written with."""
 
     def mistake_at(self, location: Location, message: str) -> Mistake:
         """Return a mistake at the value at `location`, or at the nearest thing around it."""
@@ -125,7 +127,7 @@ class _Reader:
             case yaml.SequenceNode():
                 return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
             case yaml.ScalarNode():
-                return self._scalar(node)
+                return self._scalar(node, location)
             case _:
                 return self._wrong(node, "is not allowed here")
 
@@ -148,8 +150,10 @@ class _Reader:
                 mapping[name] = self.value(value, at)
         return mapping
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
         if "${" in node.value:
+            named = (found["name"] for found in _VARIABLE.finditer(node.value))
+            self._source.variables[location] = tuple(name for name in named if name)
             return self._expand(node)
         if node.style is None and _ODD.fullmatch(node.value):
             message = f"{node.value!r} means different things to different readers: put it in quotes"

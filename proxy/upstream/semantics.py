@@ -151,7 +151,8 @@ def _conditions(profile: Profile) -> Iterator[Breach]:
             yield ("operations", "list", "include_when", index), "give one of equals, one_of and present"
 
 
-def _validation(profile: Profile) -> Iterator[Breach]:
+def validation(profile: Profile) -> Iterator[Breach]:
+    """Yield why a profile cannot do what its `validation` says."""
     endpoint = profile.operations.validate_
     match profile.validation:
         case "code_shown" if isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
@@ -205,6 +206,6 @@ RULES: Sequence[Callable[[Profile], Iterator[Breach]]] = (
     _ids,
     _dates,
     _conditions,
-    _validation,
+    validation,
     _auth,
 )
