@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types format lock wheel setup clean
+.PHONY: help run test lint types format schema lock wheel setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ wheel: $(VENV)/.dev ## build the wheel into dist/
 	@ls dist/*.whl
 
 setup: $(VENV)/.dev ## install everything the other targets need, and stop there
+
+schema: $(VENV)/.run ## renew the schemas that editors read, config/schema/
+	@for kind in proxy profile; do $(BIN)/callerid-proxy schema $$kind >config/schema/$$kind.json; done
 
 # uv gets a throw-away environment; uv.lock names package hosts, so it never stays.
 lock: $(BIN)/python ## renew requirements.lock and requirements-dev.lock

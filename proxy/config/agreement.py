@@ -78,7 +78,7 @@ def _sid_keys(configuration: Agreeing) -> Iterator[Breach]:
     if configuration.settings.legacy.sid_key is not None:
         return
     for place, _, profile in configuration.asked():
-        if profile.ids.codec in ("e164", "integer"):
+        if profile.ids.codec in semantics.KEYED_CODECS:
             yield place, f"without legacy.sid_key anybody can make up Sids of the profile {profile.name}"
 
 

@@ -107,19 +107,28 @@ def _checked(source: Source) -> ProfileFile | None:
     return None if profile is None else ProfileFile(profile, source)
 
 
+def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.environ) -> ProfileFile:
+    """Return a shipped profile, or one's own; ConfigurationError where there is none or it is not good."""
+    source = _read_profile(name, beside, variables)
+    if source is None:
+        suggestion = did_you_mean(name, shipped_profiles())
+        raise ConfigurationError([Mistake(name, 0, 0, f"there is no such profile{suggestion}")])
+    found = _checked(source)
+    if found is None or source.mistakes:
+        raise ConfigurationError(source.mistakes)
+    return found
+
+
 def demo(base_url: str) -> Configuration:
     """Return what serves Twilio's profile out of a sandbox at `base_url`."""
-    source = yaml_source.read(shipped_profiles()[DEFAULT_PROFILE], {})
-    found = _checked(source)
-    if found is None:
-        raise ConfigurationError(source.mistakes)
+    found = read_profile(DEFAULT_PROFILE, Path(), {})
     settings = Settings(upstream=UpstreamSettings(base_url=base_url))
     return Configuration(settings, {DEFAULT_PROFILE: found}, Source("the demo"))
 
 
 def shipped_profiles() -> Mapping[str, Path]:
     """Return the profiles that come with the program, by name."""
-    return {file.stem: file for file in sorted((_shipped() / "upstreams").glob("*.yaml"))}
+    return {file.stem: file for file in sorted(shipped_file("upstreams").glob("*.yaml"))}
 
 
 def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Source | None:
@@ -141,8 +150,8 @@ def _look_beside(file: Path, data: Any) -> None:
             _look_beside(file, value)
 
 
-def _shipped() -> Path:
-    """Find config/: an installed wheel carries it inside the package, a checkout beside it."""
+def shipped_file(name: str) -> Path:
+    """Find a file of config/: an installed wheel carries that inside the package, a checkout beside it."""
     package = Path(__file__).parent.parent
     inside = package / "shipped"
-    return inside if inside.is_dir() else package.parent / "config"
+    return (inside if inside.is_dir() else package.parent / "config") / name

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    PlainSerializer,
     SecretStr,
     StrictBool,
     StringConstraints,
@@ -66,7 +67,8 @@ def _readable(file: str) -> str:
     return file
 
 
-ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+_AS_TEXT = PlainSerializer(str, when_used="json")
+ListenAddress = Annotated[Address, BeforeValidator(parse_address, json_schema_input_type=str), _AS_TEXT]
 ReadableFile = Annotated[str, AfterValidator(_readable)]
 
 
@@ -157,10 +159,17 @@ def _zone(name: Any) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-Flag = Annotated[StrictBool, BeforeValidator(_flag)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+class SecretFile(Frozen):
+    """The other way for a secret to be given."""
+
+    file: str
+
+
+Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
+Flag = Annotated[StrictBool, BeforeValidator(_flag, json_schema_input_type=bool | Variable)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=Variable | SecretFile)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
-Zone = Annotated[Any, AfterValidator(_zone)]
+Zone = Annotated[Any, BeforeValidator(_zone, json_schema_input_type=str), _AS_TEXT]
 
 
 class UpstreamSettings(Frozen):
@@ -237,7 +246,7 @@ class NumberSettings(Frozen):
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
-    listen: Annotated[Listen, BeforeValidator(_plain)] = Listen()
+    listen: Annotated[Listen, BeforeValidator(_plain, json_schema_input_type=str | Listen)] = Listen()
     upstream: UpstreamSettings = UpstreamSettings()
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()

@@ -7,7 +7,7 @@ scalars that YAML 1.1 turns into something unexpected (`no`, `0123`, `12:30:45`)
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class Mistake:
         """Return `file:line:column: message`, which editors can jump to."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.message}"
+
+    def as_warning(self) -> str:
+        """Return the same for something that works nevertheless."""
+        return str(replace(self, message=f"warning: {self.message}"))
 
 
 class Expanded(str):
@@ -96,6 +100,15 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^
 def plain(text: str) -> Any:
     """Return what a scalar without quotes means in YAML 1.2's core schema."""
     return next((convert(text) for pattern, convert in _PLAIN if pattern.fullmatch(text)), text)
+
+
+# No indicator at the start, and none within that begins a comment, ends a key or structures a flow
+_BARE = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|$)| (?=[^\s#]))*", re.ASCII)
+
+
+def means_itself(text: str) -> bool:
+    """Whether a string may stand in YAML without quotes."""
+    return bool(_BARE.fullmatch(text)) and not _ODD.fullmatch(text) and plain(text) == text
 
 
 class _Reader:

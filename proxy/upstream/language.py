@@ -26,16 +26,20 @@ from proxy.upstream.conversions import DefaultName, ReadName, WriteName
 class Frozen(BaseModel):
     """Settings that cannot change and refuse keys they do not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 def _tuple_of(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _short_for(key: str) -> BeforeValidator:
+def _short_for(key: str, model: Any) -> BeforeValidator:
     """Let a plain string stand for a mapping with that one key."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | model
+    )
 
 
 def _check_pointer(text: str) -> str:
@@ -60,7 +64,11 @@ def _check_base_url(text: str) -> str:
 
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 Pointer = Annotated[str, AfterValidator(_check_pointer)]
-Pointers = Annotated[tuple[Pointer, ...], BeforeValidator(_tuple_of), Field(min_length=1)]
+Pointers = Annotated[
+    tuple[Pointer, ...],
+    Field(min_length=1),
+    BeforeValidator(_tuple_of, json_schema_input_type=str | tuple[str, ...]),
+]
 """Where a value stands: the first of several places that holds something."""
 ValidationMode = Literal["code_shown", "code_on_phone", "unsupported"]
 """Whether the answer to `validate` holds the code, the call speaks it, or neither is of use."""
@@ -116,13 +124,13 @@ def _write_kind(value: Any) -> str:
     )
 
 
-Read = Annotated[ReadValue, _short_for("at")]
+Read = Annotated[ReadValue, _short_for("at", ReadValue)]
 """A plain string is its pointer."""
-ReadFriendlyName = Annotated[NameValue, _short_for("at")]
+ReadFriendlyName = Annotated[NameValue, _short_for("at", NameValue)]
 Write = Annotated[
     Annotated[WriteValue, Tag("from")] | Annotated[Constant, Tag("constant")],
     Discriminator(_write_kind),
-    _short_for("from"),
+    _short_for("from", WriteValue | Constant),
 ]
 """A plain string is the name of a value of the operation."""
 

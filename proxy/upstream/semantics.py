@@ -131,6 +131,9 @@ def _ids(profile: Profile) -> Iterator[Breach]:
         )
 
 
+KEYED_CODECS = frozenset({"e164", "integer"})
+"""Those whose Sids can be made up by whoever knows the key."""
+
 _DATES = frozenset({"rfc2822", "iso8601", "date"})
 
 

@@ -1,7 +1,6 @@
-"""The command line: callerid-proxy serve, check, sandbox, healthcheck, version."""
+"""What runs until it is told to stop: serve and sandbox; and what asks whether it does: healthcheck."""
 
 import asyncio
-import logging
 import os
 import signal
 import sqlite3
@@ -17,72 +16,26 @@ from urllib.request import ProxyHandler, build_opener
 import click
 import uvloop
 
-from proxy import __version__, config, sandbox
+from proxy import config, sandbox
 from proxy.assembly import assemble
-from proxy.config import Address, Configuration, ConfigurationError
+from proxy.cli.parameters import ADDRESS, FILE, load
+from proxy.config import Address, Configuration
 from proxy.demo import welcome
 from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listening import listening
 from proxy.upstream.client import Client
 
-_BAD_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
-
-
-class _AddressType(click.ParamType[Address]):
-    """HOST:PORT."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return config.parse_address(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-_ADDRESS = _AddressType()
 _SANDBOX = Address("127.0.0.1", 9000)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-
-
-@main.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(f"callerid-proxy {__version__}")
-
-
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
-    """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
-    _load(file)
-    click.echo(f"{file}: good")
-
-
-def _load(file: Path) -> Configuration:
-    try:
-        return config.load(file)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(_BAD_CONFIGURATION) from None
-
 
 # Serving
 
 
-@main.command()
-@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration, a YAML file.")
+@click.command()
+@click.option("--config", "file", type=FILE, help="The configuration, a YAML file.")
 @click.option("--demo", is_flag=True, help="Serve out of an embedded upstream; needs no configuration.")
-@click.option("--listen", type=_ADDRESS, help="Where to serve plain HTTP, instead of the configured address.")
-@click.option("--sandbox-listen", type=_ADDRESS, default=_SANDBOX, show_default=True, help="With --demo.")
+@click.option("--listen", type=ADDRESS, help="Where to serve plain HTTP, instead of the configured address.")
+@click.option("--sandbox-listen", type=ADDRESS, default=_SANDBOX, show_default=True, help="With --demo.")
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="With --demo: keep its data in FILE.")
 def serve(
     file: Path | None, *, demo: bool, listen: Address | None, sandbox_listen: Address, sandbox_db: str
@@ -90,7 +43,7 @@ def serve(
     """Serve old clients until SIGINT or SIGTERM."""
     if demo == (file is not None):
         raise click.UsageError("give either --config FILE or --demo")
-    _run(_demo(listen, sandbox_listen, sandbox_db) if file is None else _serve(_load(file), listen))
+    _run(_demo(listen, sandbox_listen, sandbox_db) if file is None else _serve(load(file), listen))
 
 
 _ANNOUNCED = {
@@ -186,8 +139,8 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 # The sandbox
 
 
-@main.group("sandbox", invoke_without_command=True)
-@click.option("--listen", type=_ADDRESS, default=_SANDBOX, show_default=True)
+@click.group("sandbox", invoke_without_command=True)
+@click.option("--listen", type=ADDRESS, default=_SANDBOX, show_default=True)
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="Keep its data in FILE.")
 @click.pass_context
 def sandbox_command(context: click.Context, listen: Address, sandbox_db: str) -> None:
@@ -213,7 +166,7 @@ def answer(number: str, code: str, url: str) -> None:
         raise click.ClickException(str(error)) from None
 
 
-@main.command()
+@click.command()
 @click.option(
     "--url",
     default="http://127.0.0.1:8080",

@@ -1,0 +1,33 @@
+"""The command line; each command is a function of a module beside this one."""
+
+import logging
+import sys
+
+import click
+
+from proxy import __version__
+from proxy.cli import configuring, serving
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"callerid-proxy {__version__}")
+
+
+for command in (
+    serving.serve,
+    serving.sandbox_command,
+    serving.healthcheck,
+    configuring.check,
+    configuring.config_command,
+    configuring.schema,
+    configuring.init,
+):
+    main.add_command(command)

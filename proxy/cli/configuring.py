@@ -1,0 +1,61 @@
+"""What concerns files alone, and asks nobody: check, config, schema and init."""
+
+import json
+from pathlib import Path
+
+import click
+
+from proxy.cli.parameters import BAD_CONFIGURATION, FILE, load, refuse
+from proxy.config import ConfigurationError
+from proxy.config.effective import effective
+from proxy.config.schema import KINDS
+from proxy.config.schema import schema as schema_of
+from proxy.config.starting import starting_file
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
+def check(file: Path, *, strict: bool) -> None:
+    """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
+    warnings = load(file).warnings
+    if strict and warnings:
+        raise SystemExit(BAD_CONFIGURATION)
+    click.echo(f"{file}: good")
+
+
+@click.command("config")
+@click.argument("file", type=FILE)
+def config_command(file: Path) -> None:
+    """Print what a configuration FILE and its profiles amount to.
+
+    Every value stands there with the place that it comes from; secrets are masked.
+    """
+    for line in effective(load(file)):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS), default=KINDS[0])
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a proxy.yaml, or that of a profile, for editors."""
+    click.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--output", "-o", type=FILE, help="Write to a new file instead of printing.")
+def init(name: str, output: Path | None) -> None:
+    """Print a commented proxy.yaml to start from, for the profile NAME or a profile of one's own."""
+    try:
+        text = starting_file(name, output or Path("proxy.yaml"))
+    except ConfigurationError as error:
+        refuse(error)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
