@@ -8,13 +8,12 @@ from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.legacy import Style, rfc_2822_writer
 from proxy.model import Credentials
 from proxy.translator import Translator
-from proxy.upstream.api import Upstream
-from proxy.upstream.client import Client
+from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.profile import Profile
 
 
-def assemble(configuration: Configuration, client: Client) -> Translator:
-    """Return a translator that asks through `client`."""
+def assemble(configuration: Configuration, client: Sender, accounts: Accounts | None = None) -> Translator:
+    """Return a translator that asks through `client`, for the configured accounts or for others."""
     upstreams = {
         name_of(settings): Upstream(profile_of(configuration, settings), client)
         for settings in configuration.upstreams().values()
@@ -23,7 +22,7 @@ def assemble(configuration: Configuration, client: Client) -> Translator:
     style = Style(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
-    return Translator(accounts_of(settings), upstreams, style)
+    return Translator(accounts or accounts_of(settings), upstreams, style)
 
 
 def accounts_of(settings: Settings) -> Accounts:

@@ -6,7 +6,7 @@ import sys
 import click
 
 from proxy import __version__
-from proxy.cli import configuring, serving
+from proxy.cli import configuring, rehearsing, serving
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +29,7 @@ for command in (
     configuring.config_command,
     configuring.schema,
     configuring.init,
+    rehearsing.explain,
+    rehearsing.translate,
 ):
     main.add_command(command)

@@ -1,6 +1,6 @@
 """Configuration files → frozen settings. All mistakes are reported at once, each with its place."""
 
-from proxy.config.loading import Configuration, ConfigurationError, demo, load, shipped_profiles
+from proxy.config.loading import Configuration, ConfigurationError, default, demo, load, shipped_profiles
 from proxy.config.settings import Address, Listen, Settings, parse_address
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "ConfigurationError",
     "Listen",
     "Settings",
+    "default",
     "demo",
     "load",
     "parse_address",

@@ -119,11 +119,15 @@ def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.envi
     return found
 
 
+def default() -> Configuration:
+    """Return what an empty proxy.yaml means."""
+    found = read_profile(DEFAULT_PROFILE, Path(), {})
+    return Configuration(Settings(), {DEFAULT_PROFILE: found}, Source("the defaults"))
+
+
 def demo(base_url: str) -> Configuration:
     """Return what serves Twilio's profile out of a sandbox at `base_url`."""
-    found = read_profile(DEFAULT_PROFILE, Path(), {})
-    settings = Settings(upstream=UpstreamSettings(base_url=base_url))
-    return Configuration(settings, {DEFAULT_PROFILE: found}, Source("the demo"))
+    return default()._replace(settings=Settings(upstream=UpstreamSettings(base_url=base_url)))
 
 
 def shipped_profiles() -> Mapping[str, Path]:

@@ -57,9 +57,13 @@ class Source:
 
     def mistake_at(self, location: Location, message: str) -> Mistake:
         """Return a mistake at the value at `location`, or at the nearest thing around it."""
+        return Mistake(self.file, *self.place_of(location), message)
+
+    def place_of(self, location: Location) -> tuple[int, int]:
+        """Return line and column of the value at `location`, or of the nearest thing around it."""
         while location and location not in self.places:
             location = location[:-1]
-        return Mistake(self.file, *self.places.get(location, (0, 0)), message)
+        return self.places.get(location, (0, 0))
 
 
 def read(path: Path, variables: Mapping[str, str]) -> Source:

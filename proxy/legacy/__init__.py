@@ -6,11 +6,12 @@ from proxy.legacy.elements import Style
 from proxy.legacy.formats import e164, rfc_2822_writer
 from proxy.legacy.forms import parse_body
 from proxy.legacy.paging import cut
-from proxy.legacy.requests import Request, route
+from proxy.legacy.requests import Request, Route, route
 
 __all__ = [
     "Answer",
     "Request",
+    "Route",
     "Style",
     "cut",
     "e164",

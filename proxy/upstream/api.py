@@ -1,7 +1,7 @@
 """The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, NOT_FOUND, LegacyError
 from proxy.model import (
@@ -16,8 +16,15 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
-from proxy.upstream.client import Client
+from proxy.upstream.calls import Call, Reply
 from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
+
+
+class Sender(Protocol):
+    """What carries a call out."""
+
+    async def send(self, call: Call) -> Reply:
+        """Return the whole answer; LegacyError where there is none."""
 
 
 class Window(NamedTuple):
@@ -30,7 +37,7 @@ class Window(NamedTuple):
 class Upstream:
     """A profile and the client that carries out its calls."""
 
-    def __init__(self, profile: Profile, client: Client) -> None:
+    def __init__(self, profile: Profile, client: Sender) -> None:
         """Bind the two together."""
         self._profile = profile
         self._client = client

@@ -24,11 +24,12 @@ def breaches(profile: Profile) -> Iterator[Breach]:
 
 def placeholders(profile: Profile, base_url: str | None = None) -> set[str]:
     """Return the names in braces of all URLs."""
-    templates = [base_url or profile.base_url, *(endpoint.path for endpoint in _endpoints(profile).values())]
+    templates = [base_url or profile.base_url, *(endpoint.path for endpoint in endpoints(profile).values())]
     return {name for template in templates for name in uritemplate.variables(template)}
 
 
-def _endpoints(profile: Profile) -> Mapping[str, Endpoint]:
+def endpoints(profile: Profile) -> Mapping[str, Endpoint]:
+    """Return what a profile can do, by the operation's name."""
     operations = profile.operations
     named = {
         "list": operations.list,
@@ -52,7 +53,7 @@ def _placeholders(profile: Profile) -> Iterator[Breach]:
                 ("base_url",),
                 f"nothing fills the placeholder {{{name}}}: give it a default under variables",
             )
-    for operation, endpoint in _endpoints(profile).items():
+    for operation, endpoint in endpoints(profile).items():
         filled = known | {"account"} | ({"id"} if operation in _ABOUT_ONE else set())
         for name in uritemplate.variables(endpoint.path):
             if name not in filled:
@@ -70,7 +71,7 @@ _VALUES_OF: Mapping[str, frozenset[str]] = {
 
 
 def _parameters(profile: Profile) -> Iterator[Breach]:
-    for operation, endpoint in _endpoints(profile).items():
+    for operation, endpoint in endpoints(profile).items():
         for kind, table in (("query", endpoint.query), ("form", endpoint.form), ("json", endpoint.json_)):
             for name, how in (table or {}).items():
                 if isinstance(how, language.WriteValue) and how.from_ not in _VALUES_OF[operation]:
@@ -78,7 +79,7 @@ def _parameters(profile: Profile) -> Iterator[Breach]:
 
 
 def _bodies(profile: Profile) -> Iterator[Breach]:
-    for operation, endpoint in _endpoints(profile).items():
+    for operation, endpoint in endpoints(profile).items():
         if endpoint.form is not None and endpoint.json_ is not None:
             yield ("operations", operation, "json"), "a request has a form or JSON, not both"
         if endpoint.method == "GET" and (endpoint.form is not None or endpoint.json_ is not None):
@@ -87,7 +88,7 @@ def _bodies(profile: Profile) -> Iterator[Breach]:
 
 def _retries(profile: Profile) -> Iterator[Breach]:
     for operation in ("validate", "verify"):
-        endpoint = _endpoints(profile).get(operation)
+        endpoint = endpoints(profile).get(operation)
         if endpoint is not None and endpoint.retries:
             yield ("operations", operation, "retries"), f"{operation} is never sent twice: a phone would ring"
 

@@ -1,0 +1,146 @@
+"""What shows a configuration at work without asking anybody: explain and translate."""
+
+import asyncio
+import base64
+import contextlib
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+from urllib.parse import urlsplit
+
+import click
+
+from proxy import config
+from proxy.cli.parameters import FILE, load
+from proxy.config import Configuration
+from proxy.errors import LegacyError
+from proxy.explanation import Explanation, Row
+from proxy.legacy import Answer, Request
+from proxy.rehearsal import rehearse
+from proxy.upstream.calls import Call, Reply
+
+P = ParamSpec("P")
+
+
+def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None]) -> Callable[..., None]:
+    """Let a command take a configuration and a request to the old API, written as for curl."""
+
+    @functools.wraps(command)
+    def with_parts(
+        method: str, url: str, file: Path | None, data: tuple[str, ...], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        command(load(file) if file else config.default(), _request(method, url, data), *args, **kwargs)
+
+    options = (
+        click.option("--data", "-d", multiple=True, help="A field of the request's form, as NAME=VALUE."),
+        click.option("--config", "file", type=FILE, help="The configuration. [default: every default]"),
+        click.argument("url"),
+        click.argument("method", type=str.upper),
+    )
+    return functools.reduce(lambda decorated, option: option(decorated), options, with_parts)
+
+
+@click.command()
+@_of_a_request
+def explain(configuration: Configuration, request: Request) -> None:
+    """Show what a request to the old API asks the upstream, and which line is behind each part.
+
+    Nothing is sent. URL may be a path; any token will do, and none is asked for.
+    """
+    rehearsed = asyncio.run(rehearse(configuration, request))
+    click.echo(f"{request.method} {request.target}")
+    rows: list[Row] = []
+    with contextlib.suppress(LegacyError):  # which the answer below tells
+        explanation = Explanation(configuration, request)
+        rows += explanation.of_request()
+        if rehearsed.calls:
+            rows += explanation.of_call(rehearsed.calls[0])
+    names, texts = (max((len(row[index]) for row in rows if row.text), default=0) for index in (0, 1))
+    for row in rows:
+        line = (
+            f"  {row.name:{names}}  {row.text:{min(texts, 60)}}  {row.origin}"
+            if row.text
+            else f"\n{row.name}"
+        )
+        click.echo(line.rstrip())
+    if rehearsed.answer:
+        click.echo("\nThe upstream is not asked. The answer is")
+        _show(rehearsed.answer, include=True)
+
+
+@click.command()
+@_of_a_request
+@click.option(
+    "--status", type=click.IntRange(100, 599), help="Of the upstream's answers. [default: 200 or 204]"
+)
+@click.option("--request", "to_upstream", is_flag=True, help="Print the upstream request; read no answer.")
+@click.option("--include", "-i", is_flag=True, help="Print the status and the content type too.")
+def translate(
+    configuration: Configuration, request: Request, *, status: int | None, to_upstream: bool, include: bool
+) -> None:
+    """Translate a request to the old API, or what an upstream answers to it.
+
+    The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
+    the old API's document, or with --request the request that the upstream would get.
+    """
+    replies = [] if to_upstream else list(_replies(click.get_binary_stream("stdin").read(), status))
+    rehearsed = asyncio.run(rehearse(configuration, request, replies))
+    if rehearsed.answer and not to_upstream:
+        _show(rehearsed.answer, include=include)
+    elif rehearsed.answer and not rehearsed.calls:
+        _show(rehearsed.answer, include=True)
+        raise click.ClickException("the upstream is not asked")
+    else:
+        call = Explanation(configuration, request).masked(rehearsed.calls[-1])
+        if not to_upstream:
+            raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
+        click.echo("\n".join(_message(call)))
+
+
+def _request(method: str, url: str, data: tuple[str, ...]) -> Request:
+    """Return the request, from the account that its path names."""
+    split = urlsplit(url)
+    target = f"{split.path}?{split.query}" if split.query else split.path
+    account = re.search("AC[0-9a-fA-F]{32}", split.path)
+    basic = base64.b64encode(f"{account[0] if account else ''}:token".encode()).decode("ascii")
+    kind = "application/x-www-form-urlencoded"
+    return Request(method, target, (f"Basic {basic}",), kind, "&".join(data).encode())
+
+
+def _replies(text: bytes, status: int | None) -> Iterator[Reply]:
+    """Cut the input into JSON documents; what is no JSON is an answer too."""
+    rest = text.decode("utf-8", "surrogateescape").strip()
+    if not rest:
+        yield Reply(status or 204, b"")
+    while rest:
+        try:
+            _, end = json.JSONDecoder().raw_decode(rest)
+        except ValueError:
+            end = len(rest)
+        yield Reply(
+            status or 200, rest[:end].encode("utf-8", "surrogateescape"), {"content-type": "application/json"}
+        )
+        rest = rest[end:].lstrip()
+
+
+def _message(call: Call) -> Iterator[str]:
+    """Write a call as it goes over the wire, one line after the other."""
+    url = urlsplit(call.url)
+    yield f"{call.method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1"
+    yield f"Host: {url.netloc}"
+    yield from (f"{name}: {value}" for name, value in call.headers.items())
+    if encoded := call.encoded_body():
+        content_type, body = encoded
+        yield from (f"Content-Type: {content_type}", "", body.decode())
+
+
+def _show(answer: Answer, *, include: bool) -> None:
+    if include:
+        head = [f"{answer.status}", *(f"{name}: {value}" for name, value in answer.headers.items())]
+        kind = [f"Content-Type: {answer.content_type}"] if answer.content_type else []
+        click.echo("\n".join([*head, *kind, ""]))
+    if answer.body:
+        click.echo(answer.body)
