@@ -70,7 +70,8 @@ class Explanation:
         accounts = self._configuration.settings.accounts
         if accounts is None:
             return "the caller"
-        return accounts[self._route.account_sid].upstream.account or "the account's credentials"
+        account = accounts.get(self._route.account_sid)
+        return account.upstream.account or "the account's credentials" if account else "nobody"
 
     def _name(self) -> str:
         operation, filters = self._operation, self._asked.profile.operations.list.filters

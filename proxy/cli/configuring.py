@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.parameters import BAD_CONFIGURATION, FILE, load, refuse
+from proxy.cli.parameters import BAD_CONFIGURATION, FILE, load, refuse, warn
 from proxy.config import ConfigurationError
 from proxy.config.effective import effective
 from proxy.config.schema import KINDS
@@ -18,8 +18,9 @@ from proxy.config.starting import starting_file
 @click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
 def check(file: Path, *, strict: bool) -> None:
     """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
-    warnings = load(file).warnings
-    if strict and warnings:
+    configuration = load(file)
+    warn(configuration)
+    if strict and configuration.warnings:
         raise SystemExit(BAD_CONFIGURATION)
     click.echo(f"{file}: good")
 

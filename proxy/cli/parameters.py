@@ -33,12 +33,15 @@ FILE = click.Path(path_type=Path)
 def load(file: Path) -> Configuration:
     """Read a configuration, or tell everything that is wrong with it and exit with 78."""
     try:
-        configuration = config.load(file)
+        return config.load(file)
     except ConfigurationError as error:
         refuse(error)
+
+
+def warn(configuration: Configuration) -> None:
+    """Tell what works, but not as well as it could."""
     for warning in configuration.warnings:
         click.echo(warning.as_warning(), err=True)
-    return configuration
 
 
 def refuse(error: ConfigurationError) -> NoReturn:

@@ -6,9 +6,10 @@ import contextlib
 import functools
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlsplit
 
 import click
@@ -25,7 +26,7 @@ from proxy.upstream.calls import Call, Reply
 P = ParamSpec("P")
 
 
-def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None]) -> Callable[..., None]:
+def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None]) -> Callable[..., Any]:
     """Let a command take a configuration and a request to the old API, written as for curl."""
 
     @functools.wraps(command)
@@ -34,13 +35,15 @@ def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None
     ) -> None:
         command(load(file) if file else config.default(), _request(method, url, data), *args, **kwargs)
 
-    options = (
+    decorated: Callable[..., Any] = with_parts
+    for option in (
         click.option("--data", "-d", multiple=True, help="A field of the request's form, as NAME=VALUE."),
         click.option("--config", "file", type=FILE, help="The configuration. [default: every default]"),
         click.argument("url"),
         click.argument("method", type=str.upper),
-    )
-    return functools.reduce(lambda decorated, option: option(decorated), options, with_parts)
+    ):
+        decorated = option(decorated)
+    return decorated
 
 
 @click.command()
@@ -86,7 +89,7 @@ def translate(
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
     the old API's document, or with --request the request that the upstream would get.
     """
-    replies = [] if to_upstream else list(_replies(click.get_binary_stream("stdin").read(), status))
+    replies = [] if to_upstream else list(_replies(sys.stdin.buffer.read(), status))
     rehearsed = asyncio.run(rehearse(configuration, request, replies))
     if rehearsed.answer and not to_upstream:
         _show(rehearsed.answer, include=include)

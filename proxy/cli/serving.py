@@ -18,7 +18,7 @@ import uvloop
 
 from proxy import config, sandbox
 from proxy.assembly import assemble
-from proxy.cli.parameters import ADDRESS, FILE, load
+from proxy.cli.parameters import ADDRESS, FILE, load, warn
 from proxy.config import Address, Configuration
 from proxy.demo import welcome
 from proxy.observers import Observers
@@ -55,6 +55,7 @@ _ANNOUNCED = {
 
 
 async def _serve(configuration: Configuration, listen: Address | None) -> None:
+    warn(configuration)
     async with _proxy(configuration, listen) as bound, _until_told_to_stop():
         for name, line in _ANNOUNCED.items():
             if name in bound:

@@ -1,6 +1,14 @@
 """Configuration files → frozen settings. All mistakes are reported at once, each with its place."""
 
-from proxy.config.loading import Configuration, ConfigurationError, default, demo, load, shipped_profiles
+from proxy.config.loading import (
+    Configuration,
+    ConfigurationError,
+    default,
+    demo,
+    load,
+    read_profile,
+    shipped_profiles,
+)
 from proxy.config.settings import Address, Listen, Settings, parse_address
 
 __all__ = [
@@ -13,5 +21,6 @@ __all__ = [
     "demo",
     "load",
     "parse_address",
+    "read_profile",
     "shipped_profiles",
 ]

@@ -77,9 +77,13 @@ BREACHES: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (_variables, _valid
 def _sid_keys(configuration: Agreeing) -> Iterator[Breach]:
     if configuration.settings.legacy.sid_key is not None:
         return
-    for place, _, profile in configuration.asked():
-        if profile.ids.codec in semantics.KEYED_CODECS:
-            yield place, f"without legacy.sid_key anybody can make up Sids of the profile {profile.name}"
+    keyed = {asked.profile.name: asked.place for asked in reversed(configuration.asked()) if _is_keyed(asked)}
+    for name, place in keyed.items():
+        yield place, f"without legacy.sid_key anybody can make up Sids of the profile {name}"
+
+
+def _is_keyed(asked: Asked) -> bool:
+    return asked.profile.ids.codec in semantics.KEYED_CODECS
 
 
 def _plain_http(configuration: Agreeing) -> Iterator[Breach]:

@@ -1,0 +1,144 @@
+"""explain and translate: nothing is sent, no credential shows, and what is said is what the proxy does."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from lxml import etree
+from support.seed import ACCOUNT, BOB, LIST
+
+from proxy.cli import main
+
+SECRET = "correct-horse-battery"
+PLIVO = (
+    "upstream:\n"
+    "  profile: plivo\n"
+    "  base_url: http://127.0.0.1:1/v1\n"
+    "accounts:\n"
+    f"  {ACCOUNT}:\n"
+    "    token: ${SECRET}\n"
+    "    upstream: {account: MA1, password: '${SECRET}'}\n"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "proxy.yaml"
+    file.write_text(PLIVO, encoding="utf-8")
+    return file
+
+
+def called(*arguments: str | Path, stdin: str = "") -> Result:
+    environment = {"SECRET": SECRET}
+    return CliRunner().invoke(main, [*map(str, arguments)], input=stdin, env=environment)
+
+
+def explained(*arguments: str | Path) -> list[str]:
+    """Return the lines with single spaces, files by their last name."""
+    done = called("explain", *arguments)
+    assert done.exit_code == 0, done.output
+    assert SECRET not in done.output
+    return [
+        re.sub(r"\S*/([\w.-]+\.yaml:\d+)", r"\1", re.sub(" +", " ", line)).strip()
+        for line in done.stdout.split("\n")
+    ]
+
+
+# explain
+
+
+def test_each_part_of_the_upstream_request_with_its_line(file: Path) -> None:
+    lines = explained("get", f"http://x{LIST}?page=2", "--config", file)
+    assert "GET http://127.0.0.1:1/v1/MA1/VerifiedCallerId/?limit=20&offset=100" in lines
+    for line in (
+        "route GET the list",
+        f"operation List(account_sid='{ACCOUNT}', page=2, page_size=50)",
+        "asked as MA1 proxy.yaml:7",
+        "profile plivo proxy.yaml:2",
+        "base URL http://127.0.0.1:1/v1 proxy.yaml:3",
+        "path /{account}/VerifiedCallerId/ plivo.yaml:17",
+        "header Authorization: Basic ******** plivo.yaml:11",
+        "query limit=20 plivo.yaml:19",
+        "query offset=100 plivo.yaml:20",
+        "items /objects plivo.yaml:18",
+        "total strategy pointer, at /meta/total_count plivo.yaml:21",
+    ):
+        assert line in lines
+
+
+def test_a_number_that_is_its_own_id_is_fetched(file: Path) -> None:
+    lines = explained("GET", f"{LIST}?PhoneNumber=4158675309", "--config", file)
+    assert "path /{account}/VerifiedCallerId/{id}/ plivo.yaml:25" in lines
+
+
+def test_the_lines_behind_the_form_of_a_validation() -> None:
+    lines = explained("POST", LIST, "-d", "PhoneNumber=4158675309", "-d", "FriendlyName=x")
+    assert "form PhoneNumber=+14158675309 twilio-2010-04-01.yaml:45" in lines
+    assert "form FriendlyName=x twilio-2010-04-01.yaml:46" in lines
+    assert "profile twilio-2010-04-01 default" in lines
+
+
+def test_a_request_that_asks_nobody(file: Path) -> None:
+    lines = explained("POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
+    assert "The upstream is not asked. The answer is" in lines
+    assert "501" in lines
+    assert "404" in explained("GET", "/nothing")
+    assert "401" in explained("GET", LIST.replace(ACCOUNT, f"AC{'9' * 32}"), "--config", file)
+
+
+# translate
+
+
+def test_an_upstreams_json_becomes_the_old_document(file: Path) -> None:
+    page = '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}'
+    done = called("translate", "GET", LIST, "--config", file, stdin=page)
+    assert done.exit_code == 0
+    document = etree.fromstring(done.stdout_bytes.strip())
+    assert document.findtext(".//PhoneNumber") == "4158675309"
+    assert document.xpath("OutgoingCallerIds/@total") == ["1"]
+
+
+def test_an_upstreams_error(file: Path) -> None:
+    done = called(
+        "translate", "GET", LIST, "-i", "--status", "429", "--config", file, stdin='{"error": "slow"}'
+    )
+    assert done.stdout.startswith("429\nRetry-After: 1\nContent-Type: application/xml\n\n<?xml")
+
+
+def test_several_pages() -> None:
+    item = f'{{"sid": "{BOB}", "phone_number": "+14158675309"}}'
+    first = f'{{"outgoing_caller_ids": [{item}], "next_page_uri": "/2"}}'
+    last = '{"outgoing_caller_ids": [], "next_page_uri": null}'
+    done = called("translate", "GET", LIST, stdin=f"{first}\n{last}\n")
+    assert etree.fromstring(done.stdout_bytes.strip()).xpath("OutgoingCallerIds/@total") == ["1"]
+    done = called("translate", "GET", LIST, stdin=first)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: the upstream would be asked once more, for GET https://api.twilio.com/2\n"
+
+
+def test_no_content() -> None:
+    done = called("translate", "DELETE", f"{LIST}/{BOB}", "-i")
+    assert (done.exit_code, done.stdout) == (0, "204\n\n")
+
+
+def test_what_is_no_json_is_an_answer_that_makes_no_sense() -> None:
+    done = called("translate", "GET", f"{LIST}.json", "-i", stdin="<html>")
+    assert done.stdout.startswith("502\n")
+
+
+def test_an_old_request_becomes_the_upstreams(file: Path) -> None:
+    done = called("translate", "--request", "GET", LIST, "--config", file)
+    assert done.stdout == (
+        "GET /v1/MA1/VerifiedCallerId/?limit=20&offset=0 HTTP/1.1\n"
+        "Host: 127.0.0.1:1\n"
+        "Authorization: Basic ********\n"
+    )
+    done = called("translate", "--request", "PUT", f"{LIST}/{BOB}", "-d", "FriendlyName=A+B")
+    assert done.stdout.endswith("Content-Type: application/x-www-form-urlencoded\n\nFriendlyName=A+B\n")
+
+
+def test_an_old_request_that_asks_nobody(file: Path) -> None:
+    done = called("translate", "--request", "POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
+    assert (done.exit_code, done.stderr) == (1, "Error: the upstream is not asked\n")
+    assert done.stdout.startswith("501\n")
