@@ -108,7 +108,7 @@ def misplaced_libraries(of: list[Module]) -> list[str]:
 
 
 SHORES = ("proxy.legacy", "proxy.upstream")
-BRIDGES = ("proxy/translator.py", "proxy/assembly.py", "proxy/config/")
+BRIDGES = ("proxy/translator.py", "proxy/assembly.py", "proxy/config/", "proxy/rehearsal/")
 
 
 def extra_bridges(of: list[Module]) -> list[str]:

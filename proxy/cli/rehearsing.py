@@ -1,16 +1,12 @@
 """What shows a configuration at work without asking anybody: explain and translate."""
 
 import asyncio
-import base64
 import contextlib
 import functools
-import json
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
-from urllib.parse import urlsplit
 
 import click
 
@@ -18,10 +14,8 @@ from proxy import config
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError
-from proxy.explanation import Explanation, Row
 from proxy.legacy import Answer, Request
-from proxy.rehearsal import rehearse
-from proxy.upstream.calls import Call, Reply
+from proxy.rehearsal import Explanation, Row, message_of, rehearse, replies_of, request_of
 
 P = ParamSpec("P")
 
@@ -33,7 +27,7 @@ def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None
     def with_parts(
         method: str, url: str, file: Path | None, data: tuple[str, ...], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        command(load(file) if file else config.default(), _request(method, url, data), *args, **kwargs)
+        command(load(file) if file else config.default(), request_of(method, url, data), *args, **kwargs)
 
     decorated: Callable[..., Any] = with_parts
     for option in (
@@ -89,7 +83,7 @@ def translate(
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
     the old API's document, or with --request the request that the upstream would get.
     """
-    replies = [] if to_upstream else list(_replies(sys.stdin.buffer.read(), status))
+    replies = [] if to_upstream else list(replies_of(sys.stdin.buffer.read(), status))
     rehearsed = asyncio.run(rehearse(configuration, request, replies))
     if rehearsed.answer and not to_upstream:
         _show(rehearsed.answer, include=include)
@@ -100,44 +94,7 @@ def translate(
         call = Explanation(configuration, request).masked(rehearsed.calls[-1])
         if not to_upstream:
             raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
-        click.echo("\n".join(_message(call)))
-
-
-def _request(method: str, url: str, data: tuple[str, ...]) -> Request:
-    """Return the request, from the account that its path names."""
-    split = urlsplit(url)
-    target = f"{split.path}?{split.query}" if split.query else split.path
-    account = re.search("AC[0-9a-fA-F]{32}", split.path)
-    basic = base64.b64encode(f"{account[0] if account else ''}:token".encode()).decode("ascii")
-    kind = "application/x-www-form-urlencoded"
-    return Request(method, target, (f"Basic {basic}",), kind, "&".join(data).encode())
-
-
-def _replies(text: bytes, status: int | None) -> Iterator[Reply]:
-    """Cut the input into JSON documents; what is no JSON is an answer too."""
-    rest = text.decode("utf-8", "surrogateescape").strip()
-    if not rest:
-        yield Reply(status or 204, b"")
-    while rest:
-        try:
-            _, end = json.JSONDecoder().raw_decode(rest)
-        except ValueError:
-            end = len(rest)
-        yield Reply(
-            status or 200, rest[:end].encode("utf-8", "surrogateescape"), {"content-type": "application/json"}
-        )
-        rest = rest[end:].lstrip()
-
-
-def _message(call: Call) -> Iterator[str]:
-    """Write a call as it goes over the wire, one line after the other."""
-    url = urlsplit(call.url)
-    yield f"{call.method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1"
-    yield f"Host: {url.netloc}"
-    yield from (f"{name}: {value}" for name, value in call.headers.items())
-    if encoded := call.encoded_body():
-        content_type, body = encoded
-        yield from (f"Content-Type: {content_type}", "", body.decode())
+        click.echo("\n".join(message_of(call)))
 
 
 def _show(answer: Answer, *, include: bool) -> None:

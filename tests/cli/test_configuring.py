@@ -88,7 +88,7 @@ def test_every_value_stands_there_with_its_place(file: Path) -> None:
     assert "timezone: America/Los_Angeles # default" in lines
     assert f'token: "********" # {file}:6, from ${{SECRET}}' in lines
     assert f'password: "********" # {file}:9, from the file {file.parent}/token' in lines
-    assert f'X-Api-Key: "********" # {file.parent / "./mine.yaml"}:16, from ${{SECRET}}' in lines
+    assert f'X-Api-Key: "********" # {file.parent / "./mine.yaml"}:13, from ${{SECRET}}' in lines
 
 
 def test_no_secret_is_printed(file: Path) -> None:
