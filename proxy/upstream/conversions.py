@@ -151,6 +151,12 @@ def formatted_number(phone_number: str) -> str:
 
 DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number": formatted_number}
 
+
+def is_default_name(name: str) -> bool:
+    """Whether one of these may have written `name`."""
+    return re.fullmatch(r"\([0-9]{3}\) [0-9]{3}-[0-9]{4}|\+[0-9]+", name) is not None
+
+
 # Operation → upstream parameters
 
 WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]

@@ -25,7 +25,7 @@ from proxy.model import (
 from proxy.upstream import language
 from proxy.upstream.auth import authorize, basic_token
 from proxy.upstream.calls import Call, Reply
-from proxy.upstream.conversions import WRITE, UnreadableError
+from proxy.upstream.conversions import WRITE, UnreadableError, is_default_name
 from proxy.upstream.documents import NO_JSON, parse
 from proxy.upstream.faults import fault_of, is_error
 from proxy.upstream.ids import codec
@@ -102,7 +102,7 @@ class Profile:
         """
         endpoint = self._settings.operations.list
         first = self._call(endpoint, operation, account)
-        for by, value in _filters(endpoint.filters, operation):
+        for by, value in self._filters(operation):
             if isinstance(by, language.ServerFilter):
                 first = first.asking({by.parameter: str(WRITE[by.as_](value))})
         if endpoint.page_size.parameter:
@@ -119,7 +119,7 @@ class Profile:
             endpoint.total.strategy == "pointer"
             and can_jump(endpoint.paging)
             and not endpoint.include_when
-            and all(by.mode == "server" for by, _ in _filters(endpoint.filters, operation))
+            and all(by.mode == "server" for by, _ in self._filters(operation))
         )
 
     def lookup(self, operation: List, account: Account) -> Exchange[Result] | None:
@@ -129,6 +129,23 @@ class Profile:
             return None
         sid = self._ids.sid(operation.phone_number, account.upstream_id)
         return self.exchange(Fetch(account.sid, sid), account)
+
+    def _filters(
+        self, operation: List
+    ) -> Sequence[tuple[language.PhoneNumberFilter | language.FriendlyNameFilter, str]]:
+        """Return the filters that `operation` uses, each with its value.
+
+        What has no name upstream is shown with one made from its number, which no upstream can filter by.
+        """
+        filters, name = self._settings.operations.list.filters, operation.friendly_name
+        by_name = language.ClientFilter() if name and self._names(name) else filters.friendly_name
+        pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
+        return [(by, value) for by, value in pairs if value is not None]
+
+    def _names(self, name: str) -> bool:
+        """Whether a caller ID without a name upstream may be shown with `name`."""
+        field = self._settings.caller_id.friendly_name
+        return (field is None or not field.required) and is_default_name(name)
 
     def _page(self, account: Account, first: Call, here: Position) -> Exchange[Listing]:
         endpoint = self._settings.operations.list
@@ -283,14 +300,6 @@ def _mentions(endpoint: language.Endpoint, value: str) -> bool:
     tables = (endpoint.query, endpoint.form or {}, endpoint.json_ or {})
     writes = (how for table in tables for how in table.values())
     return any(isinstance(how, language.WriteValue) and how.from_ == value for how in writes)
-
-
-def _filters(
-    filters: language.Filters, operation: List
-) -> Sequence[tuple[language.PhoneNumberFilter | language.FriendlyNameFilter, str]]:
-    """Return the filters that `operation` uses, each with its value."""
-    pairs = ((filters.phone_number, operation.phone_number), (filters.friendly_name, operation.friendly_name))
-    return [(by, value) for by, value in pairs if value is not None]
 
 
 def _secrets(account: Account, *urls: str) -> Sequence[str]:
