@@ -49,7 +49,10 @@ class Upstream:
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | Started:
         """Place one call."""
-        return await self._send(self._profile.validate(operation, account))
+        started = await self._send(self._profile.validate(operation, account))
+        if isinstance(started, Started) and (call := self._profile.call(operation, started, account)):
+            await self._send(call)
+        return started
 
     async def verify(self, operation: Verify, account: Account) -> None:
         """Bring back the code that a call spoke."""

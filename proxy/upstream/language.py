@@ -340,6 +340,8 @@ class Operations(Frozen):
         Annotated[Unsupported, Tag("unsupported")] | Annotated[ValidateEndpoint, Tag("endpoint")],
         Discriminator(_kind),
     ] = Field(alias="validate")
+    call: Endpoint | None = None
+    """The request that has a number called, where `validate` only adds it."""
     verify: Endpoint | None = None
     """The request that brings back a code which the call spoke."""
 

@@ -217,12 +217,24 @@ class Profile:
 
         return self._exchange(self._call(endpoint, operation, account), account, read)
 
+    def call(self, operation: Validate, started: Started, account: Account) -> Exchange[None] | None:
+        """Have a number called that `validate` only added; None where it calls by itself."""
+        endpoint = self._settings.operations.call
+        if endpoint is None:
+            return None
+        asked = Verify(account.sid, operation.phone_number, started.pending, code="")
+        return self._acknowledged(endpoint, asked, account)
+
     def verify(self, operation: Verify, account: Account) -> Exchange[None]:
         """Bring back the code of a call; LegacyError for a wrong one."""
         endpoint = self._settings.operations.verify
         if endpoint is None:
             raise LegacyError(UNSUPPORTED)
+        return self._acknowledged(endpoint, operation, account)
 
+    def _acknowledged(
+        self, endpoint: language.Endpoint, operation: Verify, account: Account
+    ) -> Exchange[None]:
         def read(reply: Reply) -> None:
             self._document(endpoint, account, reply)
 

@@ -37,12 +37,13 @@ def endpoints(profile: Profile) -> Mapping[str, Endpoint]:
         "rename": operations.rename,
         "delete": operations.delete,
         "validate": operations.validate_,
+        "call": operations.call,
         "verify": operations.verify,
     }
     return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
 
 
-_ABOUT_ONE = ("fetch", "rename", "delete", "verify")
+_ABOUT_ONE = ("fetch", "rename", "delete", "call", "verify")
 
 
 def _placeholders(profile: Profile) -> Iterator[Breach]:
@@ -66,6 +67,7 @@ _VALUES_OF: Mapping[str, frozenset[str]] = {
     "rename": frozenset({"account", "id", "friendly_name"}),
     "delete": frozenset({"account", "id"}),
     "validate": frozenset({"account", "phone_number", "friendly_name", "call_delay"}),
+    "call": frozenset({"account", "id", "phone_number"}),
     "verify": frozenset({"account", "id", "phone_number", "code"}),
 }
 
