@@ -1,32 +1,18 @@
-"""The proxy before a foreign upstream: prism, which knows Twilio only by the vendor's own specification.
+"""The proxy before a foreign upstream that knows Twilio only by the vendor's own specification."""
 
-It refuses every request that the specification does not allow, and answers with the vendor's examples, or
-with whatever else would be allowed. PRISM names its executable: npm install @stoplight/prism-cli.
-"""
-
-import asyncio
-import contextlib
-import os
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from lxml import etree
+from support.prism import SPECS, needs_prism, prism
 from support.running import running_proxy
 from support.seed import basic
 from support.wire import Message, RawClient, ask, connect
 
 from proxy.config import shipped_profiles
 
-PRISM = os.environ.get("PRISM", "")
-SPECS = Path(__file__).parents[2] / "shared" / "specs"
-
-pytestmark = [
-    pytest.mark.skipif(not PRISM, reason="no prism: name one in PRISM"),
-    pytest.mark.skipif(not SPECS.is_dir(), reason="no ../shared/specs beside this checkout"),
-]
+pytestmark = needs_prism
 
 # Twilio's examples
 ACCOUNT = "AC" + "a" * 32
@@ -41,50 +27,6 @@ EXAMPLE = {
     "DateCreated": "Thu, 20 Aug 2009 17:11:24 -0700",
     "DateUpdated": "Thu, 20 Aug 2009 17:11:24 -0700",
 }
-
-
-@dataclass
-class Prism:
-    """A running prism and, once it has ended, all it wrote."""
-
-    port: int = 0
-    log: list[str] = field(default_factory=list)
-
-    def count(self, words: str) -> int:
-        return sum(words in line for line in self.log)
-
-    async def follow(self, output: asyncio.StreamReader, listening: asyncio.Event) -> None:
-        async for line in output:
-            self.log.append(line.decode("utf-8", "replace"))
-            if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.log[-1]):
-                self.port = int(found[1])
-                listening.set()
-
-
-@contextlib.asynccontextmanager
-async def prism(*options: str) -> AsyncIterator[Prism]:
-    """Run prism with these options."""
-    command = (PRISM, "mock", "--host", "127.0.0.1", "--port", "0", *options)
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    running, listening = Prism(), asyncio.Event()
-    assert process.stdout is not None
-    following = asyncio.create_task(running.follow(process.stdout, listening))
-    try:
-        async with asyncio.timeout(50):
-            await asyncio.wait(
-                [following, waiting := asyncio.create_task(listening.wait())],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        waiting.cancel()
-        assert running.port, "".join(running.log)
-        yield running
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        await following
 
 
 def request(method: str, target: str, form: bytes = b"", username: str = ACCOUNT) -> bytes:

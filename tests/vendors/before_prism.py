@@ -1,0 +1,28 @@
+"""What the tests before prism share: a proxy whose account is mapped, and an old program."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from support.prism import Prism, prism
+from support.running import running_proxy
+from support.seed import ACCOUNT
+
+from vendors.test_contract import Client
+
+
+@asynccontextmanager
+async def before_prism(
+    specification: Path, profile: str, base: str, variables: str = "{}"
+) -> AsyncIterator[tuple[Client, Prism]]:
+    configuration = (
+        f"  profile: {profile}\n  variables: {variables}\n  validation: code_on_phone\n"
+        f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
+        "    upstream: {account: account-1, username: project, password: '${KEY}'}\n"
+    )
+    secrets = {"TOKEN": "demo-token", "KEY": "key"}
+    async with (
+        prism(str(specification), "--errors") as upstream,
+        running_proxy(f"http://127.0.0.1:{upstream.port}{base}", configuration, secrets) as port,
+    ):
+        yield Client(port), upstream

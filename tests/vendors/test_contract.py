@@ -1,0 +1,398 @@
+"""The contract of 2008, before a behaving upstream of every vendor."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+import pytest
+from lxml import etree
+from support.running import running_proxy
+from support.seed import ACCOUNT, LIST, basic
+from support.wire import Message, ask
+
+from vendors.machinery import CODE, Answer, Number, Vendor, listening
+from vendors.models import VENDORS, Plivo, Restcomm, Telnyx, Twilio
+
+Kind = type[Vendor]
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
+NOWHERE = "PN" + "0123456789abcdef" * 2
+
+every_vendor = pytest.mark.parametrize("kind", VENDORS, ids=lambda kind: kind.profile)
+
+
+def some(*kinds: Kind) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("kind", kinds, ids=lambda kind: kind.profile)
+
+
+def vendors_that(tell: str) -> pytest.MarkDecorator:
+    return some(*(kind for kind in VENDORS if kind.code == tell))
+
+
+@dataclass
+class Client:
+    """An old program."""
+
+    port: int
+
+    async def ask(self, method: str, target: str, form: str = "", token: str = "demo-token") -> Message:
+        headers = (("Host", "x"), ("Authorization", basic(ACCOUNT, token)))
+        return await ask(self.port, Message(f"{method} {target} HTTP/1.1", headers, form.encode()).encode())
+
+    async def read(self, method: str, target: str, form: str = "") -> etree._Element:
+        answer = await self.ask(method, target, form)
+        assert answer.status == 200, answer
+        return etree.fromstring(answer.body)[0]
+
+    async def look(self, **parameters: object) -> tuple[dict[str, str], list[dict[str, str | None]]]:
+        listed = await self.read("GET", f"{LIST}?{urlencode(parameters, quote_via=quote)}")
+        return {str(name): str(value) for name, value in listed.items()}, [texts(item) for item in listed]
+
+    async def sid(self, number: Number) -> str:
+        _, items = await self.look(PhoneNumber=number.number)
+        return str(items[0]["Sid"])
+
+    async def bring(self, number: str, code: str) -> int:
+        form = urlencode({"PhoneNumber": number, "Code": code})
+        return (await self.ask("POST", "/caller-id-code", form)).status
+
+
+def texts(element: etree._Element) -> dict[str, str | None]:
+    return {str(child.tag): child.text for child in element}
+
+
+def date(seconds: int | None) -> str | None:
+    return None if seconds is None else format_datetime(datetime.fromtimestamp(seconds, LOS_ANGELES))
+
+
+def shown(vendor: Vendor, numbers: list[Number]) -> list[dict[str, str | None]]:
+    """Return what 2008 shows of these numbers; the Sids aside."""
+    return [
+        {
+            "AccountSid": ACCOUNT,
+            "FriendlyName": vendor.name_shown(number),
+            "PhoneNumber": number.number.removeprefix("+1").removeprefix("+"),
+            "DateCreated": date(vendor.dates_shown(number)[0]),
+            "DateUpdated": date(vendor.dates_shown(number)[1]),
+        }
+        for number in numbers
+    ]
+
+
+def without_sids(items: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
+    sids = [item.pop("Sid") for item in items]
+    assert len(set(sids)) == len(sids)
+    assert all(sid and sid.startswith("PN") and len(sid) == 34 for sid in sids)
+    return items
+
+
+def attributes(total: int, page: int, size: int) -> dict[str, str]:
+    first, last = page * size, min((page + 1) * size, total) - 1
+    if first >= total:
+        first = last = 0
+    values = {"page": page, "numpages": -(-total // size), "pagesize": size, "total": total}
+    return {name: str(value) for name, value in {**values, "start": first, "end": last}.items()}
+
+
+@asynccontextmanager
+async def before(
+    kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True
+) -> AsyncIterator[tuple[Client, Vendor]]:
+    """Run a proxy before a new upstream, which must not have had to refuse anything undescribed."""
+    vendor = kind()
+    configuration = (
+        f"  profile: {kind.profile}\n  variables: {kind.variables}\n"
+        + (f"  validation: {validation}\n" if validation else "")
+        + f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
+        f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'}}\n"
+    )
+    variables = {"TOKEN": "demo-token", "KEY": key}
+    async with listening(vendor), running_proxy(vendor.url, configuration, variables) as port:
+        yield Client(port), vendor
+    assert vendor.breaches == [] or not strictly
+
+
+def error(answer: Message) -> dict[str, str | None]:
+    (exception,) = etree.fromstring(answer.body)
+    assert exception.tag == "RestException"
+    told = texts(exception)
+    assert told["Status"] == str(answer.status)
+    return told
+
+
+# 1 and 3: lists, pages and elements
+
+
+@every_vendor
+@pytest.mark.parametrize("count", ["none", "one", "a page less one", "a page", "a page and one"])
+async def test_every_page_of_the_list_as_it_is(kind: Kind, count: str) -> None:
+    page = kind.page
+    lengths = {"none": 0, "one": 1, "a page less one": page - 1, "a page": page, "a page and one": page + 1}
+    total = lengths[count]
+    size = max(7, total // 3)
+    async with before(kind) as (client, vendor):
+        vendor.fill(total)
+        everything = shown(vendor, vendor.verified)
+        whole: list[dict[str, str | None]] = []
+        for place in range(-(-total // size) + 1):  # one past the end
+            vendor.received.clear()
+            said, items = await client.look(page=place, num=size)
+            assert said == attributes(total, place, size)
+            assert without_sids(items) == everything[place * size : (place + 1) * size]
+            assert len(vendor.received) <= len(vendor.numbers) // page + 2
+            whole += items
+        assert whole == everything
+
+
+@every_vendor
+async def test_many_numbers_and_any_page_of_them(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(203)
+        everything = shown(vendor, vendor.verified)
+        for page, size in ((0, 50), (2, 50), (4, 50), (3, 64), (17, 11), (0, 1000), (9, 50)):
+            said, items = await client.look(page=page, num=size)
+            assert said == attributes(203, page, size)
+            assert without_sids(items) == everything[page * size : (page + 1) * size]
+
+
+@every_vendor
+async def test_a_number_from_elsewhere_keeps_all_its_digits(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        kept = vendor.keep("+442079460958", "London")
+        _, items = await client.look()
+        assert items[0]["PhoneNumber"] == "442079460958"
+        assert (await client.look(PhoneNumber=kept.number))[1] == items
+
+
+# 2: filters
+
+
+@every_vendor
+async def test_filters_are_exact_and_describe_the_filtered_list(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(30)
+        vendor.keep("+14158675309", "Line 1")
+        vendor.keep("+14158675310", "Zoë & <Söhne>, 1+1=2")
+        for wanted in ("+14155550001", "+14158675310", "+14158675399"):
+            for name in (None, "Line 1", "Line", "line 1", "Zoë & <Söhne>, 1+1=2", "(415) 555-0001"):
+                parameters = {"PhoneNumber": wanted} | ({} if name is None else {"FriendlyName": name})
+                fit = [
+                    it
+                    for it in vendor.verified
+                    if it.number == wanted and name in (None, vendor.name_shown(it))
+                ]
+                said, items = await client.look(**parameters)
+                assert said == attributes(len(fit), 0, 50)
+                assert without_sids(items) == shown(vendor, fit)
+        for name in ("Line 1", "Line", "Zoë & <Söhne>, 1+1=2", "(415) 867-5309", "nobody"):
+            fit = [it for it in vendor.verified if vendor.name_shown(it) == name]
+            said, items = await client.look(FriendlyName=name, num=1, page=0)
+            assert said == attributes(len(fit), 0, 1)
+            assert without_sids(items) == shown(vendor, fit[:1])
+
+
+@every_vendor
+async def test_a_number_without_a_name_is_found_by_the_one_it_is_shown_with(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(3)
+        unnamed = vendor.keep("+14158675309")
+        _, items = await client.look(FriendlyName="(415) 867-5309")
+        assert without_sids(items) == shown(vendor, [unnamed])
+
+
+# 1: one number
+
+
+@every_vendor
+async def test_one_number_until_it_is_deleted(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(5)
+        number = vendor.verified[2]
+        place = f"{LIST}/{await client.sid(number)}"
+        expected = shown(vendor, [number])
+        assert without_sids([texts(await client.read("GET", place))]) == expected
+        for suffix, mark in ((".json", b'"PhoneNumber":"'), (".csv", b","), (".html", b'"phone-number">')):
+            answer = await client.ask("GET", place + suffix)
+            assert mark + number.number[2:].encode() in answer.body
+            listed = await client.ask("GET", f"{LIST}{suffix}?num=5")
+            assert listed.body.count(mark + number.number[2:].encode()) == 1
+        vendor.received.clear()
+        assert (await client.ask("DELETE", place)).status == 204
+        assert len(vendor.received) == 1
+        assert number not in vendor.numbers
+        for method in ("GET", "DELETE"):
+            answer = await client.ask(method, place)
+            told = {"Status": "404", "Message": "The requested resource was not found"}
+            assert error(answer) == told
+        assert (await client.look())[0]["total"] == "4"
+
+
+@every_vendor
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_a_number_gets_another_name_or_why_not(kind: Kind, method: str) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(3)
+        number = vendor.verified[1]
+        place = f"{LIST}/{await client.sid(number)}"
+        vendor.received.clear()
+        answer = await client.ask(method, place, urlencode({"FriendlyName": "Zoë & Co"}))
+        if kind.rename_refusal:
+            assert error(answer) | {"MoreInfo": None} == {
+                "Status": "501",
+                "Message": kind.rename_refusal,
+                "Code": "20501",
+                "MoreInfo": None,
+            }
+            assert vendor.received == []
+        else:
+            assert etree.fromstring(answer.body)[0].findtext("FriendlyName") == "Zoë & Co"
+            assert len(vendor.received) == 1
+            assert number.name == "Zoë & Co"
+
+
+@every_vendor
+async def test_a_made_up_sid_is_not_found(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(2)
+        for method in ("GET", "DELETE"):
+            answer = await client.ask(method, f"{LIST}/{NOWHERE}")
+            assert error(answer) == {"Status": "404", "Message": "The requested resource was not found"}
+        assert len(vendor.received) == (0 if kind.keyed else 2)
+        assert len(vendor.verified) == 2
+
+
+# 2 and 4: validation
+
+
+@vendors_that("shown")
+async def test_the_code_is_shown(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.fill(1)
+        form = "PhoneNumber=415-867-5309&FriendlyName=My+Home&CallDelay=7"
+        told = texts(await client.read("POST", LIST, form))
+        assert told == {
+            "AccountSid": ACCOUNT,
+            "PhoneNumber": "4158675309",
+            "FriendlyName": "My Home",
+            "ValidationCode": CODE,
+        }
+        assert len(vendor.received) == 1
+        code, message = kind.taken
+        refused = error(await client.ask("POST", LIST, f"PhoneNumber={vendor.numbers[0].digits}"))
+        assert (refused["Message"], refused["Code"]) == (message, "21450"), code
+
+
+@some(*(kind for kind in VENDORS if kind.code != "shown"))
+async def test_without_a_code_to_show_nobody_is_called(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        told = error(await client.ask("POST", LIST, "PhoneNumber=4158675309"))
+        assert (told["Status"], told["Code"]) == ("501", "20501")
+        assert vendor.received == []
+
+
+@vendors_that("spoken")
+async def test_the_code_comes_back_from_the_phone(kind: Kind) -> None:
+    async with before(kind, "code_on_phone") as (client, vendor):
+        vendor.fill(2)
+        told = await client.read("POST", LIST, "PhoneNumber=415-867-5309&FriendlyName=My+Home")
+        assert (told.findtext("PhoneNumber"), told.findtext("ValidationCode")) == ("4158675309", "")
+        assert (await client.look(PhoneNumber="4158675309"))[0]["total"] == "0"
+        assert await client.bring("4158675309", "999999") == 400
+        assert await client.bring("4158675309", CODE) == 200
+        assert await client.bring("4158675309", CODE) == 404
+        assert (await client.look(PhoneNumber="4158675309"))[0]["total"] == "1"
+        assert (await client.look())[0]["total"] == "3"
+
+
+@vendors_that("spoken")
+async def test_a_number_that_is_there_already(kind: Kind) -> None:
+    async with before(kind, "code_on_phone") as (client, vendor):
+        vendor.fill(1)
+        answer = await client.ask("POST", LIST, f"PhoneNumber={vendor.numbers[0].digits}")
+        assert error(answer)["Message"] == kind.taken[1]
+        assert answer.status == 400
+        assert len(vendor.received) == 1
+
+
+@some(*(kind for kind in VENDORS if kind.code == "spoken" and not kind.delays))
+async def test_a_call_cannot_be_delayed(kind: Kind) -> None:
+    async with before(kind, "code_on_phone") as (client, vendor):
+        told = error(await client.ask("POST", LIST, "PhoneNumber=4158675309&CallDelay=5"))
+        assert (told["Status"], told["Code"]) == ("400", "21454")
+        assert vendor.received == []
+
+
+# 4: errors
+
+
+@every_vendor
+async def test_a_wrong_token_never_reaches_the_upstream(kind: Kind) -> None:
+    async with before(kind) as (client, vendor):
+        answer = await client.ask("GET", LIST, token="wrong")
+        assert error(answer)["Code"] == "20003"
+        assert answer.status == 401
+        assert vendor.received == []
+
+
+@every_vendor
+async def test_credentials_that_the_upstream_refuses_are_the_proxys(kind: Kind) -> None:
+    async with before(kind, key="another") as (client, vendor):
+        told = error(await client.ask("GET", LIST))
+        assert (told["Status"], told["Code"]) == ("502", "20502")
+        assert told["Message"] == "The upstream API gave an answer that makes no sense"
+        assert len(vendor.received) == 1
+
+
+@some(Twilio, Restcomm)
+async def test_credentials_of_the_callers_own_are_the_callers(kind: Kind) -> None:
+    vendor = kind()
+    configuration = f"  profile: {kind.profile}\n  variables: {kind.variables}\n"
+    async with listening(vendor), running_proxy(vendor.url, configuration) as port:
+        answer = await Client(port).ask("GET", LIST)
+    assert (answer.status, error(answer)["Code"]) == (401, "20003")
+
+
+@every_vendor
+@pytest.mark.parametrize(
+    ("status", "shown_as", "code"), [(429, 429, "20429"), (500, 502, "20502"), (503, 503, "20503")]
+)
+async def test_an_upstream_in_trouble(kind: Kind, status: int, shown_as: int, code: str) -> None:
+    async with before(kind) as (client, vendor):
+        vendor.instead.append(Answer(status, {"error": "no"}, {"Retry-After": "17"}))
+        answer = await client.ask("GET", LIST)
+        assert (answer.status, error(answer)["Code"]) == (shown_as, code)
+        assert answer.header("Retry-After") == (None if shown_as == 502 else "17")
+        assert len(vendor.received) == 1
+
+
+@every_vendor
+async def test_errors_in_json_too(kind: Kind) -> None:
+    async with before(kind) as (client, _):
+        answer = await client.ask("GET", f"{LIST}/{NOWHERE}.json")
+        assert json.loads(answer.body)["TwilioResponse"]["RestException"]["Status"] == "404"
+
+
+# What only one vendor does
+
+
+async def test_a_page_of_plivos_costs_three_calls_however_long_the_list() -> None:
+    async with before(Plivo) as (client, vendor):
+        vendor.fill(1000)
+        said, items = await client.look(page=2)
+        assert said == attributes(1000, 2, 50)
+        assert without_sids(items) == shown(vendor, vendor.numbers[100:150])
+        calls = [
+            f"GET /v1/Account/MA1/VerifiedCallerId/?limit=20&offset={offset}" for offset in (100, 120, 140)
+        ]
+        assert vendor.received == calls
+
+
+async def test_telnyx_keeps_its_plus_sign_and_needs_no_list_for_a_number() -> None:
+    async with before(Telnyx) as (client, vendor):
+        vendor.fill(3)
+        await client.look(PhoneNumber="4155550001")
+        assert vendor.received == ["GET /v2/verified_numbers/+14155550001"]
