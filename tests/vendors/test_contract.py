@@ -362,10 +362,10 @@ async def test_credentials_of_the_callers_own_are_the_callers(kind: Kind) -> Non
 )
 async def test_an_upstream_in_trouble(kind: Kind, status: int, shown_as: int, code: str) -> None:
     async with before(kind) as (client, vendor):
-        vendor.instead.append(Answer(status, {"error": "no"}, {"Retry-After": "17"}))
+        vendor.instead.append(Answer(status, {"error": "no"}, {"Retry-After": "60"}))
         answer = await client.ask("GET", LIST)
         assert (answer.status, error(answer)["Code"]) == (shown_as, code)
-        assert answer.header("Retry-After") == (None if shown_as == 502 else "17")
+        assert answer.header("Retry-After") == (None if shown_as == 502 else "60")
         assert len(vendor.received) == 1
 
 
