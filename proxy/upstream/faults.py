@@ -47,7 +47,7 @@ def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]
     message = _presentable(follow(errors.message or ())(document), secrets)
     for row in errors.map:
         if row.status == reply.status and (row.code is None or str(row.code) == str(code)):
-            return _mapped(row, message)
+            return _mapped(row, message, reply)
     if fault := _SELF_EXPLANATORY.get(reply.status):
         return _with_retry_after(fault, reply)
     status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
@@ -56,10 +56,17 @@ def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]
     return _WORDLESS.get(reply.status, BAD_UPSTREAM)
 
 
-def _mapped(row: ErrorRow, message: str) -> Fault:
-    fault = _SELF_EXPLANATORY.get(row.to_status, REFUSED)
-    words = row.to_message or message or fault.message
-    return replace(fault, status=row.to_status, code=row.to_code, message=words)
+def _mapped(row: ErrorRow, message: str, reply: Reply) -> Fault:
+    """Return what a row says; a status that says it all keeps its own words, unless the row has others."""
+    usual = _SELF_EXPLANATORY.get(row.to_status)
+    if usual is None or (usual is UNAUTHENTICATED and row.to_code is not None):
+        fault = replace(usual or REFUSED, code=row.to_code)
+        words = row.to_message or message or fault.message
+    else:
+        fault = _with_retry_after(usual, reply)
+        fault = replace(fault, code=fault.code if row.to_code is None else row.to_code)
+        words = row.to_message or fault.message
+    return replace(fault, status=row.to_status, message=words)
 
 
 def _with_retry_after(fault: Fault, reply: Reply) -> Fault:

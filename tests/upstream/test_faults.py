@@ -1,5 +1,7 @@
 """Error answers of the upstream → what 2008 would have said, without a word too many."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -199,3 +201,29 @@ def test_a_row_of_the_map_decides_first() -> None:
     found = fault(twilio(400, 21450, "x"), CALLER, profile)
     assert (found.status, found.code, found.message) == (409, 1, "Known already")
     assert fault(twilio(400, 21451, "x"), CALLER, profile).code == 21451
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "message"),
+    [
+        ({"to_status": 401}, 20003, "Authenticate"),
+        ({"to_status": 401, "to_code": 20005}, 20005, "Upstream's words"),
+        ({"to_status": 404}, None, "The requested resource was not found"),
+        ({"to_status": 404, "to_code": 20404}, 20404, "The requested resource was not found"),
+        ({"to_status": 404, "to_message": "Gone"}, None, "Gone"),
+        ({"to_status": 409}, None, "Upstream's words"),
+        ({"to_status": 429}, 20429, "Too many requests"),
+        ({"to_status": 502}, 20502, NONSENSE),
+        ({"to_status": 503}, 20503, "The upstream API declines requests at the moment"),
+    ],
+    ids=str,
+)
+def test_a_row_without_words_has_those_of_its_status(
+    row: dict[str, object], code: int | None, message: str
+) -> None:
+    errors = {"message": "/message", "map": [{"status": 400, **row}]}
+    profile = Profile(SETTINGS.model_copy(update={"errors": SETTINGS.errors.model_validate(errors)}), BASE)
+    reply = replace(twilio(400, 7, "Upstream's words"), headers={"retry-after": "17"})
+    found = fault(reply, CALLER, profile)
+    assert (found.status, found.code, found.message) == (row["to_status"], code, message)
+    assert found.headers.get("Retry-After") == ("17" if found.status in (429, 503) else None)
