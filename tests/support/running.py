@@ -28,9 +28,22 @@ async def running_listeners(
         file = Path(folder) / "proxy.yaml"
         file.write_text(f"upstream:\n  base_url: {base_url}\n{configuration}", encoding="utf-8")
         loaded = config.load(file, variables or {})
-    listen = loaded.settings.listen.model_copy(update={"address": _ANY_PORT})
-    async with Client() as client, listening(assemble(loaded, client), listen, Observers()) as bound:
+    async with _running(loaded) as bound:
         yield bound
+
+
+@contextlib.asynccontextmanager
+async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping[str, Address]]:
+    listen = configuration.settings.listen.model_copy(update={"address": _ANY_PORT})
+    async with Client() as client, listening(assemble(configuration, client), listen, Observers()) as bound:
+        yield bound
+
+
+@contextlib.asynccontextmanager
+async def running_proxy_of(configuration: config.Configuration) -> AsyncIterator[int]:
+    """Run the proxy of a configuration; yields the port of its plain address."""
+    async with _running(configuration) as bound:
+        yield bound["address"].port
 
 
 @contextlib.asynccontextmanager
