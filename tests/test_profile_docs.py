@@ -38,7 +38,6 @@ from proxy.upstream.language import Frozen, Profile
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "profiles.md"
-WALK = "Write a profile in fifteen minutes"
 VARIABLES = {"OLD_TOKEN": "demo-token", "VENDOR_KEY": "vendor-key"}
 COMING = {("Limits", "bytes"), ("Endpoint", "retries")}
 """Keys that the document has already and the language has not yet."""
@@ -454,7 +453,7 @@ def test_every_named_value_has_an_example() -> None:
 # Tables
 
 
-TABLES = [table for table in tables(DOCUMENT) if table.heading != WALK]
+TABLES = tables(DOCUMENT)
 
 
 def rows(heading: str, *header: str) -> list[Sequence[str]]:
@@ -587,6 +586,17 @@ def test_a_table_names_every_value_of_a_key(heading: str, key: str) -> None:
     assert [code(row[0])[0] for row in rows(heading, f"`{key}`")] == list(choices(keys(model)[field]))
 
 
+def test_links_lead_to_headings() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    }
+    links = re.findall(r"\]\(#([^)]*)\)", text)
+    assert set(links) <= headings
+    assert len(links) > 10
+
+
 def test_no_model_is_left_out() -> None:
     in_tables = {model for models in KEYS.values() for model in models.values()}
     in_tables |= {model for models in STRATEGIES.values() for model in models}
@@ -601,6 +611,23 @@ def test_every_table_is_compared() -> None:
         + [("Conversions", "`as`")] * 2
     )
     assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
+
+
+def test_a_value_is_of_the_operations_that_the_table_says() -> None:
+    names = list(keys(language.Operations))
+    for row in rows("Parameters", "`from`"):
+        said = (
+            names if row[1].startswith("every operation") else re.findall(rf"\b({'|'.join(names)})\b", row[1])
+        )
+        assert said == [name for name in names if has(name, code(row[0])[0])], row[0]
+
+
+def has(operation: str, value: str) -> bool:
+    profile = example_rest()
+    profile["operations"].setdefault("verify", {"method": "POST", "path": "/x"})
+    profile["operations"][operation]["query"] = {"x": {"from": value}}
+    place = ("operations", operation, "query", "x")
+    return place not in [each for each, _ in semantics.breaches(Profile.model_validate(profile))]
 
 
 def test_a_codec_reads_what_the_table_says() -> None:
@@ -621,6 +648,11 @@ def reads(codec: str, name: str) -> bool:
 READING = [(code(row[0])[0], row[1], row[2]) for row in rows("Conversions", "`as`", "JSON")]
 WRITING = [(code(row[0])[0], row[1], row[2]) for row in rows("Conversions", "`as`", "value")]
 DATE = rfc_2822_writer(ZoneInfo("America/Los_Angeles"))
+
+
+def test_every_conversion_is_shown() -> None:
+    assert {name for name, _, _ in READING} == set(READ)
+    assert {name for name, _, _ in WRITING} == set(WRITE)
 
 
 @pytest.mark.parametrize(("name", "written", "becomes"), READING)
