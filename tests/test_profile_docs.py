@@ -624,7 +624,8 @@ def test_a_value_is_of_the_operations_that_the_table_says() -> None:
 
 def has(operation: str, value: str) -> bool:
     profile = example_rest()
-    profile["operations"].setdefault("verify", {"method": "POST", "path": "/x"})
+    for optional in ("call", "verify"):
+        profile["operations"].setdefault(optional, {"method": "POST", "path": "/x"})
     profile["operations"][operation]["query"] = {"x": {"from": value}}
     place = ("operations", operation, "query", "x")
     return place not in [each for each, _ in semantics.breaches(Profile.model_validate(profile))]
