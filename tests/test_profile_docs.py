@@ -496,6 +496,7 @@ STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
         language.Offset,
         language.NextUrl,
         language.Cursor,
+        language.AfterLast,
         language.RangeHeader,
         language.LinkHeader,
     ),

@@ -35,20 +35,37 @@ class Agreeing(Protocol):
     def asked(self) -> Sequence[Asked]: ...
 
 
+def _different(configuration: Agreeing) -> Iterator[Asked]:
+    """Yield what is really asked, each once: most accounts ask what stands under `upstream`."""
+    settings = configuration.settings
+    every = configuration.asked()
+    own = [each for each in every if each.place[0] == "accounts" and each.settings != settings.upstream]
+    is_shared = settings.accounts is None or len(own) < len(settings.accounts) or not settings.accounts
+    yield from (each for each in every if each.place == ("upstream",) and is_shared)
+    yield from own
+
+
 def _variables(configuration: Agreeing) -> Iterator[Breach]:
-    for place, upstream, profile in configuration.asked():
+    for place, upstream, profile in _different(configuration):
         filled = {**profile.variables, **upstream.variables}
-        for name in sorted(semantics.placeholders(profile, upstream.base_url) - {"account", "id"}):
-            if not filled.get(name):
-                yield (*place, "variables"), f"the profile {profile.name} needs the variable {name!r}"
-        for name in upstream.variables.keys() - profile.variables.keys():
+        empty = {name for name in _named(upstream, profile) if not filled.get(name)}
+        for name in upstream.variables.keys() - profile.variables.keys() - _named(upstream, profile):
             suggestion = did_you_mean(name, profile.variables)
             message = f"the profile {profile.name} has no variable {name!r}{suggestion}"
             yield (*place, "variables", name), message
+            empty -= {meant for meant in empty if f"{meant!r}?" in suggestion}  # one mistake, one line
+        for name in sorted(empty):
+            yield (*place, "variables"), f"the profile {profile.name} needs the variable {name!r}"
+
+
+def _named(upstream: UpstreamSettings, profile: Profile) -> set[str]:
+    """Return the variables that URLs hold; the profile itself is wrong where it does not know its own."""
+    own = set(uritemplate.variables(upstream.base_url or ""))
+    return (semantics.placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
 
 
 def _validation(configuration: Agreeing) -> Iterator[Breach]:
-    for place, upstream, profile in configuration.asked():
+    for place, upstream, profile in _different(configuration):
         if upstream.validation is None:
             continue
         changed = profile.model_copy(update={"validation": upstream.validation})
@@ -66,9 +83,12 @@ def _credentials(configuration: Agreeing) -> Iterator[Breach]:
         if account is None:
             continue
         if scheme != "none" and account.upstream.password is None:
-            yield place, "the key 'password' is missing"
+            yield place, f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
         if "account" in semantics.placeholders(profile, upstream.base_url) and not account.upstream.account:
-            yield place, "the key 'account' is missing"
+            yield (
+                place,
+                f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}",
+            )
 
 
 BREACHES: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (_variables, _validation, _credentials)
@@ -77,17 +97,19 @@ BREACHES: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (_variables, _valid
 def _sid_keys(configuration: Agreeing) -> Iterator[Breach]:
     if configuration.settings.legacy.sid_key is not None:
         return
-    keyed = {asked.profile.name: asked.place for asked in reversed(configuration.asked()) if _is_keyed(asked)}
-    for name, place in keyed.items():
-        yield place, f"without legacy.sid_key anybody can make up Sids of the profile {name}"
+    for place, _, profile in _different(configuration):
+        if profile.ids.codec in semantics.KEYED_CODECS:
+            yield place, f"without legacy.sid_key anybody can make up Sids of the profile {profile.name}"
 
 
-def _is_keyed(asked: Asked) -> bool:
-    return asked.profile.ids.codec in semantics.KEYED_CODECS
+def _unused_variables(configuration: Agreeing) -> Iterator[Breach]:
+    for place, _, profile in _different(configuration):
+        for name in sorted(profile.variables.keys() - semantics.placeholders(profile)):
+            yield (*place, "profile"), f"the profile {profile.name} has a variable that it never uses: {name}"
 
 
 def _plain_http(configuration: Agreeing) -> Iterator[Breach]:
-    for place, upstream, profile in configuration.asked():
+    for place, upstream, profile in _different(configuration):
         variables: dict[str, Any] = {**profile.variables, **upstream.variables}
         url = urlsplit(uritemplate.expand(upstream.base_url or profile.base_url, variables))
         is_read_on_the_way = url.scheme == "http" and not _is_this_machine(url.hostname or "")
@@ -116,6 +138,7 @@ def _ignored_upstream(configuration: Agreeing) -> Iterator[Breach]:
 
 WARNINGS: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (
     _sid_keys,
+    _unused_variables,
     _plain_http,
     _nobody,
     _ignored_upstream,

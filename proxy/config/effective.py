@@ -72,7 +72,13 @@ def _members(value: Any) -> Sequence[tuple[str | int, Any]]:
     match value:
         case BaseModel():
             fields = type(value).model_fields
-            return [(field.alias or name, getattr(value, name)) for name, field in fields.items()]
+            members = [(field.alias or name, name, getattr(value, name)) for name, field in fields.items()]
+            # What is left out and empty says nothing, and some of it may not even be written
+            return [
+                (key, each)
+                for key, name, each in members
+                if each not in (None, "") or name in value.model_fields_set
+            ]
         case Mapping():
             return list(value.items())
         case tuple() if not hasattr(value, "_fields"):  # an Address is a value

@@ -1,6 +1,7 @@
 """How a call shows an upstream who asks: a table of schemes. Pure."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -28,11 +29,17 @@ def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:
 
 
 def _header(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return call.with_header(auth.name, credentials.password)
+    return call.with_header(auth.name, _filled(auth, credentials))
 
 
 def _query(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return replace(call, query={**call.query, auth.name: credentials.password})
+    return replace(call, query={**call.query, auth.name: _filled(auth, credentials)})
+
+
+def _filled(auth: Auth, credentials: Credentials) -> str:
+    """Put an account's credentials into what the profile says; what stands in them is not looked at again."""
+    values = {"{username}": credentials.username, "{password}": credentials.password}
+    return re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
 
 
 def _none(_: Auth, call: Call, __: Credentials) -> Call:

@@ -7,13 +7,27 @@ from urllib.parse import urlencode
 
 import orjson
 
+from proxy.upstream.pointers import path_of
+
 
 def _encode_form(values: Mapping[str, Any]) -> bytes:
     return urlencode(values).encode("ascii")
 
 
 def _encode_json(values: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(dict(values))
+    return orjson.dumps(_nested(values))
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put each value where its name points to, if that starts with a slash as a JSON Pointer does."""
+    document: dict[str, Any] = {}
+    for name, value in values.items():
+        *way, last = path_of(name) if name.startswith("/") else (name,)
+        holder = document
+        for step in way:
+            holder = holder.setdefault(step, {})
+        holder[last] = value
+    return document
 
 
 _BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
@@ -53,13 +67,16 @@ class Call:
         if self.body_type is None:
             return None
         content_type, encode = _BODY_TYPES[self.body_type]
-        return content_type, encode(self.body)
+        return self.headers.get("Content-Type", content_type), encode(self.body)
 
-    def asking(self, parameters: Mapping[str, str]) -> "Call":
-        """Return this call with more parameters: in its form where it has one, else in its query."""
-        if self.body_type == "form":
+    def asking(self, parameters: Mapping[str, str | int]) -> "Call":
+        """Return this call with more parameters: in its body where it has one, else in its query."""
+        if self.body_type == "json":
             return replace(self, body={**self.body, **parameters})
-        return replace(self, query={**self.query, **parameters})
+        written = {name: str(value) for name, value in parameters.items()}
+        if self.body_type == "form":
+            return replace(self, body={**self.body, **written})
+        return replace(self, query={**self.query, **written})
 
     def at(self, url: str) -> "Call":
         """Return this call for another URL, which brings its own query."""

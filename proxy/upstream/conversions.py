@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Literal
 
 from proxy.errors import BAD_PHONE_NUMBER, LegacyError
@@ -21,7 +22,18 @@ class UnreadableError(ValueError):
 # Upstream JSON → model
 
 ReadName = Literal[
-    "text", "integer", "boolean", "e164", "digits", "ten_digits", "rfc2822", "iso8601", "date", "six_digits"
+    "text",
+    "integer",
+    "boolean",
+    "e164",
+    "digits",
+    "ten_digits",
+    "rfc2822",
+    "iso8601",
+    "date",
+    "epoch_seconds",
+    "epoch_milliseconds",
+    "six_digits",
 ]
 
 
@@ -118,6 +130,25 @@ def iso_8601(value: Any) -> int | None:
         return None
 
 
+def epoch_seconds(value: Any) -> int | None:
+    """Read seconds since 1970, as a number or as text; None for what is no date."""
+    return _since_1970(value, 1)
+
+
+def epoch_milliseconds(value: Any) -> int | None:
+    """Read milliseconds since 1970, as a number or as text; None for what is no date."""
+    return _since_1970(value, 1000)
+
+
+def _since_1970(value: Any, unit: int) -> int | None:
+    whole = int(value) if isinstance(value, float) and isfinite(value) else value
+    found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", text(whole))
+    try:
+        return _plausible(datetime.fromtimestamp(int(found[1]) // unit, UTC)) if found else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def _plausible(at: datetime) -> int:
     """Return seconds since the epoch, a time without a zone being UTC; ValueError far outside our days."""
     if not 1900 <= at.year < 3000:
@@ -135,6 +166,8 @@ READ: Mapping[ReadName, Callable[[Any], Any]] = {
     "rfc2822": rfc_2822,
     "iso8601": iso_8601,
     "date": iso_8601,
+    "epoch_seconds": epoch_seconds,
+    "epoch_milliseconds": epoch_milliseconds,
     "six_digits": six_digits,
 }
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from proxy.errors import NOT_FOUND, LegacyError
 from proxy.upstream.conversions import UnreadableError
 
-CodecName = Literal["identity", "uuid", "e164", "integer"]
+CodecName = Literal["identity", "uuid", "hex32", "e164", "integer"]
 
 
 class Codec(Protocol):
@@ -57,6 +57,38 @@ class Uuid:
         return str(UUID(sid[2:]))
 
 
+class Hex32:
+    """32 hexadecimal digits, without hyphens and in lower case."""
+
+    def sid(self, upstream_id: str, _: str) -> str:
+        """Take the digits as they are."""
+        if not re.fullmatch("[0-9a-f]{32}", upstream_id):
+            raise UnreadableError("expected 32 hexadecimal digits")
+        return f"PN{upstream_id}"
+
+    def upstream_id(self, sid: str, _: str) -> str:
+        """Take the digits as they are."""
+        return sid[2:].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed:
+    """What every id of an upstream begins with, and a codec for the rest."""
+
+    prefix: str
+    codec: Codec
+
+    def sid(self, upstream_id: str, account: str) -> str:
+        """Leave the prefix out."""
+        if not upstream_id.startswith(self.prefix):
+            raise UnreadableError("expected an id with its prefix")
+        return self.codec.sid(upstream_id.removeprefix(self.prefix), account)
+
+    def upstream_id(self, sid: str, account: str) -> str:
+        """Put the prefix in."""
+        return f"{self.prefix}{self.codec.upstream_id(sid, account)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keyed:
     """Something that fits into 64 bits, and 64 bits of HMAC-SHA256 over it and its account."""
@@ -88,12 +120,13 @@ _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _INTEGER = re.compile("0|[1-9][0-9]{0,17}")
 
 
-def codec(name: CodecName, key: bytes) -> Codec:
-    """Return the codec of that name; `key` makes its check values unforgeable."""
+def codec(name: CodecName, key: bytes, prefix: str = "") -> Codec:
+    """Return the codec of that name; `key` makes its check values unforgeable, `prefix` starts every id."""
     codecs: Mapping[CodecName, Codec] = {
         "identity": Identity(),
         "uuid": Uuid(),
+        "hex32": Hex32(),
         "e164": Keyed(_E164, "+", key),
         "integer": Keyed(_INTEGER, "", key),
     }
-    return codecs[name]
+    return Prefixed(prefix, codecs[name]) if prefix else codecs[name]

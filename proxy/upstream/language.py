@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from proxy.upstream.conversions import DefaultName, ReadName, WriteName
+from proxy.upstream.ids import CodecName
 
 
 class Frozen(BaseModel):
@@ -40,6 +41,12 @@ def _short_for(key: str, model: Any) -> BeforeValidator:
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | model
     )
+
+
+def _check_not_empty(places: tuple[str, ...]) -> tuple[str, ...]:
+    if not places:
+        raise ValueError("expected a list that is not empty")
+    return places
 
 
 def _check_pointer(text: str) -> str:
@@ -66,13 +73,14 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 Pointer = Annotated[str, AfterValidator(_check_pointer)]
 Pointers = Annotated[
     tuple[Pointer, ...],
-    Field(min_length=1),
+    AfterValidator(_check_not_empty),
     BeforeValidator(_tuple_of, json_schema_input_type=str | tuple[str, ...]),
 ]
 """Where a value stands: the first of several places that holds something."""
 ValidationMode = Literal["code_shown", "code_on_phone", "unsupported"]
 """Whether the answer to `validate` holds the code, the call speaks it, or neither is of use."""
 Scalar = str | StrictBool | StrictInt
+Name = Annotated[str, Field(min_length=1)]
 
 
 # Values
@@ -135,6 +143,7 @@ Write = Annotated[
 """A plain string is the name of a value of the operation."""
 
 Parameters = Mapping[str, Write]
+"""By name. In JSON, a name that starts with a slash is a JSON Pointer to where the value goes."""
 
 
 # Operations
@@ -146,7 +155,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Unsupported(Frozen):
     """An operation that the upstream cannot do, and why."""
 
-    unsupported: str = Field(min_length=1)
+    unsupported: Name
 
 
 class Endpoint(Frozen):
@@ -180,7 +189,7 @@ class PageNumber(Frozen):
     """Pages are counted."""
 
     strategy: Literal["page_number"]
-    parameter: str
+    parameter: Name
     base: Literal[0, 1] = 1
 
 
@@ -188,7 +197,7 @@ class Offset(Frozen):
     """Items are counted."""
 
     strategy: Literal["offset"]
-    parameter: str
+    parameter: Name
 
 
 class NextUrl(Frozen):
@@ -199,18 +208,31 @@ class NextUrl(Frozen):
 
 
 class Cursor(Frozen):
-    """Each page holds a token for the next one; the last one holds none."""
+    """Each page holds a token for the next one; the last one holds none, or says that there is no more."""
 
     strategy: Literal["cursor"]
     next: Pointers
-    parameter: str
+    parameter: Name
+    more: Pointers | None = None
+    """A flag that is not true on the last page, where the last page has a token too."""
+
+
+class AfterLast(Frozen):
+    """The next page is asked for by a value of this one's last item, as in `starting_after=ID`."""
+
+    strategy: Literal["after_last"]
+    of: Pointers
+    """Where the value stands in an item."""
+    parameter: Name
+    more: Pointers
+    """A flag that is not true on the last page."""
 
 
 class RangeHeader(Frozen):
     """A Range header asks for items (RFC 9110 section 14); Content-Range tells which came and of how many."""
 
     strategy: Literal["range_header"]
-    unit: str
+    unit: Name
     base: Literal[0, 1] = 0
 
 
@@ -218,11 +240,11 @@ class LinkHeader(Frozen):
     """A Link header names the next page's URL (RFC 8288)."""
 
     strategy: Literal["link_header"]
-    relation: str = "next"
+    relation: Name = "next"
 
 
 Paging = Annotated[
-    NoPaging | PageNumber | Offset | NextUrl | Cursor | RangeHeader | LinkHeader,
+    NoPaging | PageNumber | Offset | NextUrl | Cursor | AfterLast | RangeHeader | LinkHeader,
     Field(discriminator="strategy"),
 ]
 
@@ -230,7 +252,7 @@ Paging = Annotated[
 class PageSize(Frozen):
     """The largest page the upstream gives, and the parameter that asks for it."""
 
-    parameter: str | None = None
+    parameter: Name | None = None
     max: StrictInt = Field(ge=1)
 
 
@@ -260,7 +282,7 @@ class ServerFilter(Frozen):
     """The upstream filters: exactly, or so that what matches is among what it gives (`server_superset`)."""
 
     mode: Literal["server", "server_superset"]
-    parameter: str
+    parameter: Name
     as_: WriteName = Field("text", alias="as")
 
 
@@ -349,9 +371,11 @@ class Operations(Frozen):
 class Ids(Frozen):
     """How the upstream's ids become Sids."""
 
-    codec: Literal["identity", "uuid", "e164", "integer"] = "identity"
+    codec: CodecName = "identity"
     as_: WriteName = Field("text", alias="as")
     """How an id is written in paths and parameters."""
+    prefix: str = ""
+    """What every id begins with, before what the codec holds."""
 
 
 class CallerIdFields(Frozen):
@@ -392,6 +416,8 @@ class Auth(Frozen):
     scheme: Literal["caller", "basic", "bearer", "header", "query", "none"] = "caller"
     name: str = ""
     """Of the header or the query parameter."""
+    value: str = "{password}"
+    """What the header or the query parameter holds; `{username}` and `{password}` stand for the account's."""
 
 
 class Limits(Frozen):
@@ -406,8 +432,8 @@ class Limits(Frozen):
 class Profile(Frozen):
     """Everything there is to know about an upstream API."""
 
-    name: str
-    checked_against: str = Field(min_length=1)
+    name: Name
+    checked_against: Name
     base_url: BaseUrl
     variables: Mapping[str, str] = {}
     """Placeholders of the base URL and the paths, and their defaults; proxy.yaml may give others."""

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.upstream.calls import Call, Reply
 from proxy.upstream.language import (
+    AfterLast,
     Cursor,
     LinkHeader,
     ListEndpoint,
@@ -41,6 +42,8 @@ class Came:
     """Items on the page, before any of them is left out."""
     total: int | None
     """Of the whole list, where the upstream says so."""
+    last: Any = None
+    """The last item of the page."""
 
 
 def start(paging: Paging, call: Call, offset: int, size: int) -> Position:
@@ -90,11 +93,11 @@ def total_of(endpoint: ListEndpoint, reply: Reply, page: Any) -> int | None:
 
 
 def _page_number(paging: PageNumber, call: Call, offset: int, size: int) -> Call:
-    return call.asking({paging.parameter: str(offset // size + paging.base)})
+    return call.asking({paging.parameter: offset // size + paging.base})
 
 
 def _offset(paging: Offset, call: Call, offset: int, _: int) -> Call:
-    return call.asking({paging.parameter: str(offset)})
+    return call.asking({paging.parameter: offset})
 
 
 def _range_header(paging: RangeHeader, call: Call, offset: int, size: int) -> Call:
@@ -122,11 +125,25 @@ def _next_url(paging: NextUrl, _: Call, here: Call, came: Came) -> Call | None:
 
 def _cursor(paging: Cursor, first: Call, _: Call, came: Came) -> Call | None:
     token = follow(paging.next)(came.page)
-    if token is None or token == "":
+    if token is None or token == "" or not (paging.more is None or _says_more(paging.more, came)):
         return None
-    if not isinstance(token, str | int):
+    return _asking_for(token, paging.parameter, first)
+
+
+def _after_last(paging: AfterLast, first: Call, _: Call, came: Came) -> Call | None:
+    if not _says_more(paging.more, came):
+        return None
+    return _asking_for(follow(paging.of)(came.last), paging.parameter, first)
+
+
+def _says_more(flag: tuple[str, ...], came: Came) -> bool:
+    return str(follow(flag)(came.page)).lower() in ("true", "1")
+
+
+def _asking_for(token: Any, parameter: str, first: Call) -> Call:
+    if not isinstance(token, str | int) or isinstance(token, bool):
         raise LegacyError(BAD_UPSTREAM)
-    return first.asking({paging.parameter: str(token)})
+    return first.asking({parameter: token})
 
 
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
@@ -144,6 +161,7 @@ _LINKS: Mapping[str, Callable[[Any, Call, Call, Came], Call | None]] = {
     "none": _none,
     "next_url": _next_url,
     "cursor": _cursor,
+    "after_last": _after_last,
     "link_header": _link_header,
 }
 

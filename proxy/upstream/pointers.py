@@ -11,7 +11,7 @@ _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 @lru_cache(maxsize=1024)  # those of every profile in use: a page or an error compiles nothing
 def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
     """Return a function that finds the first of `pointers` that holds something; None where none does."""
-    paths = [tuple(map(_unescape, pointer.split("/")[1:])) for pointer in pointers]
+    paths = [path_of(pointer) for pointer in pointers]
 
     def find(document: Any) -> Any:
         for path in paths:
@@ -20,6 +20,11 @@ def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
         return None
 
     return find
+
+
+def path_of(pointer: str) -> tuple[str, ...]:
+    """Return the steps of a pointer."""
+    return tuple(map(_unescape, pointer.split("/")[1:]))
 
 
 def _unescape(token: str) -> str:

@@ -83,7 +83,7 @@ class Profile:
         self._settings = settings
         self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
         self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
-        self._ids = codec(settings.ids.codec, sid_key)
+        self._ids = codec(settings.ids.codec, sid_key, settings.ids.prefix)
         operations = settings.operations
         self._endpoints: Mapping[type[Fetch | Rename | Delete], language.Operation] = {
             Fetch: operations.fetch,
@@ -104,9 +104,9 @@ class Profile:
         first = self._call(endpoint, operation, account)
         for by, value in self._filters(operation):
             if isinstance(by, language.ServerFilter):
-                first = first.asking({by.parameter: str(WRITE[by.as_](value))})
+                first = first.asking({by.parameter: WRITE[by.as_](value)})
         if endpoint.page_size.parameter:
-            first = first.asking({endpoint.page_size.parameter: str(endpoint.page_size.max)})
+            first = first.asking({endpoint.page_size.parameter: endpoint.page_size.max})
         return self._page(account, first, start(endpoint.paging, first, offset, endpoint.page_size.max))
 
     def gives_any_page(self, operation: List) -> bool:
@@ -156,7 +156,9 @@ class Profile:
             items = items_of(page)
             if not isinstance(items, list):
                 raise LegacyError(BAD_UPSTREAM)
-            came = Came(reply, page, len(items), total_of(endpoint, reply, page))
+            came = Came(
+                reply, page, len(items), total_of(endpoint, reply, page), items[-1] if items else None
+            )
             after = following(endpoint.paging, first, here, came, endpoint.page_size.max)
             return Listing(
                 [self._read_item(item, account) for item in items if self._includes(item)],

@@ -6,13 +6,15 @@ Each rule is a function from a profile to what breaks it; `RULES` is the list of
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import uritemplate
 
 from proxy.upstream import language
-from proxy.upstream.language import Endpoint, ItemEndpoint, Profile, ReadValue, ValidateEndpoint
+from proxy.upstream.language import Endpoint, ItemEndpoint, Profile, ReadValue, ServerFilter, ValidateEndpoint
 
-Breach = tuple[tuple[str | int, ...], str]
+Place = tuple[str | int, ...]
+Breach = tuple[Place, str]
 """Where in the profile, and what is wrong there."""
 
 
@@ -43,23 +45,7 @@ def endpoints(profile: Profile) -> Mapping[str, Endpoint]:
     return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
 
 
-_ABOUT_ONE = ("fetch", "rename", "delete", "call", "verify")
-
-
-def _placeholders(profile: Profile) -> Iterator[Breach]:
-    known = set(profile.variables)
-    for name in uritemplate.variables(profile.base_url):
-        if name not in known:
-            yield (
-                ("base_url",),
-                f"nothing fills the placeholder {{{name}}}: give it a default under variables",
-            )
-    for operation, endpoint in endpoints(profile).items():
-        filled = known | {"account"} | ({"id"} if operation in _ABOUT_ONE else set())
-        for name in uritemplate.variables(endpoint.path):
-            if name not in filled:
-                yield ("operations", operation, "path"), f"nothing fills the placeholder {{{name}}}"
-
+# Values of operations
 
 _VALUES_OF: Mapping[str, frozenset[str]] = {
     "list": frozenset({"account"}),
@@ -70,14 +56,135 @@ _VALUES_OF: Mapping[str, frozenset[str]] = {
     "call": frozenset({"account", "id", "phone_number"}),
     "verify": frozenset({"account", "id", "phone_number", "code"}),
 }
+BUILT_IN = frozenset().union(*_VALUES_OF.values())
+"""Names of values; in a URL, those that are always there."""
+_OPTIONAL = frozenset({"friendly_name", "call_delay"})
+_NEEDED: Mapping[str, Sequence[frozenset[str]]] = {
+    "fetch": [frozenset({"id"})],
+    "rename": [frozenset({"id"}), frozenset({"friendly_name"})],
+    "delete": [frozenset({"id"})],
+    "validate": [frozenset({"phone_number"})],
+    "call": [frozenset({"id", "phone_number"})],
+    "verify": [frozenset({"id", "phone_number"}), frozenset({"code"})],
+}
+"""What a request makes no sense without: one of each set."""
+
+
+def _placeholders(profile: Profile) -> Iterator[Breach]:
+    known = set(profile.variables)
+    hint = "give it a default under variables"
+    for name in uritemplate.variables(profile.base_url):
+        if name not in known:
+            yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {hint}"
+    for operation, endpoint in endpoints(profile).items():
+        for name in uritemplate.variables(endpoint.path):
+            if name not in known | (_VALUES_OF[operation] - _OPTIONAL):
+                what = f"{operation} has no such value" if name in BUILT_IN else hint
+                yield ("operations", operation, "path"), f"nothing fills the placeholder {{{name}}}: {what}"
+
+
+def _variables(profile: Profile) -> Iterator[Breach]:
+    for name in profile.variables.keys() & BUILT_IN:
+        yield ("variables", name), f"{name} comes from the request: choose another name"
+
+
+def _paths(profile: Profile) -> Iterator[Breach]:
+    for operation, endpoint in endpoints(profile).items():
+        at, path = ("operations", operation, "path"), endpoint.path
+        bare = re.sub(r"\{[+/;?&.]?\w+\}", "", path)
+        if path and path[0] not in "/{?":
+            yield at, "a path starts with a slash"
+        if "{" in bare or "}" in bare:
+            yield at, "a placeholder is one name in braces, as in {account}"
+        if not re.fullmatch("[!-~]*", path) or "#" in bare:
+            yield (
+                at,
+                "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on",
+            )
+
+
+def _tables(operation: str, endpoint: Endpoint) -> Iterator[tuple[Place, str, language.Write]]:
+    """Yield each parameter of a request: where it stands, what it is called and how it is written."""
+    for kind, table in (("query", endpoint.query), ("form", endpoint.form), ("json", endpoint.json_)):
+        for name, how in (table or {}).items():
+            yield ("operations", operation, kind, name), name, how
 
 
 def _parameters(profile: Profile) -> Iterator[Breach]:
     for operation, endpoint in endpoints(profile).items():
-        for kind, table in (("query", endpoint.query), ("form", endpoint.form), ("json", endpoint.json_)):
-            for name, how in (table or {}).items():
-                if isinstance(how, language.WriteValue) and how.from_ not in _VALUES_OF[operation]:
-                    yield ("operations", operation, kind, name), f"{operation} has no value {how.from_!r}"
+        values = _VALUES_OF[operation]
+        for at, _, how in _tables(operation, endpoint):
+            if isinstance(how, language.WriteValue) and how.from_ not in values:
+                yield at, f"{operation} has no value {how.from_!r}: it has {', '.join(sorted(values))}"
+
+
+def _needed(profile: Profile) -> Iterator[Breach]:
+    for operation, endpoint in endpoints(profile).items():
+        sent = set(uritemplate.variables(endpoint.path))
+        writes = (how for _, _, how in _tables(operation, endpoint))
+        sent |= {how.from_ for how in writes if isinstance(how, language.WriteValue)}
+        for one_of in _NEEDED.get(operation, ()):
+            if not sent & one_of:
+                names = " or ".join(sorted(one_of))
+                yield (
+                    ("operations", operation),
+                    f"{operation} never sends {names}: put it into a parameter or the path",
+                )
+
+
+_TEXT = frozenset({"text"})
+_NUMBERS = frozenset({"text", "e164", "digits", "ten_digits"})
+_COUNTS = frozenset({"text", "integer"})
+_WRITES: Mapping[str, frozenset[str]] = {
+    "account": _COUNTS,
+    "id": _NUMBERS | {"integer"},
+    "phone_number": _NUMBERS | {"integer"},
+    "friendly_name": _TEXT,
+    "call_delay": _COUNTS,
+    "code": _COUNTS,
+}
+"""How each value may be written."""
+
+
+def _writes(profile: Profile) -> Iterator[Breach]:
+    for operation, endpoint in endpoints(profile).items():
+        for at, _, how in _tables(operation, endpoint):
+            if isinstance(how, language.WriteValue) and how.as_ not in _WRITES[how.from_]:
+                yield (
+                    (*at, "as"),
+                    f"{how.from_} is written as {_either(_WRITES[how.from_])}, not as {how.as_}",
+                )
+    for name, by in _server_filters(profile):
+        if by.as_ not in _WRITES[name]:
+            at = ("operations", "list", "filters", name, "as")
+            yield at, f"{name} is written as {_either(_WRITES[name])}, not as {by.as_}"
+
+
+def _server_filters(profile: Profile) -> Iterator[tuple[str, ServerFilter]]:
+    filters = profile.operations.list.filters
+    for name, by in (("phone_number", filters.phone_number), ("friendly_name", filters.friendly_name)):
+        if isinstance(by, ServerFilter):
+            yield name, by
+
+
+def _either(names: frozenset[str]) -> str:
+    *others, last = sorted(names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+# Requests
+
+
+def _pointed(profile: Profile) -> Iterator[Breach]:
+    """Find JSON parameters of which one would have to stand inside another that is a plain value."""
+    for operation, endpoint in endpoints(profile).items():
+        paths = {name: f"{name if name.startswith('/') else '/' + name}" for name in endpoint.json_ or {}}
+        for name, path in paths.items():
+            at = ("operations", operation, "json", name)
+            if any(path.startswith(f"{other}/") for other in paths.values()):
+                yield at, "this stands inside another parameter, which is a value itself"
+            if path in [paths[other] for other in paths if other != name] and name.startswith("/"):
+                yield at, "another parameter goes to the same place"
 
 
 def _bodies(profile: Profile) -> Iterator[Breach]:
@@ -88,11 +195,106 @@ def _bodies(profile: Profile) -> Iterator[Breach]:
             yield ("operations", operation, "method"), "a GET has no body: use query"
 
 
+def _same_names(profile: Profile) -> Iterator[Breach]:
+    """Find parameters of one request that overwrite each other."""
+    endpoint, at = profile.operations.list, ("operations", "list")
+    own: list[tuple[Place, str]] = [(place, name) for place, name, _ in _tables("list", endpoint)]
+    if endpoint.page_size.parameter:
+        own.append(((*at, "page_size", "parameter"), endpoint.page_size.parameter))
+    if parameter := getattr(endpoint.paging, "parameter", None):
+        own.append(((*at, "paging", "parameter"), parameter))
+    own += [((*at, "filters", name, "parameter"), by.parameter) for name, by in _server_filters(profile)]
+    seen = set()
+    for place, name in own:
+        if name in seen:
+            yield place, f"the list request has a parameter {name!r} already"
+        seen.add(name)
+    if profile.auth.scheme == "query":
+        taken = [
+            *own,
+            *(each[:2] for op, e in endpoints(profile).items() if op != "list" for each in _tables(op, e)),
+        ]
+        for place, name in taken:
+            if name == profile.auth.name:
+                yield place, f"the parameter {name!r} holds the credentials already"
+
+
+_OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+
+
+def _headers(profile: Profile) -> Iterator[Breach]:
+    taken = {
+        **dict.fromkeys(_OWN_HEADERS, "is the connection's own: leave it out"),
+        **dict.fromkeys(_auth_header(profile.auth), "holds the credentials already"),
+    }
+    by_list = (
+        {"range": "asks for the page already"}
+        if profile.operations.list.paging.strategy == "range_header"
+        else {}
+    )
+    tables: list[tuple[Place, Mapping[str, str], Mapping[str, str]]] = [
+        (("headers",), profile.headers, taken)
+    ]
+    for operation, endpoint in endpoints(profile).items():
+        more = {**taken, **(by_list if operation == "list" else {})}
+        tables.append((("operations", operation, "headers"), endpoint.headers, more))
+    for at, table, refused in tables:
+        for name, value in table.items():
+            if name.lower() in refused:
+                yield (*at, name), f"the header {name} {refused[name.lower()]}"
+            if not _TOKEN.fullmatch(name) or not re.fullmatch("[ -~]*", value):
+                yield (*at, name), "a header is a name without spaces and one line of ASCII"
+            if name.lower() == "content-type" and name != "Content-Type":
+                yield (*at, name), "write Content-Type, so that it replaces the usual one"
+
+
+def _auth_header(auth: language.Auth) -> Sequence[str]:
+    match auth.scheme:
+        case "caller" | "basic" | "bearer":
+            return ("authorization",)
+        case "header":
+            return (auth.name.lower(),)
+        case "query" | "none":
+            return ()
+
+
+def _success(profile: Profile) -> Iterator[Breach]:
+    for operation, endpoint in endpoints(profile).items():
+        at = ("operations", operation, "success")
+        for index, status in enumerate(endpoint.success):
+            if not 200 <= status < 300:
+                yield (*at, index), f"{status} is no success: expected 200 to 299"
+        if not endpoint.success:
+            yield at, "without a status nothing is a success: write [200]"
+    endpoint = profile.operations.list
+    if endpoint.paging.strategy == "range_header" and 206 not in endpoint.success:
+        yield ("operations", "list", "success"), "a Range is answered with 206: write success: [200, 206]"
+
+
 def _retries(profile: Profile) -> Iterator[Breach]:
     for operation in ("validate", "verify"):
         endpoint = endpoints(profile).get(operation)
         if endpoint is not None and endpoint.retries:
             yield ("operations", operation, "retries"), f"{operation} is never sent twice: a phone would ring"
+
+
+# Lists
 
 
 def _totals(profile: Profile) -> Iterator[Breach]:
@@ -101,9 +303,19 @@ def _totals(profile: Profile) -> Iterator[Breach]:
         case "pointer" if endpoint.include_when:
             yield at, "the upstream's total counts items that include_when leaves out: use strategy walk"
         case "length" if endpoint.paging.strategy != "none":
-            yield at, "the length of a page is the total only where paging is none"
+            yield at, "the length of a page is the total only where paging is none: use strategy walk"
         case "walk" | "pointer" | "length":
             pass
+
+
+_COUNTED = frozenset({"page_number", "offset", "range_header"})
+
+
+def _page_sizes(profile: Profile) -> Iterator[Breach]:
+    endpoint = profile.operations.list
+    if endpoint.paging.strategy in _COUNTED and "page_size" not in endpoint.model_fields_set:
+        message = f"{endpoint.paging.strategy} needs page_size: the first page that is not full is the last"
+        yield ("operations", "list", "paging"), message
 
 
 def _lookups(profile: Profile) -> Iterator[Breach]:
@@ -116,45 +328,83 @@ def _lookups(profile: Profile) -> Iterator[Breach]:
         yield at, "lookup needs the operation fetch"
 
 
-_READS_OF_CODEC: Mapping[str, frozenset[str]] = {
-    "identity": frozenset({"text"}),
-    "uuid": frozenset({"text"}),
-    "e164": frozenset({"text", "e164", "digits", "ten_digits"}),
-    "integer": frozenset({"text", "integer"}),
-}
-
-
-def _ids(profile: Profile) -> Iterator[Breach]:
-    fits = _READS_OF_CODEC[profile.ids.codec]
-    if profile.caller_id.id.as_ not in fits:
-        names = " or ".join(sorted(fits))
-        yield (
-            ("caller_id", "id"),
-            f"ids.codec {profile.ids.codec} cannot hold {profile.caller_id.id.as_}: read {names}",
-        )
-
+# Values of answers
 
 KEYED_CODECS = frozenset({"e164", "integer"})
 """Those whose Sids can be made up by whoever knows the key."""
 
-_DATES = frozenset({"rfc2822", "iso8601", "date"})
+_READS_OF_CODEC: Mapping[str, frozenset[str]] = {
+    "identity": _TEXT,
+    "uuid": _TEXT,
+    "hex32": _TEXT,
+    "e164": _NUMBERS,
+    "integer": _COUNTS,
+}
 
 
-def _dates(profile: Profile) -> Iterator[Breach]:
-    for name in ("date_created", "date_updated"):
-        value: ReadValue | None = getattr(profile.caller_id, name)
-        if value is not None and value.as_ not in _DATES:
-            yield ("caller_id", name), f"a date is read as {', '.join(sorted(_DATES))}, not as {value.as_}"
-    for name in ("id", "friendly_name", "phone_number"):
-        value = getattr(profile.caller_id, name)
-        if value is not None and value.as_ in _DATES:
-            yield ("caller_id", name), "this is no date"
+def _ids(profile: Profile) -> Iterator[Breach]:
+    codec, fits = profile.ids.codec, _READS_OF_CODEC[profile.ids.codec]
+    if profile.caller_id.id.as_ not in fits:
+        message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {_either(fits)}"
+        yield ("caller_id", "id"), message
+    if profile.ids.as_ not in fits:
+        message = f"an id of codec {codec} is written as {_either(fits)}, not as {profile.ids.as_}"
+        yield ("ids", "as"), message
+
+
+_DATES = frozenset({"rfc2822", "iso8601", "date", "epoch_seconds", "epoch_milliseconds"})
+_READS: Mapping[str, frozenset[str]] = {
+    "account": _COUNTS,
+    "friendly_name": _COUNTS,
+    "phone_number": _NUMBERS,
+    "date_created": _DATES,
+    "date_updated": _DATES,
+    "code": frozenset({"six_digits", "text"}),
+    "pending": _NUMBERS | {"integer"},
+}
+"""How each value may be read."""
+
+
+def _values(profile: Profile) -> Iterator[tuple[Place, str, ReadValue]]:
+    """Yield what is read out of answers: where the profile says so, and what it is called."""
+    fields, endpoint = profile.caller_id, profile.operations.validate_
+    names = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
+    found: list[tuple[Place, str, ReadValue | None]] = [
+        (("caller_id", name), name, getattr(fields, name)) for name in names
+    ]
+    if isinstance(endpoint, ValidateEndpoint):
+        at = ("operations", "validate")
+        found += [
+            ((*at, name), name, getattr(endpoint, name)) for name in ("code", "friendly_name", "pending")
+        ]
+    yield from ((place, name, value) for place, name, value in found if value is not None)
+
+
+def _reads(profile: Profile) -> Iterator[Breach]:
+    for place, name, value in _values(profile):
+        fits = _READS.get(name)
+        if fits and value.as_ not in fits:
+            yield (*place, "as"), f"{name} is read as {_either(fits)}, not as {value.as_}"
+
+
+def _defaults(profile: Profile) -> Iterator[Breach]:
+    for place, name, value in _values(profile):
+        at = (*place, "default")
+        if name in ("id", "code") and not value.required:
+            yield at, f"nothing can stand for {name}: leave the default out"
+        elif name in ("date_created", "date_updated") and value.default is not None:
+            yield at, "a date is never made up: write null"
+        elif isinstance(value.default, int):
+            yield at, "expected text: put it in quotes"
 
 
 def _conditions(profile: Profile) -> Iterator[Breach]:
     for index, when in enumerate(profile.operations.list.include_when):
         if sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
-            yield ("operations", "list", "include_when", index), "give one of equals, one_of and present"
+            yield (
+                ("operations", "list", "include_when", index),
+                "give exactly one of equals, one_of and present",
+            )
 
 
 def validation(profile: Profile) -> Iterator[Breach]:
@@ -169,11 +419,50 @@ def validation(profile: Profile) -> Iterator[Breach]:
             pass
 
 
+def _verify(profile: Profile) -> Iterator[Breach]:
+    endpoint, verify = profile.operations.validate_, profile.operations.verify
+    is_needed = profile.validation == "code_on_phone"  # which is told already
+    pending = endpoint.pending if isinstance(endpoint, ValidateEndpoint) else None
+    if pending is not None and verify is None and not is_needed:
+        yield ("operations", "validate", "pending"), "nothing uses this: there is no operation verify"
+    if not isinstance(endpoint, ValidateEndpoint) and verify is not None:
+        yield ("operations", "verify"), "there is no code to verify: validate is unsupported"
+
+
+def _errors(profile: Profile) -> Iterator[Breach]:
+    errors = profile.errors
+    if errors.present is not None and "" in errors.present:
+        yield ("errors", "present"), "every answer would be an error: point into it, for example /error"
+    if errors.code is None and any(row.code is not None for row in errors.map):
+        yield ("errors",), "the rows of map look at codes: the key 'code' has to say where those stand"
+    seen: list[tuple[int, str | None]] = []
+    for index, row in enumerate(errors.map):
+        at = ("errors", "map", index)
+        code = None if row.code is None else str(row.code)
+        if not 200 <= row.status <= 599:
+            yield (*at, "status"), f"an answer has a status of 200 to 599, not {row.status}"
+        elif row.status < 300 and errors.present is None:
+            yield (*at, "status"), f"{row.status} is no error unless errors.present says how to recognise one"
+        if (row.status, None) in seen or (row.status, code) in seen:
+            yield at, "a row above takes these answers already"
+        seen.append((row.status, code))
+
+
 def _auth(profile: Profile) -> Iterator[Breach]:
-    needs_name = profile.auth.scheme in ("header", "query")
-    if needs_name != bool(profile.auth.name):
-        message = "needs the name of it" if needs_name else "has no name"
-        yield ("auth",), f"scheme {profile.auth.scheme} {message}"
+    auth = profile.auth
+    is_named = auth.scheme in ("header", "query")
+    if is_named and not auth.name:
+        yield ("auth",), f"scheme {auth.scheme} needs the name of it: the key 'name'"
+    if not is_named and auth.name:
+        yield ("auth", "name"), f"scheme {auth.scheme} has no name"
+    if not is_named and auth.value != language.Auth().value:
+        yield ("auth", "value"), f"scheme {auth.scheme} has no value"
+    elif "{password}" not in auth.value:
+        yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
+    if auth.scheme == "header" and auth.name and not _TOKEN.fullmatch(auth.name):
+        yield ("auth", "name"), "a header's name has no spaces"
+    if auth.scheme == "header" and auth.name.lower() in _OWN_HEADERS | {"content-type", "range"}:
+        yield ("auth", "name"), f"the header {auth.name} is not free for credentials"
 
 
 _SECRET_NAME = re.compile(
@@ -182,21 +471,23 @@ _SECRET_NAME = re.compile(
 
 
 def literal_secrets(data: Any, is_from_outside: Callable[[Any], bool]) -> Iterator[Breach]:
-    """Yield headers and constants of a profile that look like secrets and are written out in it."""
+    """Yield what looks like a secret in a profile and is written out in it."""
     for place, name, value in _named_texts(data, ()):
         if _SECRET_NAME.search(name) and value and not is_from_outside(value):
             yield place, "a secret is not written in a profile: use ${VARIABLE}, or accounts in proxy.yaml"
 
 
-def _named_texts(data: Any, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    """Yield the headers and the constant parameters of a profile as it stands in its file."""
+def _named_texts(data: Any, place: Place) -> Iterator[tuple[Place, str, Any]]:
+    """Yield headers, variables, constants and a path's own query of a profile as it stands in its file."""
     if not isinstance(data, dict):
         return
     for key, value in data.items():
         here = (*place, key)
-        if isinstance(value, str) and place and place[-1] == "headers":
+        if isinstance(value, str) and place and place[-1] in ("headers", "variables"):
             yield here, key, value
-        elif isinstance(value, dict) and isinstance(value.get("constant"), str):
+        elif isinstance(value, str) and key == "path":
+            yield from ((here, *each) for each in parse_qsl(urlsplit(value).query) if "{" not in each[1])
+        elif isinstance(value, dict) and isinstance(value.get("constant"), str | int):
             yield here, key, value["constant"]
         else:
             yield from _named_texts(value, here)
@@ -204,14 +495,26 @@ def _named_texts(data: Any, place: tuple[str | int, ...]) -> Iterator[tuple[tupl
 
 RULES: Sequence[Callable[[Profile], Iterator[Breach]]] = (
     _placeholders,
+    _variables,
+    _paths,
     _parameters,
+    _needed,
+    _writes,
+    _pointed,
     _bodies,
+    _same_names,
+    _headers,
+    _success,
     _retries,
     _totals,
+    _page_sizes,
     _lookups,
     _ids,
-    _dates,
+    _reads,
+    _defaults,
     _conditions,
     validation,
+    _verify,
+    _errors,
     _auth,
 )
