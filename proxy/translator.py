@@ -72,7 +72,9 @@ class Translator:
     async def _list(self, operation: List, account: Account, upstream: Upstream) -> Page:
         if operation.nothing_matches:
             return cut((), operation.page, operation.page_size)
-        if window := await upstream.window(operation, account):
+        # The upstream's total counts the numbers that are left out here
+        window = None if self._style.outside_nanp == "skip" else await upstream.window(operation, account)
+        if window:
             page = Page(window.caller_ids, operation.page, operation.page_size, window.total)
             if all(self._lists(caller_id, operation) for caller_id in page.caller_ids):
                 return page
