@@ -17,6 +17,7 @@ from proxy.model import (
     Verify,
 )
 from proxy.upstream.calls import Call, Reply
+from proxy.upstream.paging import UnevenPagesError
 from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
 
 
@@ -69,6 +70,7 @@ class Upstream:
         found: dict[str, CallerId] = {}
         asked: list[object] = []
         limits, size = self._profile.limits, 0
+        listing: Listing | None = None
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
             if exchange.call.identity in asked:
@@ -76,6 +78,8 @@ class Upstream:
             asked.append(exchange.call.identity)
             reply = await self._client.send(exchange.call)
             size += len(reply.body)
+            if _is_past_end(exchange.call, reply, listing):
+                break
             listing = exchange.read(reply)
             for caller_id in listing.caller_ids:
                 found.setdefault(caller_id.sid, caller_id)
@@ -88,20 +92,33 @@ class Upstream:
     async def window(self, operation: List, account: Account) -> Window | None:
         """Return the page that `operation` asks for without walking to it.
 
-        None where the upstream gives no such thing, or gives something that does not add up.
+        None where the upstream gives no such thing, or gives something that does not add up: then a walk
+        tells. What no single page can tell is taken on trust: whether the upstream's total is right where
+        this page does not contradict it.
         """
         if not self._profile.gives_any_page(operation):
             return None
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
         exchange: Exchange[Listing] | None = self._profile.list(operation, account, 0 if beyond else start)
+        listing: Listing | None = None
         came: list[CallerId] = []
         offset, total = None, 0
         while exchange is not None:
-            listing = await self._send(exchange)
+            reply = await self._client.send(exchange.call)
+            if start and listing is None and reply.status in _NOTHING_THERE:
+                return None
+            if _is_past_end(exchange.call, reply, listing):
+                break
+            try:
+                listing = exchange.read(reply)
+            except UnevenPagesError:
+                return None
             offset, total = listing.offset if offset is None else offset, listing.total or 0
             came += listing.caller_ids
-            exchange = listing.next if offset + len(came) < start + size else None
+            exchange = listing.next if not beyond and offset + len(came) < start + size else None
+        if listing is None:
+            return None
         shown = [] if beyond else came[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
@@ -116,3 +133,19 @@ class Upstream:
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
+
+
+_NOTHING_THERE = (404, 416)
+
+
+def _is_past_end(call: Call, reply: Reply, before: Listing | None) -> bool:
+    """Tell whether an error says no more than that the list ends where its upstream said, after `before`.
+
+    One that ends earlier may have been cut short. Of a range that holds nothing 416 says so by itself
+    (RFC 9110 section 15.5.17).
+    """
+    if before is None or reply.status not in _NOTHING_THERE:
+        return False
+    if reply.status == 416 and "Range" in call.headers:
+        return True
+    return before.total is not None and before.offset + len(before.caller_ids) >= before.total

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -30,6 +30,14 @@ class Position:
     call: Call
     offset: int
     """Items before the page."""
+    number: int = 0
+    """Pages before the page, where the upstream counts them."""
+    is_jump: bool = False
+    """Whether the pages before it were never seen."""
+
+
+class UnevenPagesError(LegacyError):
+    """An upstream that counts pages gives them another size than was asked for: a jump leads anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +59,10 @@ def start(paging: Paging, call: Call, offset: int, size: int) -> Position:
 
     Pages that are counted begin at a multiple of their size: the one that holds the item is returned.
     """
+    number = offset // size
     if isinstance(paging, PageNumber):
-        offset -= offset % size
-    jump = _JUMPS.get(paging.strategy)
-    return Position(jump(paging, call, offset, size) if jump else call, offset)
+        offset = number * size
+    return _counted(paging, call, Position(call, offset, number, is_jump=offset > 0), size)
 
 
 def can_jump(paging: Paging) -> bool:
@@ -63,17 +71,23 @@ def can_jump(paging: Paging) -> bool:
 
 
 def following(paging: Paging, first: Call, here: Position, came: Came, size: int) -> Position | None:
-    """Return the page after `here`, which brought `came`; None at the end of the list."""
+    """Return the page after `here`, which brought `came`; None at the end of the list.
+
+    Where items or pages are counted, the end is a short page, and not before the upstream's own total: that
+    may be too small, or too large, or made of larger pages than the upstream gives.
+    """
+    offset = here.offset + came.count
     if paging.strategy in _JUMPS:
-        offset = here.offset + (size if isinstance(paging, PageNumber) else came.count)
-        more = came.count >= size if came.total is None else came.count > 0 and offset < came.total
-        return start(paging, first, offset, size) if more else None
+        if isinstance(paging, PageNumber) and here.is_jump and came.count not in (0, size):
+            raise UnevenPagesError(BAD_UPSTREAM)
+        more = came.count >= size or (came.total is not None and came.count > 0 and offset < came.total)
+        return _counted(paging, first, Position(first, offset, here.number + 1), size) if more else None
     call = _LINKS[paging.strategy](paging, first, here.call, came)
     if call is None:
         return None
     if not came.count:
         raise LegacyError(BAD_UPSTREAM)  # nothing here, yet more to come: this may go on for ever
-    return Position(call, here.offset + came.count)
+    return Position(call, offset)
 
 
 def total_of(endpoint: ListEndpoint, reply: Reply, page: Any) -> int | None:
@@ -89,23 +103,28 @@ def total_of(endpoint: ListEndpoint, reply: Reply, page: Any) -> int | None:
     return int(total)
 
 
-# Strategies that count: offset → call
+# Strategies that count: position → call
 
 
-def _page_number(paging: PageNumber, call: Call, offset: int, size: int) -> Call:
-    return call.asking({paging.parameter: offset // size + paging.base})
+def _counted(paging: Paging, first: Call, at: Position, size: int) -> Position:
+    jump = _JUMPS.get(paging.strategy)
+    return replace(at, call=jump(paging, first, at, size)) if jump else at
 
 
-def _offset(paging: Offset, call: Call, offset: int, _: int) -> Call:
-    return call.asking({paging.parameter: offset})
+def _page_number(paging: PageNumber, call: Call, at: Position, _: int) -> Call:
+    return call.asking({paging.parameter: at.number + paging.base})
 
 
-def _range_header(paging: RangeHeader, call: Call, offset: int, size: int) -> Call:
-    first = offset + paging.base
+def _offset(paging: Offset, call: Call, at: Position, _: int) -> Call:
+    return call.asking({paging.parameter: at.offset})
+
+
+def _range_header(paging: RangeHeader, call: Call, at: Position, size: int) -> Call:
+    first = at.offset + paging.base
     return call.with_header("Range", f"{paging.unit}={first}-{first + size - 1}")
 
 
-_JUMPS: Mapping[str, Callable[[Any, Call, int, int], Call]] = {
+_JUMPS: Mapping[str, Callable[[Any, Call, Position, int], Call]] = {
     "page_number": _page_number,
     "offset": _offset,
     "range_header": _range_header,

@@ -232,6 +232,12 @@ async def _agree(model: Model, size: int, outside: OutsideNanp, num: int, filter
         assert await read(ours, page, num, **filters) == expected(model, outside, page, num, **filters)
 
 
+def agree_at_once(model: Model, size: int, filters: Mapping[str, str]) -> None:
+    """Read the whole list as one page: then nothing about it is beyond knowing."""
+    seen = asyncio.run(read(translator(model, size, "digits"), 0, 1000, **filters))
+    assert seen == expected(model, "digits", 0, 1000, **filters)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.paging}-{row.total['strategy']}-{row.filter}")
 @settings(max_examples=4)
 @given(data=st.data())
@@ -246,3 +252,44 @@ def test_every_strategy_total_and_filter_is_among_the_rows() -> None:
     assert {row.paging for row in ROWS} == set(PAGINGS)
     assert {row.total["strategy"] for row in ROWS} == {"walk", "pointer", "length"}
     assert {row.filter for row in ROWS} == {"server", "server_superset", "client", "lookup"}
+
+
+COUNTING = [
+    row
+    for row in ROWS
+    if row.paging in ("page_number_0", "page_number_1", "offset", "range_header")
+    and (row.total["strategy"], row.filter, row.hides) == ("pointer", "server", False)
+]
+
+
+def plain(count: int) -> list[Item]:
+    return [Item(number(index)) for index in range(count)]
+
+
+@pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
+@pytest.mark.parametrize("past_end", [200, 404, 416])
+@settings(max_examples=30)
+@given(sizes=st.tuples(st.integers(1, 5), st.integers(0, 16), st.integers(-16, 16), st.integers(1, 7)))
+def test_what_was_walked_counts(row: Row, past_end: int, sizes: tuple[int, int, int, int]) -> None:
+    """Whatever the upstream says its total is; an honest one may refuse pages past its end."""
+    size, count, off_by, num = sizes
+    model = Model(row, plain(count), off_by if past_end == 200 else 0, past_end=past_end)
+    agree(model, size, "skip", num, {})
+    agree_at_once(model, size, {})
+
+
+@pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
+@settings(max_examples=40)
+@given(size=st.integers(2, 6), clamp=st.integers(1, 6), count=st.integers(0, 25), num=st.integers(1, 7))
+def test_pages_smaller_than_asked_lose_nothing(row: Row, size: int, clamp: int, count: int, num: int) -> None:
+    agree(Model(row, plain(count), clamp=clamp), size, "digits", num, {})
+
+
+@pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
+def test_a_page_costs_its_own_calls_only(row: Row) -> None:
+    model = Model(row, plain(1000))
+    asyncio.run(read(translator(model, 20, "digits"), 2, 50))
+    assert len(model.calls) == 3
+    model.calls.clear()
+    assert asyncio.run(read(translator(model, 20, "digits"), 10**17, 50)).attributes["total"] == 1000
+    assert len(model.calls) == 1
