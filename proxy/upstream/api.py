@@ -94,7 +94,7 @@ class Upstream:
 
         None where the upstream gives no such thing, or gives something that does not add up: then a walk
         tells. What no single page can tell is taken on trust: whether the upstream's total is right where
-        this page does not contradict it.
+        this page does not contradict it, and whether an item comes again on another page.
         """
         if not self._profile.gives_any_page(operation):
             return None
@@ -117,7 +117,7 @@ class Upstream:
             offset, total = listing.offset if offset is None else offset, listing.total or 0
             came += listing.caller_ids
             exchange = listing.next if not beyond and offset + len(came) < start + size else None
-        if listing is None:
+        if listing is None or len({caller_id.sid for caller_id in came}) < len(came):
             return None
         shown = [] if beyond else came[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None

@@ -266,6 +266,20 @@ def plain(count: int) -> list[Item]:
     return [Item(number(index)) for index in range(count)]
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.paging}-{row.total['strategy']}-{row.filter}")
+@settings(max_examples=3)
+@given(data=st.data())
+def test_duplicates_count_once_in_the_whole_list(row: Row, data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 5))
+    items = list(data.draw(lists(size, row)))
+    by = data.draw(FILTERS)
+    again = data.draw(st.lists(st.sampled_from(items), min_size=1, max_size=3)) if items else []
+    for item in again:
+        items.insert(data.draw(st.integers(0, len(items))), item._replace(name="later") if not by else item)
+    agree(Model(row, items), size, "skip", data.draw(st.integers(1, 7)), by)
+    agree_at_once(Model(row, items), size, by)
+
+
 @pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
 @pytest.mark.parametrize("past_end", [200, 404, 416])
 @settings(max_examples=30)
