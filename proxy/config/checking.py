@@ -6,6 +6,7 @@ What is only misspelt is told once and read as what was meant, so that everythin
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,9 @@ from pydantic_core import ErrorDetails
 from proxy.config.yaml_source import Expanded, Location, Source, plain
 
 M = TypeVar("M", bound=BaseModel)
+
+PATHS = ("certificate", "key", "file")
+"""Keys of paths, which are relative to the file that names them."""
 
 # pydantic's error types in our words; what is not here keeps the words of the model
 _SENTENCES: Mapping[str, str] = {
@@ -74,6 +78,19 @@ def _closest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {each.lower(): each for each in sorted(known)}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
+
+
+def follows(place: Location, source: Source) -> bool:
+    """Whether something wrong at `place` is only what becomes of a value there that could not be read."""
+    lost = [each for each in source.broken if each == place or each[:-1] == place]
+    return any(_found(source.data, each) is None for each in lost)
+
+
+def _found(data: Any, place: Location) -> Any:
+    try:
+        return _at(data, place)
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 # From pydantic's errors to faults
@@ -198,7 +215,9 @@ def _correct(source: Source, fault: _Fault) -> None:
     if not fault.is_key:
         holder[place[-1]] = fault.meant
         return
-    holder[fault.meant] = holder.pop(place[-1])
+    value = holder.pop(place[-1])
+    is_path = fault.meant in PATHS and isinstance(value, str)
+    holder[fault.meant] = str(Path(source.file).parent / value) if is_path else value
     renamed = (*place[:-1], str(fault.meant))
     depth = len(place)
     source.places |= {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from proxy.config import yaml_source
 from proxy.config.agreement import BREACHES, WARNINGS, Asked
-from proxy.config.checking import check, did_you_mean
+from proxy.config.checking import PATHS, check, did_you_mean, follows
 from proxy.config.settings import DEFAULT_PROFILE, Settings, UpstreamSettings
 from proxy.config.yaml_source import Expanded, Location, Mistake, Source
 from proxy.upstream import semantics
@@ -103,7 +103,7 @@ def _checked(source: Source) -> ProfileFile | None:
     profile = check(Profile, source)
     found = semantics.literal_secrets(source.data, lambda value: isinstance(value, Expanded))
     breaches = [*found, *(semantics.breaches(profile) if profile else ())]
-    source.mistakes += [source.mistake_at(place, message) for place, message in breaches]
+    source.mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
     return None if profile is None else ProfileFile(profile, source)
 
 
@@ -142,13 +142,10 @@ def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Sour
     return yaml_source.read(file, variables) if file else None
 
 
-_PATHS = ("certificate", "key", "file")
-
-
 def _look_beside(file: Path, data: Any) -> None:
     """Turn paths, relative to the file that names them, into ones from here."""
     for key, value in data.items() if isinstance(data, dict) else ():
-        if key in _PATHS and isinstance(value, str):
+        if key in PATHS and isinstance(value, str):
             data[key] = str(file.parent / value)
         else:
             _look_beside(file, value)

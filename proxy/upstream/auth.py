@@ -29,11 +29,17 @@ def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:
 
 
 def _header(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return call.with_header(auth.name, _filled(auth, credentials))
+    return replace(call, headers={**call.headers, **_named(auth, credentials)})
 
 
 def _query(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return replace(call, query={**call.query, auth.name: _filled(auth, credentials)})
+    return replace(call, query={**call.query, **_named(auth, credentials)})
+
+
+def _named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
+    """Return the credentials under the names that the profile gives them."""
+    username = {auth.username: credentials.username} if auth.username else {}
+    return {**username, auth.name: _filled(auth, credentials)}
 
 
 def _filled(auth: Auth, credentials: Credentials) -> str:

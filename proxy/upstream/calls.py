@@ -18,7 +18,7 @@ def _encode_json(values: Mapping[str, Any]) -> bytes:
     return orjson.dumps(_nested(values))
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(values: Mapping[str, Any]) -> Any:
     """Put each value where its name points to, if that starts with a slash as a JSON Pointer does."""
     document: dict[str, Any] = {}
     for name, value in values.items():
@@ -27,7 +27,16 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         for step in way:
             holder = holder.setdefault(step, {})
         holder[last] = value
-    return document
+    return _with_arrays(document)
+
+
+def _with_arrays(value: Any) -> Any:
+    """Make an array of what has the keys 0, 1 and so on, and of nothing else."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _with_arrays(each) for key, each in value.items()}
+    is_array = inner and list(inner) == [str(index) for index in range(len(inner))]
+    return list(inner.values()) if is_array else inner
 
 
 _BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {

@@ -143,7 +143,7 @@ Write = Annotated[
 """A plain string is the name of a value of the operation."""
 
 Parameters = Mapping[str, Write]
-"""By name. In JSON, a name that starts with a slash is a JSON Pointer to where the value goes."""
+"""By name. In JSON, a name that starts with a slash is a JSON Pointer to where the value goes, as /tags/0."""
 
 
 # Operations
@@ -416,6 +416,8 @@ class Auth(Frozen):
     scheme: Literal["caller", "basic", "bearer", "header", "query", "none"] = "caller"
     name: str = ""
     """Of the header or the query parameter."""
+    username: str = ""
+    """Of another header or query parameter, which holds the user name."""
     value: str = "{password}"
     """What the header or the query parameter holds; `{username}` and `{password}` stand for the account's."""
 

@@ -215,7 +215,7 @@ def _same_names(profile: Profile) -> Iterator[Breach]:
             *(each[:2] for op, e in endpoints(profile).items() if op != "list" for each in _tables(op, e)),
         ]
         for place, name in taken:
-            if name == profile.auth.name:
+            if name in (profile.auth.name, profile.auth.username):
                 yield place, f"the parameter {name!r} holds the credentials already"
 
 
@@ -269,7 +269,7 @@ def _auth_header(auth: language.Auth) -> Sequence[str]:
         case "caller" | "basic" | "bearer":
             return ("authorization",)
         case "header":
-            return (auth.name.lower(),)
+            return (auth.name.lower(), auth.username.lower())
         case "query" | "none":
             return ()
 
@@ -450,19 +450,20 @@ def _errors(profile: Profile) -> Iterator[Breach]:
 
 def _auth(profile: Profile) -> Iterator[Breach]:
     auth = profile.auth
-    is_named = auth.scheme in ("header", "query")
-    if is_named and not auth.name:
+    if auth.scheme not in ("header", "query"):
+        for key in ("name", "username", "value"):
+            if getattr(auth, key) != getattr(language.Auth(), key):
+                yield ("auth", key), f"scheme {auth.scheme} has no {key}"
+        return
+    if not auth.name:
         yield ("auth",), f"scheme {auth.scheme} needs the name of it: the key 'name'"
-    if not is_named and auth.name:
-        yield ("auth", "name"), f"scheme {auth.scheme} has no name"
-    if not is_named and auth.value != language.Auth().value:
-        yield ("auth", "value"), f"scheme {auth.scheme} has no value"
-    elif "{password}" not in auth.value:
+    if "{password}" not in auth.value:
         yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
-    if auth.scheme == "header" and auth.name and not _TOKEN.fullmatch(auth.name):
-        yield ("auth", "name"), "a header's name has no spaces"
-    if auth.scheme == "header" and auth.name.lower() in _OWN_HEADERS | {"content-type", "range"}:
-        yield ("auth", "name"), f"the header {auth.name} is not free for credentials"
+    for key, name in (("name", auth.name), ("username", auth.username)):
+        if auth.scheme == "header" and name and not _TOKEN.fullmatch(name):
+            yield ("auth", key), "a header's name has no spaces"
+        if auth.scheme == "header" and name.lower() in _OWN_HEADERS | {"content-type", "range"}:
+            yield ("auth", key), f"the header {name} is not free for credentials"
 
 
 _SECRET_NAME = re.compile(

@@ -295,17 +295,20 @@ MISTAKES = {
     "listen: 8080": ["1:1: write HOST:PORT, for example 127.0.0.1:8080"],
     "listen: {metrics: yonder}": ["1:10: write HOST:PORT, for example 127.0.0.1:8080"],
     "listen: {tls: chain.pem}": ["1:10: expected a mapping"],
-    "listen: {legcy_tls: {}}": ["1:10: unknown key 'legcy_tls'; did you mean 'legacy_tls'?"],
+    "listen: {legcy_tls: {}}": [
+        "1:10: the key 'address' is missing",
+        "1:10: the key 'certificate' is missing",
+        "1:10: unknown key 'legcy_tls'; did you mean 'legacy_tls'?",
+    ],
     "listen:\n  tls:\n    certificat: chain.pem\n    key: absent.pem\n": [
         "2:3: the key 'address' is missing",
-        "2:3: the key 'certificate' is missing",
         "3:5: unknown key 'certificat'; did you mean 'certificate'?",
         "4:5: the file {folder}/absent.pem cannot be read",
     ],
     "listen:\n  tls: {address: ':1', certificate: absent.pem}\n  legacy_tls: {address: 1, certificate: 5}": [
         "2:24: the file {folder}/absent.pem cannot be read",
         "3:16: write HOST:PORT, for example 127.0.0.1:8080",
-        "3:28: expected text",
+        "3:28: expected text: put it in quotes",
     ],
     "listen:\n  tls: {address: ':1', certificate: .}": ["2:24: the file {folder} cannot be read"],
     "listen:\n  tls: {address: ':1', certificate: chain.pem, key: other.pem}": [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.upstream.conversions import READ, WRITE, UnreadableError, formatted_number
+from proxy.upstream.conversions import READ, WRITE, ReadName, UnreadableError, formatted_number
 
 read_date, read_text, read_code = READ["rfc2822"], READ["text"], READ["six_digits"]
 
@@ -175,3 +175,24 @@ def test_parameters_are_written_as_they_are() -> None:
     assert WRITE["e164"]("+14158675309") == "+14158675309"
     assert WRITE["text"](60) == "60"
     assert WRITE["text"]("Zoë") == "Zoë"
+
+
+@given(INSTANTS, st.integers(0, 999))
+def test_seconds_and_milliseconds_since_1970(seconds: int, more: int) -> None:
+    for whole in (seconds, str(seconds)):
+        assert READ["epoch_seconds"](whole) == seconds
+    assert READ["epoch_seconds"](f"{seconds}.{more:03}") == seconds
+    assert READ["epoch_milliseconds"](seconds * 1000 + more) == seconds
+    assert READ["epoch_milliseconds"](str(seconds * 1000 + more)) == seconds
+
+
+@pytest.mark.parametrize("name", ["epoch_seconds", "epoch_milliseconds"])
+@pytest.mark.parametrize("value", ["", "2008-04-01", "1e9", 10**17, -(10**17), "9" * 40, 10**40])
+def test_what_is_no_time_since_1970(name: ReadName, value: object) -> None:
+    assert READ[name](value) is None
+
+
+@pytest.mark.parametrize("value", [True, None, [], {}, float("nan"), float("inf")])
+def test_what_is_not_even_a_number(value: object) -> None:
+    with pytest.raises(UnreadableError):
+        READ["epoch_seconds"](value)

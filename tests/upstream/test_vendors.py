@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,20 @@ def test_numbers_come_back_out_of_their_sids(number: int, account: str) -> None:
         assert ids.upstream_id(ids.sid(value, account), account) == value
 
 
+@given(st.uuids(), st.sampled_from(["", "CID", "PN", "0"]))
+def test_hexadecimal_ids_come_back_out_of_their_sids(uuid: UUID, prefix: str) -> None:
+    ids = codec("hex32", b"", prefix)
+    sid = ids.sid(f"{prefix}{uuid.hex}", "")
+    assert sid == f"PN{uuid.hex}"
+    assert ids.upstream_id(sid.replace("a", "A"), "") == f"{prefix}{uuid.hex}"
+
+
+@pytest.mark.parametrize("value", ["CID", "X" + "0" * 32, "CID" + "0" * 31, "CID" + "A" * 32, "0" * 32])
+def test_what_a_codec_with_a_prefix_cannot_hold(value: str) -> None:
+    with pytest.raises(UnreadableError):
+        codec("hex32", b"", "CID").sid(value, "")
+
+
 @given(st.uuids())
 def test_uuids_come_back_out_of_their_sids(uuid: object) -> None:
     ids = codec("uuid", b"")
@@ -131,6 +146,16 @@ def _by_cursor(call: Call, total: int, size: int) -> tuple[dict[str, object], di
     return {"items": _slice(total, start, size), "next": following}, {}
 
 
+def _by_cursor_and_flag(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
+    page, _ = _by_cursor(call, total, size)
+    return {**page, "next": page["next"] or "the end", "more": page["next"] is not None}, {}
+
+
+def _after_last(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
+    start = int(_query(call).get("at", "-1")) + 1
+    return {"items": _slice(total, start, size), "more": int(start + size < total)}, {}
+
+
 def _by_url(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
     page, _ = _by_cursor(call, total, size)
     return {**page, "next": page["next"] and f"?at={page['next']}"}, {}
@@ -156,6 +181,14 @@ STRATEGIES: dict[str, tuple[dict[str, object], Responder]] = {
     "page_number from 1": ({"strategy": "page_number", "parameter": "at", "base": 1}, _by_page(1)),
     "offset": ({"strategy": "offset", "parameter": "at"}, _by_offset),
     "cursor": ({"strategy": "cursor", "parameter": "at", "next": "/next"}, _by_cursor),
+    "cursor with a flag": (
+        {"strategy": "cursor", "parameter": "at", "next": "/next", "more": "/more"},
+        _by_cursor_and_flag,
+    ),
+    "after_last": (
+        {"strategy": "after_last", "parameter": "at", "of": "/id", "more": "/more"},
+        _after_last,
+    ),
     "next_url": ({"strategy": "next_url", "next": "/next"}, _by_url),
     "link_header": ({"strategy": "link_header"}, _by_link),
     "range_header": ({"strategy": "range_header", "unit": "records"}, _by_range),
