@@ -73,6 +73,7 @@ def profile(row: Row, size: int) -> language.Profile:
             "operations": {
                 "list": {
                     "path": "/numbers",
+                    "success": [200, 206],
                     "items": "/items",
                     "page_size": {"parameter": "size", "max": size},
                     "paging": PAGINGS[row.paging],
