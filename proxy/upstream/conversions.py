@@ -28,6 +28,7 @@ ReadName = Literal[
     "e164",
     "digits",
     "ten_digits",
+    "formatted",
     "rfc2822",
     "iso8601",
     "date",
@@ -72,6 +73,16 @@ def e164_from_ten_digits(value: Any) -> str:
     """Take a North American number without its country code; what is none stays as it is."""
     digits = text(value)
     return f"+1{digits}" if re.fullmatch("[0-9]{10}", digits) else digits
+
+
+def e164_from_formatted(value: Any) -> str:
+    """Take a number however it is written for people, as `1 (415) 867-5309`; what is none stays as it is."""
+    written = text(value)
+    digits = re.sub(r"[\s().\-/]", "", written)
+    found = re.fullmatch(r"\+[1-9][0-9]{6,14}|(1?)([2-9][0-9]{9})", digits)
+    if not found:
+        return written
+    return f"+1{found[2]}" if found[2] else digits
 
 
 def six_digits(value: Any) -> str:
@@ -163,6 +174,7 @@ READ: Mapping[ReadName, Callable[[Any], Any]] = {
     "e164": text,
     "digits": e164_from_digits,
     "ten_digits": e164_from_ten_digits,
+    "formatted": e164_from_formatted,
     "rfc2822": rfc_2822,
     "iso8601": iso_8601,
     "date": iso_8601,

@@ -19,6 +19,7 @@ from proxy.errors import (
 from proxy.upstream.calls import Reply
 from proxy.upstream.language import ErrorRow, Errors
 from proxy.upstream.pointers import follow
+from proxy.upstream.values import condition
 
 # Statuses that say it all. The upstream's own words would add nothing but, at times, its paths.
 _SELF_EXPLANATORY: Mapping[int, Fault] = {
@@ -38,7 +39,13 @@ _DEFAULT_RETRY_AFTER = 1  # seconds
 
 def is_error(document: Any, errors: Errors) -> bool:
     """Whether an answer is an error whatever its status says."""
-    return errors.present is not None and follow(errors.present)(document) is not None
+    if document is None:
+        return False
+    return (
+        (errors.present is not None and follow(errors.present)(document) is not None)
+        or (errors.when is not None and condition(errors.when)(document))
+        or (errors.unless is not None and not condition(errors.unless)(document))
+    )
 
 
 def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]) -> Fault:

@@ -15,7 +15,7 @@ from uuid import UUID
 from proxy.errors import NOT_FOUND, LegacyError
 from proxy.upstream.conversions import UnreadableError
 
-CodecName = Literal["identity", "uuid", "hex32", "e164", "integer"]
+CodecName = Literal["identity", "uuid", "hex32", "ulid", "hex24", "e164", "integer"]
 
 
 class Codec(Protocol):
@@ -71,6 +71,26 @@ class Hex32:
         return sid[2:].lower()
 
 
+class Ulid:
+    """A ULID is 128 bits too, in 26 digits of Crockford's base 32."""
+
+    _digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+    def sid(self, upstream_id: str, _: str) -> str:
+        """Write the bits in base 16; capitals are what a ULID is written in."""
+        if not re.fullmatch(f"[0-7][{self._digits}]{{25}}", upstream_id):
+            raise UnreadableError("expected a ULID")
+        bits = 0
+        for digit in upstream_id:
+            bits = bits * 32 + self._digits.index(digit)
+        return f"PN{bits:032x}"
+
+    def upstream_id(self, sid: str, _: str) -> str:
+        """Write the bits in base 32."""
+        bits = int(sid.removeprefix("PN"), 16)
+        return "".join(self._digits[bits >> shift & 31] for shift in range(125, -1, -5))
+
+
 @dataclass(frozen=True, slots=True)
 class Prefixed:
     """What every id of an upstream begins with, and a codec for the rest."""
@@ -91,32 +111,37 @@ class Prefixed:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """Something that fits into 64 bits, and 64 bits of HMAC-SHA256 over it and its account."""
+    """Something that fits into 64 bits, or 96, and in the rest HMAC-SHA256 over it and its account."""
 
     pattern: re.Pattern[str]
     prefix: str
     key: bytes
+    width: int = 16
+    """Hexadecimal digits of what fits."""
+    is_hex: bool = False
 
     def sid(self, upstream_id: str, account: str) -> str:
         """Pack the digits."""
         if not self.pattern.fullmatch(upstream_id):
             raise UnreadableError("an id that this codec cannot hold")
-        packed = f"{int(upstream_id.removeprefix(self.prefix)):016x}"
+        digits = upstream_id.removeprefix(self.prefix)
+        packed = digits if self.is_hex else f"{int(digits):0{self.width}x}"
         return f"PN{packed}{self._check(packed, account)}"
 
     def upstream_id(self, sid: str, account: str) -> str:
         """Unpack the digits and see whether the check value is ours."""
-        packed, check = sid[2:18].lower(), sid[18:].lower()
+        packed, check = sid[2 : 2 + self.width].lower(), sid[2 + self.width :].lower()
         if not hmac.compare_digest(check, self._check(packed, account)):
             raise LegacyError(NOT_FOUND)
-        return f"{self.prefix}{int(packed, 16)}"
+        return f"{self.prefix}{packed if self.is_hex else int(packed, 16)}"
 
     def _check(self, packed: str, account: str) -> str:
         text = f"{self.prefix}{packed}{account}"
-        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:16]
+        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[: 32 - self.width]
 
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_HEX24 = re.compile("[0-9a-f]{24}")
 _INTEGER = re.compile("0|[1-9][0-9]{0,17}")
 
 
@@ -126,6 +151,8 @@ def codec(name: CodecName, key: bytes, prefix: str = "") -> Codec:
         "identity": Identity(),
         "uuid": Uuid(),
         "hex32": Hex32(),
+        "ulid": Ulid(),
+        "hex24": Keyed(_HEX24, "", key, width=24, is_hex=True),
         "e164": Keyed(_E164, "+", key),
         "integer": Keyed(_INTEGER, "", key),
     }

@@ -198,6 +198,8 @@ class Offset(Frozen):
 
     strategy: Literal["offset"]
     parameter: Name
+    base: Literal[0, 1] = 0
+    """What the first item is called."""
 
 
 class NextUrl(Frozen):
@@ -310,7 +312,7 @@ class Filters(Frozen):
 
 
 class Condition(Frozen):
-    """What must hold of an item for it to be in the list."""
+    """What must hold: of an item for it to be in the list, or of an answer."""
 
     at: Pointers
     equals: Scalar | None = None
@@ -405,6 +407,10 @@ class Errors(Frozen):
 
     present: Pointers | None = None
     """An answer that has this is an error, whatever its status."""
+    when: Condition | None = None
+    """An answer of which this holds is an error, whatever its status."""
+    unless: Condition | None = None
+    """An answer of which this does not hold is an error, unless it is empty."""
     code: Pointers | None = None
     message: Pointers | None = None
     map: tuple[ErrorRow, ...] = ()

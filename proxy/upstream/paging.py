@@ -116,7 +116,7 @@ def _page_number(paging: PageNumber, call: Call, at: Position, _: int) -> Call:
 
 
 def _offset(paging: Offset, call: Call, at: Position, _: int) -> Call:
-    return call.asking({paging.parameter: at.offset})
+    return call.asking({paging.parameter: at.offset + paging.base})
 
 
 def _range_header(paging: RangeHeader, call: Call, at: Position, size: int) -> Call:

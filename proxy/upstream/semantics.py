@@ -330,14 +330,16 @@ def _lookups(profile: Profile) -> Iterator[Breach]:
 
 # Values of answers
 
-KEYED_CODECS = frozenset({"e164", "integer"})
+KEYED_CODECS = frozenset({"e164", "integer", "hex24"})
 """Those whose Sids can be made up by whoever knows the key."""
 
 _READS_OF_CODEC: Mapping[str, frozenset[str]] = {
     "identity": _TEXT,
     "uuid": _TEXT,
     "hex32": _TEXT,
-    "e164": _NUMBERS,
+    "ulid": _TEXT,
+    "hex24": _TEXT,
+    "e164": _NUMBERS | {"formatted"},
     "integer": _COUNTS,
 }
 
@@ -348,7 +350,9 @@ def _ids(profile: Profile) -> Iterator[Breach]:
         message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {_either(fits)}"
         yield ("caller_id", "id"), message
     if profile.ids.as_ not in fits:
-        message = f"an id of codec {codec} is written as {_either(fits)}, not as {profile.ids.as_}"
+        message = (
+            f"an id of codec {codec} is written as {_either(fits - {'formatted'})}, not as {profile.ids.as_}"
+        )
         yield ("ids", "as"), message
 
 
@@ -356,7 +360,7 @@ _DATES = frozenset({"rfc2822", "iso8601", "date", "epoch_seconds", "epoch_millis
 _READS: Mapping[str, frozenset[str]] = {
     "account": _COUNTS,
     "friendly_name": _COUNTS,
-    "phone_number": _NUMBERS,
+    "phone_number": _NUMBERS | {"formatted"},
     "date_created": _DATES,
     "date_updated": _DATES,
     "code": frozenset({"six_digits", "text"}),
@@ -399,12 +403,14 @@ def _defaults(profile: Profile) -> Iterator[Breach]:
 
 
 def _conditions(profile: Profile) -> Iterator[Breach]:
-    for index, when in enumerate(profile.operations.list.include_when):
-        if sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
-            yield (
-                ("operations", "list", "include_when", index),
-                "give exactly one of equals, one_of and present",
-            )
+    conditions: list[tuple[Place, language.Condition | None]] = [
+        (("operations", "list", "include_when", index), when)
+        for index, when in enumerate(profile.operations.list.include_when)
+    ]
+    conditions += [(("errors", "when"), profile.errors.when), (("errors", "unless"), profile.errors.unless)]
+    for place, when in conditions:
+        if when and sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
+            yield place, "give exactly one of equals, one_of and present"
 
 
 def validation(profile: Profile) -> Iterator[Breach]:
@@ -441,8 +447,9 @@ def _errors(profile: Profile) -> Iterator[Breach]:
         code = None if row.code is None else str(row.code)
         if not 200 <= row.status <= 599:
             yield (*at, "status"), f"an answer has a status of 200 to 599, not {row.status}"
-        elif row.status < 300 and errors.present is None:
-            yield (*at, "status"), f"{row.status} is no error unless errors.present says how to recognise one"
+        elif row.status < 300 and not (errors.present or errors.when or errors.unless):
+            message = f"{row.status} is no error unless present, when or unless says how to recognise one"
+            yield (*at, "status"), message
         if (row.status, None) in seen or (row.status, code) in seen:
             yield at, "a row above takes these answers already"
         seen.append((row.status, code))

@@ -196,3 +196,20 @@ def test_what_is_no_time_since_1970(name: ReadName, value: object) -> None:
 def test_what_is_not_even_a_number(value: object) -> None:
     with pytest.raises(UnreadableError):
         READ["epoch_seconds"](value)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("(415) 867-5309", "+14158675309"),
+        ("1-415-867-5309", "+14158675309"),
+        ("415.867.5309", "+14158675309"),
+        (14158675309, "+14158675309"),
+        ("+44 20 7946 0018", "+442079460018"),
+        ("020 7946 0018", "020 7946 0018"),
+        ("(415) 867-5309 ext. 2", "(415) 867-5309 ext. 2"),
+        ("anonymous", "anonymous"),
+    ],
+)
+def test_a_number_as_people_write_it(written: object, number: str) -> None:
+    assert READ["formatted"](written) == number

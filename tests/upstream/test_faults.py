@@ -10,6 +10,8 @@ from support.seed import ACCOUNT, BOB, basic
 from proxy.errors import Fault, LegacyError
 from proxy.model import Account, Fetch
 from proxy.upstream.calls import Reply
+from proxy.upstream.faults import is_error
+from proxy.upstream.language import Errors
 from proxy.upstream.profile import Profile
 from upstream.twilio import BASE, CALLER, MAPPED, PROFILE, SETTINGS, replied
 
@@ -227,3 +229,28 @@ def test_a_row_without_words_has_those_of_its_status(
     found = fault(reply, CALLER, profile)
     assert (found.status, found.code, found.message) == (row["to_status"], code, message)
     assert found.headers.get("Retry-After") == ("17" if found.status in (429, 503) else None)
+
+
+WHEN = Errors.model_validate({"when": {"at": "/success", "equals": False}})
+UNLESS = Errors.model_validate({"unless": {"at": "/code", "one_of": [0, "OK"]}})
+
+
+@pytest.mark.parametrize(
+    ("errors", "document", "expected"),
+    [
+        (WHEN, {"success": False}, True),
+        (WHEN, {"success": True}, False),
+        (WHEN, {"success": 0}, False),
+        (WHEN, {}, False),
+        (UNLESS, {"code": 0}, False),
+        (UNLESS, {"code": "OK"}, False),
+        (UNLESS, {"code": 7}, True),
+        (UNLESS, {"code": False}, True),
+        (UNLESS, {}, True),
+        (UNLESS, [], True),
+        (UNLESS, None, False),  # an empty answer, whose status says it all
+        (Errors(), {"success": False, "code": 7}, False),
+    ],
+)
+def test_an_error_that_only_a_flag_tells(errors: Errors, document: object, expected: bool) -> None:
+    assert is_error(document, errors) == expected

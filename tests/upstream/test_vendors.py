@@ -86,6 +86,28 @@ def test_numbers_come_back_out_of_their_sids(number: int, account: str) -> None:
         assert ids.upstream_id(ids.sid(value, account), account) == value
 
 
+@given(st.uuids(), st.text(max_size=20))
+def test_24_hexadecimal_digits_come_back_and_are_checked(uuid: UUID, account: str) -> None:
+    ids, value = codec("hex24", b"key"), uuid.hex[:24]
+    sid = ids.sid(value, account)
+    assert len(sid) == 34
+    assert ids.upstream_id(f"PN{sid[2:].upper()}", account) == value
+    with pytest.raises(LegacyError, match="not found"):
+        ids.upstream_id(sid, f"{account}x")
+
+
+def test_a_ulid_is_a_sid_in_other_digits() -> None:
+    ids = codec("ulid", b"")
+    assert ids.sid("01ARZ3NDEKTSV4RRFFQ69G5FAV", "") == "PN01563e3ab5d3d6764c61efb99302bd5b"
+    assert ids.upstream_id("PN01563E3AB5D3D6764C61EFB99302BD5B", "") == "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_ulids_come_back_out_of_their_sids(bits: int) -> None:
+    ids, sid = codec("ulid", b""), f"PN{bits:032x}"
+    assert ids.sid(ids.upstream_id(sid, ""), "") == sid
+
+
 @given(st.uuids(), st.sampled_from(["", "CID", "PN", "0"]))
 def test_hexadecimal_ids_come_back_out_of_their_sids(uuid: UUID, prefix: str) -> None:
     ids = codec("hex32", b"", prefix)
@@ -108,7 +130,18 @@ def test_uuids_come_back_out_of_their_sids(uuid: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("identity", "PN1"), ("uuid", "x"), ("e164", "415"), ("integer", "-1"), ("integer", "01")],
+    [
+        ("identity", "PN1"),
+        ("uuid", "x"),
+        ("hex32", "x"),
+        ("hex24", "0" * 23),
+        ("hex24", "A" * 24),
+        ("ulid", "81ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("ulid", "01ARZ3NDEKTSV4RRFFQ69G5FAI"),
+        ("e164", "415"),
+        ("integer", "-1"),
+        ("integer", "01"),
+    ],
 )
 def test_what_a_codec_cannot_hold(name: CodecName, value: str) -> None:
     with pytest.raises(UnreadableError):
@@ -138,6 +171,10 @@ def _by_page(base: int) -> Responder:
 
 def _by_offset(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
     return {"items": _slice(total, int(_query(call)["at"]), size)}, {}
+
+
+def _by_item(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
+    return {"items": _slice(total, int(_query(call)["at"]) - 1, size)}, {}
 
 
 def _by_cursor(call: Call, total: int, size: int) -> tuple[dict[str, object], dict[str, str]]:
@@ -180,6 +217,7 @@ STRATEGIES: dict[str, tuple[dict[str, object], Responder]] = {
     "page_number from 0": ({"strategy": "page_number", "parameter": "at", "base": 0}, _by_page(0)),
     "page_number from 1": ({"strategy": "page_number", "parameter": "at", "base": 1}, _by_page(1)),
     "offset": ({"strategy": "offset", "parameter": "at"}, _by_offset),
+    "offset from 1": ({"strategy": "offset", "parameter": "at", "base": 1}, _by_item),
     "cursor": ({"strategy": "cursor", "parameter": "at", "next": "/next"}, _by_cursor),
     "cursor with a flag": (
         {"strategy": "cursor", "parameter": "at", "next": "/next", "more": "/more"},
