@@ -28,6 +28,7 @@ _SENTENCES: Mapping[str, str] = {
     "dict_type": "expected a mapping",
     "model_type": "expected a mapping",
     "model_attributes_type": "expected a mapping",
+    "union_tag_not_found": "expected a mapping",
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
     "string_too_short": "expected text that is not empty",
@@ -127,7 +128,7 @@ def _fault(model: type[BaseModel], details: ErrorDetails, source: Source) -> _Fa
         case "missing":
             return _Fault(_place(location[:-1], source), f"the key {location[-1]!r} is missing")
         case "extra_forbidden":
-            return _unknown_key(model, location, place, source)
+            return _unknown_key(model, location, source)
         case "literal_error":
             return _not_listed(place, context["expected"], source)
         case "union_tag_invalid":
@@ -156,22 +157,23 @@ def _sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
 
 
 def _place(location: Location, source: Source) -> Location:
-    """Keep what leads to a place in the file: pydantic also names unions and functions on its way.
-
-    A name of a union may be a key as well, as `from` is: the way that leads along the later steps is taken.
-    """
-    ends: dict[Location, int] = {(): -1}
-    for index, step in enumerate(location):
-        ends |= {(*place, step): index for place in ends if (*place, step) in source.places}
-    return max(ends, key=lambda place: (ends[place], len(place)))
+    """Keep what leads to a place in the file: pydantic also names unions and functions on its way."""
+    place: Location = ()
+    for step in location:
+        if (*place, step) in source.places:
+            place = (*place, step)
+    return place
 
 
-def _unknown_key(model: type[BaseModel], location: Location, place: Location, source: Source) -> _Fault:
+def _unknown_key(model: type[BaseModel], location: Location, source: Source) -> _Fault:
     key = str(location[-1])
+    # A strategy, which pydantic names before the key, may have the name of another unknown key
+    around = [_place(location[:end], source) for end in (-1, -2)]
+    place = (*next(each for each in around if (*each, key) in source.places), key)
     here = _at(source.data, place[:-1])
     chosen, all_of_them = _keys_at(model, location[:-1])
     if key in all_of_them:
-        return _Fault(place, f"the key {key!r} does not go with {location[-2]!r} here")
+        return _Fault(place, f"the key {key!r} does not go with {_kind(location[-2])!r} here")
     known = (all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen) - here.keys()
     meant = _closest(key, known)
     return _Fault(place, f"unknown key {key!r}{did_you_mean(key, known)}", meant, is_key=True)
@@ -179,10 +181,11 @@ def _unknown_key(model: type[BaseModel], location: Location, place: Location, so
 
 def _not_listed(place: Location, expected: str, source: Source) -> _Fault:
     """Say what may stand there; `expected` is pydantic's list of it."""
-    given = _at(source.data, place)
+    given = _found(source.data, place)
     known = re.findall(r"'([^']*)'", expected)
     shown = _listed([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
-    meant = _closest(given, known) if isinstance(given, str) and not isinstance(given, Expanded) else None
+    is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
+    meant = _closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
     suggestion = f"; did you mean {meant!r}?" if meant else ""
     return _Fault(place, f"expected {one_of}{shown}{suggestion}", meant)
@@ -218,12 +221,13 @@ def _correct(source: Source, fault: _Fault) -> None:
     value = holder.pop(place[-1])
     is_path = fault.meant in PATHS and isinstance(value, str)
     holder[fault.meant] = str(Path(source.file).parent / value) if is_path else value
-    renamed = (*place[:-1], str(fault.meant))
-    depth = len(place)
-    source.places |= {
-        renamed + each[depth:]: at for each, at in source.places.items() if each[:depth] == place
-    }
-    source.broken |= {renamed + each[depth:] for each in source.broken if each[:depth] == place}
+    depth, renamed = len(place), (*place[:-1], str(fault.meant))
+
+    def moved(each: Location) -> Location:
+        return renamed + each[depth:] if each[:depth] == place else each
+
+    source.places = {moved(each): at for each, at in source.places.items()}
+    source.broken = {moved(each) for each in source.broken}
 
 
 def _at(data: Any, place: Location) -> Any:
@@ -249,15 +253,20 @@ def _keys_at(model: type[BaseModel], location: Location) -> tuple[set[str], set[
         if inner:
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index
-            level = {each for each in level if _is_called(each, step)} or level
+            level = {each for each in level if _is_called(each, _kind(step))} or level
     return _keys(level), _keys(family)
+
+
+def _kind(step: str | int) -> str:
+    """Return the name of one of several models, as it stands in an error's location."""
+    return str(step).strip("<>")
 
 
 def _keys(level: Iterable[type[BaseModel]]) -> set[str]:
     return {field.alias or name for each in level for name, field in each.model_fields.items()}
 
 
-def _is_called(model: type[BaseModel], name: str | int) -> bool:
+def _is_called(model: type[BaseModel], name: str) -> bool:
     """Whether `name` chooses this model among others, by a key that says so or by one that only it has."""
     return any(
         name in get_args(field.annotation) or name == (field.alias or own)

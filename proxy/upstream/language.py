@@ -124,19 +124,17 @@ class Constant(Frozen):
     constant: Scalar
 
 
+# In angle brackets, names of kinds are told from keys where a mistake is placed
 def _write_kind(value: Any) -> str:
-    return (
-        "constant"
-        if isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
-        else "from"
-    )
+    named = isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
+    return "<constant>" if named else "<from>"
 
 
 Read = Annotated[ReadValue, _short_for("at", ReadValue)]
 """A plain string is its pointer."""
 ReadFriendlyName = Annotated[NameValue, _short_for("at", NameValue)]
 Write = Annotated[
-    Annotated[WriteValue, Tag("from")] | Annotated[Constant, Tag("constant")],
+    Annotated[WriteValue, Tag("<from>")] | Annotated[Constant, Tag("<constant>")],
     Discriminator(_write_kind),
     _short_for("from", WriteValue | Constant),
 ]
@@ -344,11 +342,11 @@ class ValidateEndpoint(Endpoint):
 
 def _kind(value: Any) -> str:
     named = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
-    return "unsupported" if named else "endpoint"
+    return "<unsupported>" if named else "<endpoint>"
 
 
 Operation = Annotated[
-    Annotated[Unsupported, Tag("unsupported")] | Annotated[ItemEndpoint, Tag("endpoint")],
+    Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ItemEndpoint, Tag("<endpoint>")],
     Discriminator(_kind),
 ]
 
@@ -361,7 +359,7 @@ class Operations(Frozen):
     rename: Operation
     delete: Operation
     validate_: Annotated[
-        Annotated[Unsupported, Tag("unsupported")] | Annotated[ValidateEndpoint, Tag("endpoint")],
+        Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ValidateEndpoint, Tag("<endpoint>")],
         Discriminator(_kind),
     ] = Field(alias="validate")
     call: Endpoint | None = None
