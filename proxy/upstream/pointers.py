@@ -12,6 +12,9 @@ _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
     """Return a function that finds the first of `pointers` that holds something; None where none does."""
     paths = [path_of(pointer) for pointer in pointers]
+    if [len(path) for path in paths] == [1]:  # as of most of an item's fields
+        (token,) = paths[0]
+        return lambda document: document.get(token) if type(document) is dict else _at(document, (token,))
 
     def find(document: Any) -> Any:
         for path in paths:
