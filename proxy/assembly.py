@@ -5,8 +5,9 @@ import hashlib
 from proxy.accounts import Accounts, Entry, Mapped, PassedOn
 from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
-from proxy.legacy import Style, rfc_2822_writer
+from proxy.legacy import Listed, Style, rfc_2822_writer
 from proxy.model import Credentials
+from proxy.snapshots import Generations, Snapshots
 from proxy.translator import Translator
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.profile import Profile
@@ -22,7 +23,8 @@ def assemble(configuration: Configuration, client: Sender, accounts: Accounts | 
     style = Style(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
-    return Translator(accounts or accounts_of(settings), upstreams, style)
+    lists: Snapshots[Listed] = Snapshots(Generations(), settings.snapshots.fresh, settings.snapshots.bytes)
+    return Translator(accounts or accounts_of(settings), upstreams, style, lists)
 
 
 def accounts_of(settings: Settings) -> Accounts:

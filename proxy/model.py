@@ -1,6 +1,5 @@
 """The neutral middle: what both shores talk about. Frozen values, no behaviour, no imports of ours."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -29,17 +28,6 @@ class ValidationRequest:
     friendly_name: str | None
     validation_code: str
     """Six digits as text: leading zeros count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A slice of a (filtered) list together with the size of the whole."""
-
-    caller_ids: Sequence[CallerId]
-    number: int
-    """Zero-based, as asked; it may lie past the end."""
-    size: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +125,4 @@ class Verify:
 
 
 Operation = List | Fetch | Rename | Delete | Validate
-Result = Page | CallerId | Deleted | ValidationRequest
+Result = CallerId | Deleted | ValidationRequest

@@ -1,12 +1,28 @@
 """The bridge: the only module that knows both shores. Orchestration and nothing else."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from proxy.accounts import Accounts
 from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NOT_FOUND, Fault, LegacyError
-from proxy.legacy import Answer, Request, Style, cut, e164, read_credentials, render, render_error, route
+from proxy.legacy import (
+    NOTHING,
+    Answer,
+    Item,
+    Listed,
+    ListWriter,
+    Page,
+    Request,
+    Shown,
+    Style,
+    e164,
+    read_credentials,
+    render,
+    render_error,
+    route,
+)
 from proxy.model import (
     Account,
     CallerId,
@@ -14,24 +30,31 @@ from proxy.model import (
     Fetch,
     List,
     Operation,
-    Page,
     Rename,
-    Result,
     Validate,
     ValidationRequest,
 )
 from proxy.pending import PendingCalls, Waiting
+from proxy.snapshots import Snapshots, key_of
 from proxy.upstream.api import Upstream
+
+_EVERYTHING = (None, None)
+"""The key of the list without filters."""
+_A_CALL = 600  # seconds within which the callee may type the code: then the number joins the list
+_SLICE = 250  # caller IDs written at a time, a millisecond's work
 
 
 class Translator:
     """Answers legacy requests out of an upstream."""
 
-    def __init__(self, accounts: Accounts, upstreams: Mapping[str, Upstream], style: Style) -> None:
+    def __init__(
+        self, accounts: Accounts, upstreams: Mapping[str, Upstream], style: Style, lists: Snapshots[Listed]
+    ) -> None:
         """Bind the parts together; each account names the one of `upstreams` that it is asked of."""
         self._accounts = accounts
         self._upstreams = upstreams
         self._style = style
+        self._lists = lists
         self._pending = PendingCalls()
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
 
@@ -49,41 +72,62 @@ class Translator:
         """Answer a request to `target`, as far as that is known, which cannot be carried out."""
         return render_error(fault, target, self._style)
 
-    async def _perform(self, operation: Operation, account: Account) -> Result:
+    async def _perform(self, operation: Operation, account: Account) -> Shown:
         upstream = self._upstreams[account.upstream]
         match operation:
             case List():
                 return await self._list(operation, account, upstream)
             case Fetch():
-                return self._listed(await upstream.perform(operation, account))
+                return await self._fetch(operation, account, upstream)
             case Rename() | Delete():
-                return await upstream.perform(operation, account)
+                with self._lists.writing(account):
+                    return await upstream.perform(operation, account)
             case Validate():
-                return await self._validate(operation, account, upstream)
+                with self._lists.writing(account, settles_within=_A_CALL):
+                    return await self._validate(operation, account, upstream)
             case _:
                 assert_never(operation)
 
-    def _listed(self, result: Result) -> Result:
-        """Hide one caller ID where the list leaves it out."""
-        if isinstance(result, CallerId) and self._style.number(result.phone_number) is None:
+    async def _fetch(self, operation: Fetch, account: Account, upstream: Upstream) -> Item:
+        async def fetched() -> Listed:
+            result = await upstream.perform(operation, account)
+            return await self._written([result] if isinstance(result, CallerId) else [], operation)
+
+        known = self._lists.fresh(key_of(account, *_EVERYTHING))
+        if known and (item := known.one(operation.sid)):
+            return item
+        listed = await self._lists.obtain(key_of(account, operation.sid), fetched)
+        if not listed.ends:  # the list leaves it out
             raise LegacyError(NOT_FOUND)
-        return result
+        return Item(listed.text)
 
     async def _list(self, operation: List, account: Account, upstream: Upstream) -> Page:
-        if operation.nothing_matches:
-            return cut((), operation.page, operation.page_size)
-        # The upstream's total counts the numbers that are left out here
-        window = None if self._style.outside_nanp == "skip" else await upstream.window(operation, account)
-        if window:
-            page = Page(window.caller_ids, operation.page, operation.page_size, window.total)
-            if all(self._lists(caller_id, operation) for caller_id in page.caller_ids):
-                return page
-        walked = await upstream.walk(operation, account)
-        listed = [caller_id for caller_id in walked if self._lists(caller_id, operation)]
-        return cut(listed, operation.page, operation.page_size)
+        async def walked() -> Listed:
+            return await self._written(await upstream.walk(operation, account), operation)
 
-    def _lists(self, caller_id: CallerId, operation: List) -> bool:
-        return _matches(caller_id, operation) and self._style.number(caller_id.phone_number) is not None
+        if operation.nothing_matches:
+            return NOTHING.page(operation.page, operation.page_size)
+        if known := self._lists.fresh(key_of(account, *_EVERYTHING)):
+            return known.matching(operation, self._style).page(operation.page, operation.page_size)
+        key = key_of(account, operation.phone_number, operation.friendly_name)
+        # The upstream's total counts the numbers that are left out here
+        takes_any = self._style.outside_nanp != "skip" and not self._lists.fresh(key)
+        if takes_any and (window := await upstream.window(operation, account)):
+            listed = await self._written(window.caller_ids, operation)
+            if len(listed.ends) == len(window.caller_ids):
+                return Page(listed.text, len(listed.ends), operation.page, operation.page_size, window.total)
+        listed = await self._lists.obtain(key, walked)
+        return listed.page(operation.page, operation.page_size)
+
+    async def _written(self, caller_ids: Sequence[CallerId], operation: List | Fetch) -> Listed:
+        """Write what the list shows, a slice at a time: ten thousand at once would keep everybody waiting."""
+        writer = ListWriter(self._style)
+        for start in range(0, len(caller_ids), _SLICE):
+            chosen = caller_ids[start : start + _SLICE]
+            writer.add(each for each in chosen if isinstance(operation, Fetch) or _matches(each, operation))
+            if len(caller_ids) > _SLICE:
+                await asyncio.sleep(0)
+        return writer.listed()
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:
         started = await upstream.validate(operation, account)
@@ -100,7 +144,8 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
-        await self._upstreams[account.upstream].verify(verify, account)
+        with self._lists.writing(account):
+            await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
 
 

@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Field,
     PlainSerializer,
     SecretStr,
     StrictBool,
+    StrictFloat,
+    StrictInt,
     StringConstraints,
     model_validator,
 )
@@ -166,6 +169,7 @@ class SecretFile(Frozen):
 
 
 Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
+NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
 Flag = Annotated[StrictBool, BeforeValidator(_flag, json_schema_input_type=bool | Variable)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=Variable | SecretFile)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
@@ -243,6 +247,15 @@ class NumberSettings(Frozen):
     outside_nanp: OutsideNanp = "digits"
 
 
+class SnapshotSettings(Frozen):
+    """How long, and how much of it, lists are remembered."""
+
+    fresh: NonNegative = 5
+    """Seconds for which one walk serves everybody who asks with the same credentials; 0 remembers nothing."""
+    bytes: StrictInt = Field(32 * 1024 * 1024, ge=0)
+    """Of memory, for each worker."""
+
+
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
@@ -251,3 +264,4 @@ class Settings(Frozen):
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()

@@ -1,19 +1,25 @@
 """The 2008 shore: pure functions from HTTP requests to Operations, and from results to HTTP answers."""
 
-from proxy.legacy.answers import Answer, render, render_error
+from proxy.legacy.answers import Answer, Shown, render, render_error
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style
 from proxy.legacy.formats import e164, rfc_2822_writer
 from proxy.legacy.forms import parse_body
-from proxy.legacy.paging import cut
+from proxy.legacy.listed import NOTHING, Item, Listed, ListWriter
+from proxy.legacy.paging import Page
 from proxy.legacy.requests import Request, Route, route
 
 __all__ = [
+    "NOTHING",
     "Answer",
+    "Item",
+    "ListWriter",
+    "Listed",
+    "Page",
     "Request",
     "Route",
+    "Shown",
     "Style",
-    "cut",
     "e164",
     "parse_body",
     "read_credentials",

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from proxy.errors import Fault
 from proxy.legacy import csv, html, json, xml
-from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Element, Style
-from proxy.legacy.paging import Attributes, attributes
+from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Style, Texts
+from proxy.legacy.listed import Item
+from proxy.legacy.paging import Attributes, Page, attributes
 from proxy.legacy.requests import Route, suffix_of
-from proxy.model import CallerId, Deleted, Page, Result, ValidationRequest
+from proxy.model import CallerId, Deleted, Result, ValidationRequest
 
-T = TypeVar("T")
+Shown = Page | Item | Result
+"""What an answer can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +31,30 @@ class _Format(Protocol):
 
     CONTENT_TYPE: str
 
-    def one(self, element: Element[T], value: T, style: Style, status: int) -> bytes: ...
+    def one(self, name: str, texts: Texts, status: int) -> bytes: ...
 
-    def many(self, page: Page, paging: Attributes, style: Style) -> bytes: ...
+    def many(self, page: Page, paging: Attributes) -> bytes: ...
 
 
 _FORMATS: Mapping[str, _Format] = {"": xml, ".xml": xml, ".json": json, ".csv": csv, ".html": html}
 
 
-def render(result: Result, route: Route, style: Style) -> Answer:
+def render(result: Shown, route: Route, style: Style) -> Answer:
     """Write what the operation at `route` led to."""
     as_ = _FORMATS[route.suffix]
     match result:
         case Page():
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
-            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging, style))
+            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging))
+        case Item():
+            texts = next(xml.read_elements(CALLER_ID.name, result.text))
+            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
         case CallerId():
-            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID, result, style, 200))
+            texts = CALLER_ID.texts(result, style)
+            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
         case ValidationRequest():
-            return Answer(200, as_.CONTENT_TYPE, as_.one(VALIDATION_REQUEST, result, style, 200))
+            texts = VALIDATION_REQUEST.texts(result, style)
+            return Answer(200, as_.CONTENT_TYPE, as_.one(VALIDATION_REQUEST.name, texts, 200))
         case Deleted():
             return Answer(204)
 
@@ -55,5 +62,5 @@ def render(result: Result, route: Route, style: Style) -> Answer:
 def render_error(fault: Fault, target: str, style: Style) -> Answer:
     """Write a Fault as the RestException that every answer of 400 and above is."""
     as_ = _FORMATS[suffix_of(target)]
-    body = as_.one(REST_EXCEPTION, fault, style, fault.status)
+    body = as_.one(REST_EXCEPTION.name, REST_EXCEPTION.texts(fault, style), fault.status)
     return Answer(fault.status, as_.CONTENT_TYPE, body, fault.headers)

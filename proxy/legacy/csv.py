@@ -1,15 +1,12 @@
 """The element tables as CSV (RFC 4180; UTF-8, RFC 7111): a header row, then a row for each element."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
 
-from proxy.legacy.elements import CALLER_ID, Element, Style
-from proxy.legacy.paging import Attributes
+from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Texts
+from proxy.legacy.paging import Attributes, Page
 from proxy.legacy.text import legible
-from proxy.model import Page
-
-T = TypeVar("T")
+from proxy.legacy.xml import read_elements
 
 CONTENT_TYPE = "text/csv"
 
@@ -17,21 +14,24 @@ CONTENT_TYPE = "text/csv"
 _QUOTED = re.compile(r'[=+\-@\t]|.*[",\r\n]|\s|.*\s\Z', re.DOTALL)
 
 
-def one(element: Element[T], value: T, style: Style, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
+def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
     """Write a table of one row."""
-    return _table(element, [value], style)
+    return _table(_HEADERS[name], [texts])
 
 
-def many(page: Page, paging: Attributes, style: Style) -> bytes:  # noqa: ARG001 - CSV has no place for it
+def many(page: Page, paging: Attributes) -> bytes:  # noqa: ARG001 - CSV has no place for it
     """Write a table of one page of the list."""
-    return _table(CALLER_ID, page.caller_ids, style)
+    return _table(_HEADERS[CALLER_ID.name], read_elements(CALLER_ID.name, page.text))
 
 
-def _table(element: Element[T], values: Sequence[T], style: Style) -> bytes:
-    rows = [dict(element.texts(value, style)) for value in values]
-    return b"".join(
-        [_row(element.children), *(_row(row.get(name) for name in element.children) for row in rows)]
-    )
+_HEADERS: Mapping[str, Sequence[str]] = {
+    element.name: tuple(element.children) for element in (CALLER_ID, VALIDATION_REQUEST, REST_EXCEPTION)
+}
+
+
+def _table(header: Sequence[str], values: Iterable[Texts]) -> bytes:
+    rows = [dict(texts) for texts in values]
+    return b"".join([_row(header), *(_row(row.get(name) for name in header) for row in rows)])
 
 
 def _row(fields: Iterable[str | None]) -> bytes:

@@ -3,7 +3,7 @@
 Every format is written from these tables, so a new child or another order is one line here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -12,6 +12,9 @@ from proxy.legacy.formats import OutsideNanp, ten_digits
 from proxy.model import CallerId, ValidationRequest
 
 T = TypeVar("T")
+
+Texts = Sequence[tuple[str, str | None]]
+"""The children of an element in order: name and text. None is an empty child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Element(Generic[T]):
     """Child name → its text. None is an empty child, or none at all where it is `optional`."""
     optional: frozenset[str] = frozenset()
 
-    def texts(self, value: T, style: Style) -> list[tuple[str, str | None]]:
+    def texts(self, value: T, style: Style) -> Texts:
         """Return the children that `value` has, in order."""
         texts = [(name, text(value, style)) for name, text in self.children.items()]
         return [(name, text) for name, text in texts if text is not None or name not in self.optional]

@@ -2,27 +2,24 @@
 
 import html
 import re
-from typing import TypeVar
 
-from proxy.legacy.elements import CALLER_ID, LIST_NAME, Element, Style
-from proxy.legacy.paging import Attributes
+from proxy.legacy.elements import CALLER_ID, LIST_NAME, Texts
+from proxy.legacy.paging import Attributes, Page
 from proxy.legacy.text import legible
-from proxy.model import Page
-
-T = TypeVar("T")
+from proxy.legacy.xml import read_elements
 
 CONTENT_TYPE = "text/html"
 
 
-def one(element: Element[T], value: T, style: Style, status: int) -> bytes:
+def one(name: str, texts: Texts, status: int) -> bytes:
     """Write a document that holds one element."""
-    return _document(_element(element, value, style), status)
+    return _document(_element(name, texts), status)
 
 
-def many(page: Page, paging: Attributes, style: Style) -> bytes:
+def many(page: Page, paging: Attributes) -> bytes:
     """Write a document that holds one page of the list, opened by what XML says in attributes."""
     about = [_div(name, _text(text)) for name, text in paging]
-    items = [_element(CALLER_ID, caller_id, style) for caller_id in page.caller_ids]
+    items = [_element(CALLER_ID.name, texts) for texts in read_elements(CALLER_ID.name, page.text)]
     return _document(_div(LIST_NAME, "".join(about + items)), 200)
 
 
@@ -33,10 +30,8 @@ def _document(content: str, status: int) -> bytes:
     ).encode()
 
 
-def _element(element: Element[T], value: T, style: Style) -> str:
-    return _div(
-        element.name, "".join(_div(name, _text(text or "")) for name, text in element.texts(value, style))
-    )
+def _element(name: str, texts: Texts) -> str:
+    return _div(name, "".join(_div(child, _text(text or "")) for child, text in texts))
 
 
 def _div(name: str, content: str) -> str:

@@ -1,8 +1,22 @@
 """Lists as 2008 cut them: zero-based pages of a size that the client names, and what it is told of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from proxy.model import CallerId, Page
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a (filtered) list together with the size of the whole."""
+
+    text: bytes
+    """The XML of its items, one after the other."""
+    count: int
+    """Of its items."""
+    number: int
+    """Zero-based, as asked; it may lie past the end."""
+    size: int
+    total: int
+
 
 Attributes = Sequence[tuple[str, str]]
 
@@ -16,8 +30,8 @@ _NUMBERS: Mapping[str, Callable[[Page], int]] = {
     "numpages": _pages,
     "pagesize": lambda page: page.size,
     "total": lambda page: page.total,
-    "start": lambda page: page.number * page.size if page.caller_ids else 0,
-    "end": lambda page: page.number * page.size + len(page.caller_ids) - 1 if page.caller_ids else 0,
+    "start": lambda page: page.number * page.size if page.count else 0,
+    "end": lambda page: page.number * page.size + page.count - 1 if page.count else 0,
 }
 """`start` and `end` are zero-based; both are 0 where nothing is shown."""
 
@@ -31,12 +45,6 @@ _URIS: Mapping[str, Callable[[Page], int | None]] = {
     "nextpageuri": lambda page: page.number + 1 if page.number + 1 < _pages(page) else None,
     "lastpageuri": lambda page: _pages(page) - 1 if page.total else None,
 }
-
-
-def cut(caller_ids: Sequence[CallerId], number: int, size: int) -> Page:
-    """Return page `number` of the whole list; it is empty past the end."""
-    start = number * size
-    return Page(caller_ids[start : start + size], number, size, total=len(caller_ids))
 
 
 def attributes(page: Page, uri_of: Callable[[int], str] | None = None) -> Attributes:

@@ -10,11 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 from lxml import html as lxml_html
+from support.lists import cut
 from support.seed import ACCOUNT, BOB, LIST
 
 from proxy.errors import NOT_FOUND, Fault
-from proxy.legacy import Request, Style, cut, render, render_error, rfc_2822_writer, route
-from proxy.model import CallerId, Result, ValidationRequest
+from proxy.legacy import Request, Shown, Style, render, render_error, rfc_2822_writer, route
+from proxy.model import CallerId, ValidationRequest
 
 ITEM = CallerId(BOB, ACCOUNT, "Bob", "+14158675309", 1207074392, None)
 NAMES = ["Sid", "AccountSid", "FriendlyName", "PhoneNumber", "DateCreated", "DateUpdated"]
@@ -25,7 +26,7 @@ VALIDATION = ValidationRequest(ACCOUNT, "+14158675309", None, "000042")
 STYLE = Style(rfc_2822_writer(ZoneInfo("UTC")))
 
 
-def write(result: Result, suffix: str) -> tuple[str, bytes]:
+def write(result: Shown, suffix: str) -> tuple[str, bytes]:
     answer = render(result, route(Request("GET", f"{LIST}{suffix}")), STYLE)
     assert answer.status == 200
     return answer.content_type, answer.body
@@ -47,12 +48,12 @@ def test_json() -> None:
     content_type, body = write(ITEM, ".json")
     assert content_type == "application/json"
     assert json.loads(body) == {"TwilioResponse": {"OutgoingCallerId": children}}
-    _, body = write(cut([ITEM, ITEM, ITEM], 1, 2), ".json")
+    _, body = write(cut([ITEM, ITEM, ITEM], 1, 2, STYLE), ".json")
     paging = {"page": "1", "numpages": "2", "pagesize": "2", "total": "3", "start": "2", "end": "2"}
     assert json.loads(body) == {
         "TwilioResponse": {"OutgoingCallerIds": [{"OutgoingCallerId": children}], **paging}
     }
-    assert list(json.loads(write(cut([], 0, 50), ".json")[1])["TwilioResponse"].values())[-1] == []
+    assert list(json.loads(write(cut([], 0, 50, STYLE), ".json")[1])["TwilioResponse"].values())[-1] == []
     assert json.loads(write(VALIDATION, ".json")[1]) == {
         "TwilioResponse": {
             "ValidationRequest": {
@@ -68,8 +69,8 @@ def test_csv() -> None:
     content_type, body = write(ITEM, ".csv")
     assert content_type == "text/csv"
     assert rows(body) == [NAMES, TEXTS]
-    assert rows(write(cut([ITEM, ITEM], 0, 50), ".csv")[1]) == [NAMES, TEXTS, TEXTS]
-    assert rows(write(cut([], 0, 50), ".csv")[1]) == [NAMES]
+    assert rows(write(cut([ITEM, ITEM], 0, 50, STYLE), ".csv")[1]) == [NAMES, TEXTS, TEXTS]
+    assert rows(write(cut([], 0, 50, STYLE), ".csv")[1]) == [NAMES]
     assert rows(write(VALIDATION, ".csv")[1]) == [
         ["AccountSid", "PhoneNumber", "FriendlyName", "ValidationCode"],
         [ACCOUNT, "4158675309", "", "000042"],
@@ -77,7 +78,7 @@ def test_csv() -> None:
 
 
 def test_html() -> None:
-    content_type, body = write(cut([ITEM], 0, 50), ".html")
+    content_type, body = write(cut([ITEM], 0, 50, STYLE), ".html")
     assert content_type == "text/html"
     document = lxml_html.document_fromstring(body.decode())
     assert document.findtext(".//title") == "200"

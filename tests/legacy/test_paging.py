@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 from lxml import etree
+from support.lists import cut
 from support.seed import LIST
 
-from proxy.legacy import Request, Style, cut, render, route
+from proxy.legacy import Request, Style, render, route
 from proxy.model import CallerId, List
 
 TOTALS = [0, 1, 49, 50, 51, 1000, 1001, 2500]
@@ -33,7 +34,7 @@ def naive(total: int, size: int) -> dict[int, list[int]]:
 
 def shown(listed: Sequence[CallerId], page: int, size: int) -> tuple[list[object], list[int]]:
     """Return the attributes and the places of the objects that a client finds in the document."""
-    document = etree.fromstring(render(cut(listed, page, size), ROUTE, STYLE).body)[0]
+    document = etree.fromstring(render(cut(listed, page, size, STYLE), ROUTE, STYLE).body)[0]
     return list(document.items()), [int((child.findtext("Sid") or "")[2:]) for child in document]
 
 
@@ -72,7 +73,7 @@ def test_every_page_and_some_past_the_end(total: int, size: int) -> None:
     ],
 )
 def test_a_known_sample(total: int, page: int, size: int, attributes: str) -> None:
-    body = render(cut(caller_ids(total), page, size), ROUTE, STYLE).body
+    body = render(cut(caller_ids(total), page, size, STYLE), ROUTE, STYLE).body
     assert f"<OutgoingCallerIds {attributes}".encode() in body
 
 
@@ -85,7 +86,7 @@ def test_uris_lead_to_the_pages_around(total: int, size: int) -> None:
     for page in range(count + 2):
         query = f"num={size}&page={page}&FriendlyName=Zo%C3%AB+%26+Co&x=y"
         asked = route(Request("GET", f"//{LIST[1:]}.xml?{query}"))
-        answer = render(cut(listed, page, size), asked, Style(str, page_uris=True))
+        answer = render(cut(listed, page, size, STYLE), asked, Style(str, page_uris=True))
         uris = [(str(name), str(uri)) for name, uri in etree.fromstring(answer.body)[0].items()][6:]
         assert uris == [
             (name, uri_of(target, size))
@@ -115,4 +116,4 @@ def followed(uri: str) -> tuple[int, str | None]:
 
 
 def test_no_uris_unless_they_are_wanted() -> None:
-    assert b"uri" not in render(cut(caller_ids(3), 0, 2), ROUTE, STYLE).body
+    assert b"uri" not in render(cut(caller_ids(3), 0, 2, STYLE), ROUTE, STYLE).body

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
+from support.lists import cut
 from support.seed import ACCOUNT, LIST
 
 from proxy.errors import Fault
-from proxy.legacy import Answer, Request, Style, cut, render, render_error, rfc_2822_writer, route
-from proxy.model import CallerId, Page, Result, ValidationRequest
+from proxy.legacy import Answer, Request, Shown, Style, render, render_error, rfc_2822_writer, route
+from proxy.model import CallerId, ValidationRequest
 
 ZONE = ZoneInfo("America/Los_Angeles")
 STYLE = Style(rfc_2822_writer(ZONE))
@@ -49,7 +50,7 @@ def canonical(element: etree._Element) -> bytes:
     return bytes(etree.tostring(element, method="c14n"))
 
 
-def write(result: Result) -> Answer:
+def write(result: Shown) -> Answer:
     return render(result, ROUTE, STYLE)
 
 
@@ -112,7 +113,7 @@ def test_a_list(count: int) -> None:
     }
     items = [BOB, NAMELESS, *[BOB] * 48][:count]
     numbers = ["4158675309", "442071838750", *["4158675309"] * 48][:count]
-    root = read(write(cut(items, 0, 50)))
+    root = read(write(cut(items, 0, 50, STYLE)))
     assert canonical(root) == document(
         ("OutgoingCallerIds", attributes, list(map(caller_id, items, numbers)))
     )
@@ -170,8 +171,8 @@ def test_an_error(fault: Fault, children: list[tuple[str, str]]) -> None:
 DOCUMENTS = [
     write(BOB),
     write(NAMELESS),
-    write(cut([BOB, NAMELESS], 0, 50)),
-    write(cut([], 0, 50)),
+    write(cut([BOB, NAMELESS], 0, 50, STYLE)),
+    write(cut([], 0, 50, STYLE)),
     write(ValidationRequest(ACCOUNT, "+14158675309", None, "000042")),
     write_error(Fault(400, "No", 20001)),
 ]
@@ -189,7 +190,7 @@ def test_a_declaration_a_line_feed_and_then_no_white_space_between_elements(answ
 
 
 def test_an_empty_list_is_one_empty_tag() -> None:
-    assert write(cut([], 0, 50)).body == (
+    assert write(cut([], 0, 50, STYLE)).body == (
         DECLARATION + b'<TwilioResponse><OutgoingCallerIds page="0" numpages="0" pagesize="50" total="0" '
         b'start="0" end="0"/></TwilioResponse>'
     )
@@ -249,6 +250,6 @@ def test_any_message_comes_back(message: str) -> None:
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, st.none() | st.integers(-(10**9), 4 * 10**9)), max_size=5))
 def test_a_list_of_anything_parses(values: list[tuple[str, str, int | None]]) -> None:
     items = [CallerId("PN", "AC", name, number, when, when) for name, number, when in values]
-    root = etree.fromstring(write(Page(items, 0, 50, len(items))).body)
+    root = etree.fromstring(write(cut(items, 0, 50, STYLE)).body)
     names = [element.text or "" for element in root.iter("FriendlyName")]
     assert names == [as_held(name) for name, _, _ in values]

@@ -8,6 +8,7 @@ from pathlib import Path
 from proxy import config, sandbox
 from proxy.assembly import assemble
 from proxy.config import Address
+from proxy.config.settings import SnapshotSettings
 from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listening import listening
@@ -34,6 +35,11 @@ async def running_listeners(
 
 @contextlib.asynccontextmanager
 async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping[str, Address]]:
+    """Run a proxy that remembers nothing from one request to the next unless its configuration says so."""
+    settings = configuration.settings
+    if "snapshots" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
+        configuration = configuration._replace(settings=settings)
     listen = configuration.settings.listen.model_copy(update={"address": _ANY_PORT})
     async with Client() as client, listening(assemble(configuration, client), listen, Observers()) as bound:
         yield bound

@@ -18,6 +18,7 @@ from support.seed import ACCOUNT, LIST, basic
 from proxy.accounts import PassedOn
 from proxy.legacy import Request, Style
 from proxy.legacy.formats import OutsideNanp
+from proxy.snapshots import Generations, Snapshots
 from proxy.translator import Translator
 from proxy.upstream import language
 from proxy.upstream.api import Upstream
@@ -170,7 +171,7 @@ class Seen(NamedTuple):
 
 def translator(model: Model, size: int, outside: OutsideNanp) -> Translator:
     upstream = Upstream(compiled(model.row, size), model)
-    return Translator(PassedOn(""), {"": upstream}, Style(str, outside))
+    return Translator(PassedOn(""), {"": upstream}, Style(str, outside), Snapshots(Generations(), 0, 0))
 
 
 @cache

@@ -1,0 +1,18 @@
+"""Lists as the proxy writes them."""
+
+from collections.abc import Sequence
+
+from proxy.legacy import Listed, ListWriter, Page, Style
+from proxy.model import CallerId
+
+
+def listed(caller_ids: Sequence[CallerId], style: Style) -> Listed:
+    """Write a whole list."""
+    writer = ListWriter(style)
+    writer.add(caller_ids)
+    return writer.listed()
+
+
+def cut(caller_ids: Sequence[CallerId], number: int, size: int, style: Style) -> Page:
+    """Write a list and return a page of it."""
+    return listed(caller_ids, style).page(number, size)
