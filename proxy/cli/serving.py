@@ -1,6 +1,7 @@
 """What runs until it is told to stop: serve and sandbox; and what asks whether it does: healthcheck."""
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -87,6 +88,9 @@ async def _proxy(
         with _clear_error():
             translator = assemble(configuration, client)
             bound = await stack.enter_async_context(listening(translator, listen, Observers()))
+        # What is there now stays: the collector need not look through it again and again beside requests
+        gc.collect()
+        gc.freeze()
         yield bound
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -251,7 +252,7 @@ class Profile:
         account: Account,
     ) -> Call:
         values = self._values(operation, account)
-        address = self._base_url + uritemplate.expand(endpoint.path, {**self._variables, **values})
+        address = self._base_url + _template(endpoint.path).expand({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
         query = as_text(parameters(endpoint.query, values))
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
@@ -299,6 +300,8 @@ class Profile:
             raise LegacyError(BAD_UPSTREAM)
         return document
 
+
+_template = lru_cache(maxsize=1024)(uritemplate.URITemplate)  # parsing one costs more than filling it in
 
 # What is harmless to ask twice by itself; a profile may say so of its verb for renaming
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}
