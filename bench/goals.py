@@ -1,0 +1,132 @@
+"""What is to be reached, and whether it is. CPU ratios and counters decide; wall time is only told."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench.measuring import COLD, INSTANCE, LIST, Case, Metrics, Row
+from bench.peers.table import CONSTANT, OURS, SNAPSHOT, Peer
+
+_QUARTER = 0.25  # CPU time of one and the same program differs by nearly so much from run to run
+
+
+class Goal(NamedTuple):
+    """A figure and its limit."""
+
+    what: str
+    figure: str
+    limit: float
+    at_least: bool = False
+    allowance: float | None = _QUARTER
+    """How far beyond the limit does not count yet, as a share of it; None where nothing hangs on it."""
+
+    def excess(self, value: float) -> float:
+        """Return how far a value is beyond the limit, as a share of it; 0 or less where it is not."""
+        beyond = self.limit - value if self.at_least else value - self.limit
+        return beyond / self.limit if self.limit else beyond
+
+    @property
+    def wanted(self) -> str:
+        """The limit in words."""
+        return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+
+
+_EXACTLY = 0.0
+_ONLY_TOLD = None
+
+GOALS = (
+    Goal("from a snapshot, instance", f"{SNAPSHOT.name}: instance", 0.30),
+    Goal("from a snapshot, list of 50", f"{SNAPSHOT.name}: list", 0.30),
+    Goal(
+        "a constant's CPU against a snapshot's, instance",
+        "constant against snapshot: instance",
+        0.85,
+        at_least=True,
+    ),
+    Goal(
+        "a constant's CPU against a snapshot's, list", "constant against snapshot: list", 0.85, at_least=True
+    ),
+    Goal("instance, upstream asked", f"{OURS.name}: instance", 1.0),
+    Goal("list of 50, upstream asked, dates known", f"{OURS.name}: list", 1.9),
+    Goal("list of 50, upstream asked, dates new", f"{OURS.name}: list, new dates", 2.7),
+    Goal("translation of 50 alone, dates new", "translation of 50, cold", 0.20),
+    Goal("translation of 50 alone, dates known", "translation of 50, warm", 0.10),
+    Goal("translation of 1000 alone, dates new", "translation of 1000, cold", 0.20),
+    Goal("translation of 1000 alone, dates known", "translation of 1000, warm", 0.10),
+    Goal(
+        "10,000 items: upstream calls for 32 who wait",
+        "calls for a list that many wait for",
+        10,
+        allowance=_EXACTLY,
+    ),
+    Goal(
+        "10,000 items: calls for other pages, filters, instances",
+        "calls for what a snapshot knows",
+        0,
+        allowance=_EXACTLY,
+    ),
+    Goal("10,000 items: bytes an item", "bytes an item", 600),
+    Goal("10,000 items: loop stall, ms", "loop stall, ms", 10, allowance=_ONLY_TOLD),
+    Goal("page from the snapshot, first, µs", "page from the snapshot, first, us", 600, allowance=_ONLY_TOLD),
+    Goal("page from the snapshot, after, µs", "page from the snapshot, after, us", 100, allowance=_ONLY_TOLD),
+    Goal("two workers against one, throughput", "two workers", 1.5, at_least=True, allowance=_ONLY_TOLD),
+    Goal("p99 against the pass-through's, instance", "p99: instance", 1.25, allowance=_ONLY_TOLD),
+    Goal("p99 against the pass-through's, list", "p99: list", 1.25, allowance=_ONLY_TOLD),
+)
+
+
+class Verdict(NamedTuple):
+    """A goal and what came of it."""
+
+    goal: Goal
+    value: float | None
+    """None for what was not measured."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the value is within the limit itself."""
+        return self.value is not None and self.goal.excess(self.value) <= 0
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is so far beyond that the gate closes."""
+        allowance = self.goal.allowance
+        return self.value is not None and allowance is not None and self.goal.excess(self.value) > allowance
+
+    @property
+    def words(self) -> str:
+        """What came of it, in words."""
+        if self.value is None:
+            return "not measured"
+        if self.reached:
+            return "reached"
+        by = self.goal.excess(self.value)
+        missed = f"missed by {by:.0%}" if self.goal.limit else f"missed by {by:g}"
+        if self.goal.allowance is None:
+            return f"{missed} (not gated)"
+        return missed if self.fails else f"{missed}, which is allowed"
+
+
+def figures(rows: Sequence[Row]) -> Metrics:
+    """Return the figures that goals are about from the table of peers."""
+    by = {(row.peer, row.case): row for row in rows}
+
+    def ratio(peer: Peer, case: Case) -> float | None:
+        row = by.get((peer.name, case.name))
+        return row.ratio if row else None
+
+    found: Metrics = {}
+    for case in (INSTANCE, LIST, COLD):
+        found[f"{OURS.name}: {case.name}"] = ratio(OURS, case)
+        found[f"{SNAPSHOT.name}: {case.name}"] = snapshot = ratio(SNAPSHOT, case)
+        constant = ratio(CONSTANT, case)
+        found[f"constant against snapshot: {case.name}"] = (
+            constant / snapshot if constant and snapshot else None
+        )
+        asked = by.get((OURS.name, case.name))
+        found[f"p99: {case.name}"] = asked.p99_ratio if asked else None
+    return found
+
+
+def judge(metrics: Metrics) -> list[Verdict]:
+    """Hold every goal against what was measured."""
+    return [Verdict(goal, metrics[goal.figure]) for goal in GOALS]

@@ -1,0 +1,253 @@
+"""What is measured, each against the pass-through in turn with it: A B A B."""
+
+import statistics
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import count
+from typing import NamedTuple
+
+from lxml import etree
+
+from bench.data import Owner, Question, ask, the_instances, the_list
+from bench.load import Asked, Outcome, connected
+from bench.peers.table import OURS, PASS_THROUGH, Peer, ours, started, workers_exist
+from bench.processes import Cores, Server, cores, free_port, running
+from bench.tools import UnavailableError
+
+CONNECTIONS = 32
+_FIFTY = Owner(50)
+_TRIAL = 200  # requests
+_NEW = 200  # lists at a time: so many that no date cache could know their dates
+
+Metrics = dict[str, float | None]
+"""By name; None for what is not there."""
+
+
+class Case(NamedTuple):
+    """Requests of one kind."""
+
+    name: str
+    questions: Sequence[Question]
+    new_each_time: bool = False
+    """Whether every round asks for lists that nobody has asked for before."""
+
+
+INSTANCE = Case("instance", list(the_instances(_FIFTY)))
+LIST = Case("list", [the_list(_FIFTY)])
+COLD = Case("list, new dates", [], new_each_time=True)
+
+_seeds = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One round of one peer."""
+
+    cpu: float
+    """Seconds per request."""
+    throughput: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A peer in one case: medians over the rounds."""
+
+    case: str
+    peer: str
+    ours: bool
+    ratio: float | None = None
+    """CPU per request against the pass-through's of the same round; None where the peer cannot be had."""
+    p99_ratio: float | None = None
+    throughput_ratio: float | None = None
+    run: Run | None = None
+    why_not: str = ""
+
+
+# Servers
+
+
+@contextmanager
+def upstream(on: Cores) -> Iterator[Server]:
+    """Run the canned upstream."""
+    port = free_port()
+    with running([sys.executable, "-m", "bench.upstream", str(port)], port, on) as server:
+        yield server
+
+
+@asynccontextmanager
+async def calls_counted(port: int) -> AsyncIterator[list[int]]:
+    """Yield a list that holds, after the block, how often the upstream was called within it."""
+    counted: list[int] = []
+    async with connected(port, 1) as pool:
+        before = int(await pool.ask(ask("/_calls")))
+        yield counted
+        counted.append(int(await pool.ask(ask("/_calls"))) - before)
+
+
+# Rounds
+
+
+async def _run(server: Server, first: Asked, requests: Sequence[Asked], total: int) -> Run:
+    """Ask `total` requests; what opening connections costs, up to the answer to `first`, does not count."""
+    async with connected(server.port, CONNECTIONS) as pool:
+        await pool.run([first], 2 * CONNECTIONS)
+        before = server.cpu()
+        outcome = await pool.run(requests, total)
+        return _summary(server.cpu() - before, outcome)
+
+
+def _summary(cpu: float, outcome: Outcome) -> Run:
+    total = len(outcome.latencies)
+    return Run(cpu / total, outcome.throughput, outcome.quantile(0.5), outcome.quantile(0.99))
+
+
+def median_run(runs: Sequence[Run]) -> Run:
+    """Return the median of each figure."""
+    return Run(
+        *(statistics.median(values) for values in zip(*(asdict(run).values() for run in runs), strict=True))
+    )
+
+
+def same_xml(one: bytes, other: bytes) -> bool:
+    """Whether two documents say the same."""
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(document: bytes) -> bytes:
+    try:
+        return etree.tostring(etree.fromstring(document), method="c14n")
+    except etree.XMLSyntaxError:
+        return b"no XML: " + document
+
+
+class Comparison:
+    """One pass-through, which each peer is measured in turn with."""
+
+    def __init__(self, modern: Server, yardstick: Server, on: Cores, rounds: int, seconds: float) -> None:
+        """Let each of `rounds` runs take about so many `seconds` of CPU time."""
+        self._modern, self._yardstick, self._on = modern, yardstick, on
+        self._rounds, self._seconds = rounds, seconds
+        self._yardstick_runs: dict[str, list[Run]] = {}
+        self._expected: dict[bytes, bytes] = {}
+
+    async def expect(self) -> None:
+        """Remember what ours answers: every peer's XML has to say the same."""
+        with started(OURS, self._modern.port, self._on) as server:
+            async with connected(server.port, 1) as pool:
+                for question in (*LIST.questions, *INSTANCE.questions):
+                    self._expected[question.legacy] = await pool.ask(question.legacy)
+
+    async def measure(self, peer: Peer, cases: Sequence[Case]) -> list[Row]:
+        """Check what a peer answers, then measure it in every case."""
+        try:
+            with started(peer, self._modern.port, self._on) as server:
+                asked = await self._checked(peer, server)
+                return [await self._measure(peer, server, case, asked) for case in cases]
+        except UnavailableError as error:
+            return [Row(case.name, peer.name, peer.ours, why_not=str(error)) for case in cases]
+
+    async def _checked(self, peer: Peer, server: Server) -> dict[Question, Asked]:
+        """Return what a peer answers to each question, in which it agrees with ours, or with the upstream."""
+        checked: dict[Question, Asked] = {}
+        async with connected(server.port, 1) as pool, connected(self._modern.port, 1) as modern:
+            for question in (*LIST.questions, *INSTANCE.questions):
+                if peer.speaks == "modern":
+                    body = await pool.ask(question.modern)
+                    agrees = body == await modern.ask(question.modern)
+                else:
+                    body = await pool.ask(question.legacy)
+                    agrees = same_xml(body, self._expected[question.legacy])
+                if not agrees and not (peer.constant and checked):
+                    raise AssertionError(f"{peer.name} does not answer as it has to:\n{body.decode()[:600]}")
+                checked[question] = Asked(getattr(question, peer.speaks), body)
+        return checked
+
+    async def _measure(self, peer: Peer, server: Server, case: Case, asked: Mapping[Question, Asked]) -> Row:
+        pairs = [await self._pair(peer, server, case, asked, (_TRIAL, _TRIAL))]  # the first ones only warm up
+        for _ in range(self._rounds + 1):
+            before, after = (self._number(run) for run in pairs[-1])
+            pairs.append(await self._pair(peer, server, case, asked, (before, after)))
+        yardstick, run = zip(*pairs[2:], strict=True)
+        self._yardstick_runs.setdefault(case.name, []).extend(yardstick)
+        ratio, p99_ratio, throughput_ratio = (
+            statistics.median(getattr(b, what) / getattr(a, what) for a, b in pairs[2:])
+            for what in ("cpu", "p99", "throughput")
+        )
+        return Row(case.name, peer.name, peer.ours, ratio, p99_ratio, throughput_ratio, median_run(run))
+
+    def _number(self, run: Run) -> int:
+        """Return how many requests take as long as a round should, going by the last one."""
+        return max(_TRIAL, min(20_000, int(self._seconds / run.cpu)))
+
+    async def _pair(
+        self,
+        peer: Peer,
+        server: Server,
+        case: Case,
+        asked: Mapping[Question, Asked],
+        numbers: tuple[int, int],
+    ) -> tuple[Run, Run]:
+        """Measure the pass-through and a peer with the same questions."""
+        questions = case.questions
+        if case.new_each_time:
+            questions, numbers = await self._new_lists(), (_NEW, _NEW)
+        first = LIST.questions[0]
+        to_yardstick = [Asked(question.modern) for question in questions]
+        to_peer = [asked.get(question) or Asked(getattr(question, peer.speaks)) for question in questions]
+        return (
+            await _run(self._yardstick, Asked(first.modern), to_yardstick, numbers[0]),
+            await _run(server, asked[first], to_peer, numbers[1]),
+        )
+
+    async def _new_lists(self) -> Sequence[Question]:
+        """Return lists that no proxy has seen; the upstream makes its answers now, so that nobody waits."""
+        owners = [Owner(50, seed=next(_seeds)) for _ in range(_NEW)]
+        async with connected(self._modern.port, 1) as pool:
+            for size in (50, 1000):  # which ours asks for
+                await pool.run([Asked(the_list(owner, size=size).modern) for owner in owners], _NEW)
+        return [the_list(owner) for owner in owners]
+
+    def yardstick_rows(self) -> list[Row]:
+        """Return the pass-through's own rows."""
+        return [
+            Row(case, PASS_THROUGH.name, PASS_THROUGH.ours, 1.0, 1.0, 1.0, median_run(runs))
+            for case, runs in self._yardstick_runs.items()
+        ]
+
+
+async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: float) -> list[Row]:
+    """Measure every peer; ours also with dates that are new each time."""
+    on, _ = cores()
+    with started(PASS_THROUGH, modern.port, on) as yardstick:
+        comparison = Comparison(modern, yardstick, on, rounds, seconds)
+        await comparison.expect()
+        rows = []
+        for peer in peers:
+            cases = (INSTANCE, LIST, COLD) if peer.ours and not peer.snapshot else (INSTANCE, LIST)
+            rows += await comparison.measure(peer, cases)
+    return rows + comparison.yardstick_rows()
+
+
+async def workers(modern: Server, rounds: int) -> float | None:
+    """Return the throughput of two workers against that of one, for lists of 50 with the upstream asked.
+
+    Load and upstream need some of the second core too, so what comes out is less than is gained.
+    """
+    if not workers_exist():
+        return None
+    everywhere = frozenset.union(*cores())
+    requests = [Asked(LIST.questions[0].legacy)]
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for number, measured in speeds.items():
+            peer = OURS._replace(launch=partial(ours, workers=number))
+            with started(peer, modern.port, everywhere) as server:
+                warmed = await _run(server, requests[0], requests, 1000)
+                run = await _run(server, requests[0], requests, max(1000, int(warmed.throughput)))
+                measured.append(run.throughput)
+    return statistics.median(speeds[2]) / statistics.median(speeds[1])
