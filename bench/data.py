@@ -96,23 +96,24 @@ def modern_path(owner: Owner) -> str:
     return f"/2010-04-01/Accounts/{owner.sid}/OutgoingCallerIds"
 
 
-def authorization(owner: Owner) -> str:
-    """Return the credentials of an account as a header has them."""
-    return f"Basic {base64.b64encode(f'{owner.sid}:token'.encode()).decode()}"
+def authorization(owner: Owner, caller: int = 0) -> str:
+    """Return the credentials of an account as a header has them, one of several that are as good."""
+    return f"Basic {base64.b64encode(f'{owner.sid}:token{caller}'.encode()).decode()}"
 
 
-def ask(target: str, owner: Owner | None = None) -> bytes:
+def ask(target: str, owner: Owner | None = None, caller: int = 0) -> bytes:
     """Write a request."""
-    credentials = f"Authorization: {authorization(owner)}\r\n" if owner else ""
+    credentials = f"Authorization: {authorization(owner, caller)}\r\n" if owner else ""
     return (
         f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nUser-Agent: bench\r\n{credentials}\r\n"
     ).encode()
 
 
-def the_list(owner: Owner, query: str = "", size: int = 50) -> Question:
+def the_list(owner: Owner, query: str = "", size: int = 50, caller: int = 0) -> Question:
     """Ask for the list: an old client as `query` says, the upstream for its first page of this size."""
     return Question(
-        ask(f"{legacy_path(owner)}{query}", owner), ask(f"{modern_path(owner)}.json?PageSize={size}", owner)
+        ask(f"{legacy_path(owner)}{query}", owner, caller),
+        ask(f"{modern_path(owner)}.json?PageSize={size}", owner, caller),
     )
 
 

@@ -36,7 +36,8 @@ class Case(NamedTuple):
 
 
 INSTANCE = Case("instance", list(the_instances(_FIFTY)))
-LIST = Case("list", [the_list(_FIFTY)])
+# With as many credentials as may be on their way at once: who asks the same with the same ones shares a walk
+LIST = Case("list", [the_list(_FIFTY, caller=number) for number in range(2 * CONNECTIONS)])
 COLD = Case("list, new dates", [], new_each_time=True)
 
 _seeds = count(1)
