@@ -280,7 +280,7 @@ REFUSED = "a secret is not written here: use ${VARIABLE} or {file: PATH}"
 
 
 @pytest.mark.parametrize(
-    "literal", ["s3cret", "'s3cret'", "12345", "true", "[a]", "{}", "{file: 5}", "{path: x}"]
+    "literal", ["s3cret", "'s3cret'", "${X:-s3cret}", "12345", "true", "[a]", "{}", "{file: 5}", "{path: x}"]
 )
 def test_a_literal_secret_is_refused(file: Path, literal: str) -> None:
     assert mistakes(file, account(token=literal), P="p") == [f"FILE:3:5: {REFUSED}"]

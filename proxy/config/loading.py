@@ -101,7 +101,7 @@ def _named_profiles(data: Any) -> Mapping[str, Location]:
 
 def _checked(source: Source) -> ProfileFile | None:
     profile = check(Profile, source)
-    found = semantics.literal_secrets(source.data, lambda value: isinstance(value, Expanded))
+    found = semantics.literal_secrets(source.data, _is_from_outside)
     breaches = [*found, *(semantics.breaches(profile) if profile else ())]
     source.mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
     return None if profile is None else ProfileFile(profile, source)
@@ -123,6 +123,10 @@ def default() -> Configuration:
     """Return what an empty proxy.yaml means."""
     found = read_profile(DEFAULT_PROFILE, Path(), {})
     return Configuration(Settings(), {DEFAULT_PROFILE: found}, Source("the defaults"))
+
+
+def _is_from_outside(value: Any) -> bool:
+    return isinstance(value, Expanded) and not value.has_default
 
 
 def demo(base_url: str) -> Configuration:

@@ -141,7 +141,7 @@ def _secret(value: Any) -> str:
                 secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"the file {file} cannot be read") from error
-        case Expanded():
+        case Expanded() if not value.has_default:
             secret = str(value)
         case None:
             secret = ""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -38,7 +38,15 @@ class Mistake:
 class Expanded(str):
     """Text that came, in part at least, from a variable: the one way for a secret to stand in a file."""
 
-    __slots__ = ()
+    __slots__ = ("has_default",)
+    has_default: bool
+    """Whether the file has a text for it too, where the variable is not set: no way for a secret."""
+
+    def __new__(cls, text: str, *, has_default: bool = False) -> Self:
+        """Return `text` as such."""
+        expanded = super().__new__(cls, text)
+        expanded.has_default = has_default
+        return expanded
 
 
 @dataclass(slots=True)
@@ -180,7 +188,8 @@ class _Reader:
     def _expand(self, node: yaml.ScalarNode) -> Expanded | None:
         """Put variables in. The result is text, whatever it looks like; an empty one is no value at all."""
         text = _VARIABLE.sub(lambda found: self._variable(found, node), node.value)
-        return Expanded(text) if text else None
+        has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
+        return Expanded(text, has_default=has_default) if text else None
 
     def _variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
         name, default = found["name"], found["default"]
