@@ -93,10 +93,11 @@ class Translator:
             result = await upstream.perform(operation, account)
             return await self._written([result] if isinstance(result, CallerId) else [], operation)
 
-        known = self._lists.fresh(key_of(account, *_EVERYTHING))
+        everything = key_of(account, *_EVERYTHING)
+        known = self._lists.fresh(everything)
         if known and (item := known.one(operation.sid)):
             return item
-        listed = await self._lists.obtain(key_of(account, operation.sid), fetched)
+        listed = await self._lists.obtain(everything.about(operation.sid), fetched)
         if not listed.ends:  # the list leaves it out
             raise LegacyError(NOT_FOUND)
         return Item(listed.text)
@@ -107,9 +108,10 @@ class Translator:
 
         if operation.nothing_matches:
             return NOTHING.page(operation.page, operation.page_size)
-        if known := self._lists.fresh(key_of(account, *_EVERYTHING)):
+        everything = key_of(account, *_EVERYTHING)
+        if known := self._lists.fresh(everything):
             return known.matching(operation, self._style).page(operation.page, operation.page_size)
-        key = key_of(account, operation.phone_number, operation.friendly_name)
+        key = everything.about(operation.phone_number, operation.friendly_name)
         # The upstream's total counts the numbers that are left out here
         takes_any = self._style.outside_nanp != "skip" and not self._lists.fresh(key)
         if takes_any and (window := await upstream.window(operation, account)):

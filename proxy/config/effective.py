@@ -15,7 +15,7 @@ _SECRET_KEYS = frozenset({"token_sha256"})  # whoever has it can try tokens at l
 
 
 def effective(configuration: Configuration) -> Iterator[str]:
-    """Yield the lines of a proxy.yaml with nothing left out, then those of each profile that it asks."""
+    """Yield the lines of a proxy.yaml with every value it has, then those of each profile that it asks."""
     yield from _lines(configuration.settings, configuration.source, {})
     seen: list[object] = []
     for asked in configuration.asked():

@@ -38,7 +38,7 @@ def _changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
     yield f"  profile: {DEFAULT_PROFILE}", f"  profile: {name}"
     default = read_profile(DEFAULT_PROFILE, Path()).profile
     yield f"  # base_url: {default.base_url}", f"  # base_url: {profile.base_url}"
-    if needed := [key for key, default in profile.variables.items() if not default]:
+    if needed := [key for key, value in profile.variables.items() if not value]:
         lines = [f"    {key}: ${{{_variable(profile.name, key)}}}" for key in needed]
         yield "  # variables: {}", "\n".join(["  variables:", *lines])
     yield f"  # validation: {default.validation}", f"  # validation: {profile.validation}"

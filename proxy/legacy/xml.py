@@ -61,7 +61,8 @@ def child(name: str, text: str | None) -> str:
 
 
 def _escape(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
-    return special.sub(_escaped, legible(text)) if special.search(text) else legible(text)
+    text = legible(text)
+    return special.sub(_escaped, text) if special.search(text) else text
 
 
 def _escaped(found: re.Match[str]) -> str:

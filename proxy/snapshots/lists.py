@@ -37,6 +37,10 @@ class Key(NamedTuple):
     """A digest: nobody can ask with it."""
     what: tuple[str | None, ...]
 
+    def about(self, *what: str | None) -> "Key":
+        """Return the key of something else that the same account asks for."""
+        return self._replace(what=what)
+
 
 def key_of(account: Account, *what: str | None) -> Key:
     """Return the key of something that `account` asks for."""

@@ -1,5 +1,6 @@
 """What goes to an upstream and what comes back, as values."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -106,3 +107,9 @@ class Reply:
     """Names in lower case; those that profiles and fault rules look at."""
     is_repeated: bool = False
     """Whether the call was sent before, so that its first sending may have had its effect already."""
+
+    @property
+    def retry_after(self) -> int | None:
+        """How many seconds the upstream asks to be left alone (RFC 9110 section 10.2.3)."""
+        asked = self.headers.get("retry-after", "")
+        return int(asked) if re.fullmatch("[0-9]{1,9}", asked) else None

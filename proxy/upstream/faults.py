@@ -79,8 +79,7 @@ def _mapped(row: ErrorRow, message: str, reply: Reply) -> Fault:
 def _with_retry_after(fault: Fault, reply: Reply) -> Fault:
     if fault not in (TOO_MANY_REQUESTS, DECLINED):
         return fault
-    asked = reply.headers.get("retry-after", "")
-    seconds = int(asked) if re.fullmatch("[0-9]{1,9}", asked) else _DEFAULT_RETRY_AFTER
+    seconds = _DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after
     return fault.with_header("Retry-After", str(min(max(seconds, 1), 3600)))
 
 

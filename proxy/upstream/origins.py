@@ -5,10 +5,7 @@ from typing import Literal, NamedTuple
 
 from proxy.upstream.calls import Call
 from proxy.upstream.language import Endpoint, ListEndpoint, Profile, ServerFilter
-from proxy.upstream.semantics import endpoints
-
-Place = tuple[str | int, ...]
-"""Keys of a profile, from the outside in."""
+from proxy.upstream.semantics import Place, endpoints
 
 
 class Part(NamedTuple):

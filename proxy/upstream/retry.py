@@ -26,12 +26,6 @@ def pause(
     """
     if sent > call.retries or (reply is not None and reply.status not in _PASSING):
         return None
-    asked = _asked(reply) if reply else None
+    asked = reply.retry_after if reply else None
     seconds = uniform(*_JITTER) if asked is None else asked
     return seconds if seconds < left else None
-
-
-def _asked(reply: Reply) -> float | None:
-    """Return how many seconds the upstream asks to be left alone (RFC 9110 section 10.2.3)."""
-    asked = reply.headers.get("retry-after", "")
-    return float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
