@@ -49,7 +49,7 @@ lock: $(BIN)/python ## renew requirements.lock and requirements-dev.lock
 	@set -eu; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch" uv.lock' EXIT; rm -f uv.lock; \
 	$(PYTHON) -m venv "$$scratch"; \
 	"$$scratch/bin/python" -m pip --quiet --disable-pip-version-check install uv; \
-	export="$$scratch/bin/uv export --quiet --frozen --no-emit-project --no-header --no-annotate"; \
+	export="$$scratch/bin/uv export --quiet --frozen --all-extras --no-emit-project --no-header --no-annotate"; \
 	"$$scratch/bin/uv" lock --quiet; \
 	$$export --no-dev --output-file "$$scratch/run" >/dev/null; \
 	$$export --output-file "$$scratch/dev" >/dev/null; \

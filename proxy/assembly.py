@@ -2,19 +2,28 @@
 
 import hashlib
 
+from proxy import __version__
 from proxy.accounts import Accounts, Entry, Mapped, PassedOn
 from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.legacy import Listed, Style, rfc_2822_writer
 from proxy.model import Credentials
-from proxy.snapshots import Generations, Snapshots
+from proxy.snapshots import Counters, Inherited, Snapshots, Store, Terms
 from proxy.translator import Translator
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.profile import Profile
 
 
-def assemble(configuration: Configuration, client: Sender, accounts: Accounts | None = None) -> Translator:
-    """Return a translator that asks through `client`, for the configured accounts or for others."""
+def assemble(
+    configuration: Configuration,
+    client: Sender,
+    store: Store | None = None,
+    accounts: Accounts | None = None,
+) -> Translator:
+    """Return a translator that asks through `client`, for the configured accounts or for others.
+
+    It hears of writes through `store`, where it is not the only one.
+    """
     upstreams = {
         name_of(settings): Upstream(profile_of(configuration, settings), client)
         for settings in configuration.upstreams().values()
@@ -23,8 +32,30 @@ def assemble(configuration: Configuration, client: Sender, accounts: Accounts | 
     style = Style(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
-    lists: Snapshots[Listed] = Snapshots(Generations(), settings.snapshots.fresh, settings.snapshots.bytes)
+    remembered = settings.snapshots
+    fresh = remembered.fresh if remembered.are_taken else 0
+    lists = Snapshots(Listed, Terms(fresh, remembered.stale, remembered.bytes), store or Inherited())
     return Translator(accounts or accounts_of(settings), upstreams, style, lists)
+
+
+def store_of(configuration: Configuration, counters: Counters | None = None, worker: int = 0) -> Store:
+    """Return what one of the workers shares with the others, and with other replicas."""
+    redis = configuration.settings.snapshots.redis
+    if redis is None:
+        return Inherited(counters, worker)
+    from proxy.snapshots.redis import RedisStore  # noqa: PLC0415 - an extra
+
+    url = redis.url.get_secret_value()
+    secret = redis.secret.get_secret_value() if redis.secret else url
+    return RedisStore(url, hashlib.sha256(secret.encode()).digest(), _dialect(configuration))
+
+
+def _dialect(configuration: Configuration) -> str:
+    """Return what the text of lists depends on, beside the upstream: others read only the same."""
+    settings, profiles = configuration.settings, configuration.profiles.items()
+    parts = [__version__, settings.legacy.model_dump_json(), settings.numbers.model_dump_json()]
+    parts += [f"{name} {found.profile.model_dump_json()}" for name, found in sorted(profiles)]
+    return hashlib.sha256("\0".join(parts).encode() + _sid_key(settings)).hexdigest()
 
 
 def accounts_of(settings: Settings) -> Accounts:

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from typing import assert_never
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, assert_never
 
 from proxy.accounts import Accounts
 from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NOT_FOUND, Fault, LegacyError
@@ -35,7 +35,7 @@ from proxy.model import (
     ValidationRequest,
 )
 from proxy.pending import PendingCalls, Waiting
-from proxy.snapshots import Snapshots, key_of
+from proxy.snapshots import REFUSED_CREDENTIALS, Snapshots, View
 from proxy.upstream.api import Upstream
 
 _EVERYTHING = (None, None)
@@ -74,52 +74,69 @@ class Translator:
 
     async def _perform(self, operation: Operation, account: Account) -> Shown:
         upstream = self._upstreams[account.upstream]
-        match operation:
-            case List():
-                return await self._list(operation, account, upstream)
-            case Fetch():
-                return await self._fetch(operation, account, upstream)
-            case Rename() | Delete():
-                with self._lists.writing(account):
-                    return await upstream.perform(operation, account)
-            case Validate():
-                with self._lists.writing(account, settles_within=_A_CALL):
-                    return await self._validate(operation, account, upstream)
-            case _:
-                assert_never(operation)
+        try:
+            match operation:
+                case List():
+                    return await self._list(operation, account, upstream)
+                case Fetch():
+                    return await self._fetch(operation, account, upstream)
+                case Rename() | Delete():
+                    async with self._lists.writing(account):
+                        return await upstream.perform(operation, account)
+                case Validate():
+                    async with self._lists.writing(account, settles_within=_A_CALL):
+                        return await self._validate(operation, account, upstream)
+                case _:
+                    assert_never(operation)
+        except LegacyError as error:
+            if error.fault.status in REFUSED_CREDENTIALS:
+                self._lists.forget(account)
+            raise
 
     async def _fetch(self, operation: Fetch, account: Account, upstream: Upstream) -> Item:
         async def fetched() -> Listed:
             result = await upstream.perform(operation, account)
             return await self._written([result] if isinstance(result, CallerId) else [], operation)
 
-        everything = key_of(account, *_EVERYTHING)
-        known = self._lists.fresh(everything)
+        remembered = await self._lists.view(account)
+        known = await self._everything(remembered, account, upstream)
         if known and (item := known.one(operation.sid)):
             return item
-        listed = await self._lists.obtain(everything.about(operation.sid), fetched)
+        listed = await remembered.obtain(operation.sid, walk=fetched)
         if not listed.ends:  # the list leaves it out
             raise LegacyError(NOT_FOUND)
         return Item(listed.text)
 
     async def _list(self, operation: List, account: Account, upstream: Upstream) -> Page:
-        async def walked() -> Listed:
-            return await self._written(await upstream.walk(operation, account), operation)
-
         if operation.nothing_matches:
             return NOTHING.page(operation.page, operation.page_size)
-        everything = key_of(account, *_EVERYTHING)
-        if known := self._lists.fresh(everything):
+        remembered = await self._lists.view(account)
+        if known := await self._everything(remembered, account, upstream):
             return known.matching(operation, self._style).page(operation.page, operation.page_size)
-        key = everything.about(operation.phone_number, operation.friendly_name)
+        what = operation.phone_number, operation.friendly_name
         # The upstream's total counts the numbers that are left out here
-        takes_any = self._style.outside_nanp != "skip" and not self._lists.fresh(key)
+        takes_any = self._style.outside_nanp != "skip" and not await remembered.find(*what)
         if takes_any and (window := await upstream.window(operation, account)):
             listed = await self._written(window.caller_ids, operation)
             if len(listed.ends) == len(window.caller_ids):
                 return Page(listed.text, len(listed.ends), operation.page, operation.page_size, window.total)
-        listed = await self._lists.obtain(key, walked)
+        listed = await remembered.obtain(*what, walk=self._walk(operation, account, upstream))
         return listed.page(operation.page, operation.page_size)
+
+    async def _everything(
+        self, remembered: View[Listed], account: Account, upstream: Upstream
+    ) -> Listed | None:
+        """Return the list without filters if it is remembered: it answers every other question too."""
+        unfiltered = List(account.sid, page=0, page_size=1)
+        return await remembered.find(*_EVERYTHING, refresh=self._walk(unfiltered, account, upstream))
+
+    def _walk(
+        self, operation: List, account: Account, upstream: Upstream
+    ) -> Callable[[], Coroutine[Any, Any, Listed]]:
+        async def walked() -> Listed:
+            return await self._written(await upstream.walk(operation, account), operation)
+
+        return walked
 
     async def _written(self, caller_ids: Sequence[CallerId], operation: List | Fetch) -> Listed:
         """Write what the list shows, a slice at a time: ten thousand at once would keep everybody waiting."""
@@ -146,7 +163,7 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
-        with self._lists.writing(account):
+        async with self._lists.writing(account):
             await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
 

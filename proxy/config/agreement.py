@@ -136,10 +136,26 @@ def _ignored_upstream(configuration: Agreeing) -> Iterator[Breach]:
         yield ("upstream",), "nobody asks this upstream: every account has a profile of its own"
 
 
+def _apart(configuration: Agreeing) -> Iterator[Breach]:
+    if not configuration.settings.snapshots.are_taken:
+        yield (
+            ("snapshots", "replicas"),
+            "no list is remembered: replicas hear of each other's writes through snapshots.redis alone",
+        )
+
+
+def _redis_secret(configuration: Agreeing) -> Iterator[Breach]:
+    redis = configuration.settings.snapshots.redis
+    if redis and redis.secret is None:
+        yield ("snapshots", "redis"), "without a secret whoever knows the URL can forge what is kept in Redis"
+
+
 WARNINGS: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (
     _sid_keys,
     _unused_variables,
     _plain_http,
     _nobody,
     _ignored_upstream,
+    _apart,
+    _redis_secret,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -247,13 +248,74 @@ class NumberSettings(Frozen):
     outside_nanp: OutsideNanp = "digits"
 
 
+_REDIS_URL = re.compile(r"(?:redis|rediss|unix)://.+")
+_MOST_SECONDS_WITH_REDIS = 10
+
+
+def _redis_url(value: Any) -> str:
+    """Read where Redis is; a password in it is a secret."""
+    if isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default):
+        value = _secret(value)
+    elif isinstance(value, str) and urlsplit(value).password:
+        raise ValueError("a password is not written here: use ${VARIABLE} or {file: PATH} for the whole URL")
+    if not isinstance(value, str) or not _REDIS_URL.fullmatch(value):
+        raise ValueError("write redis://HOST:PORT, rediss://HOST:PORT or unix://PATH")
+    return value
+
+
+def _url_alone(value: Any) -> Any:
+    """Let what is no mapping stand for the URL alone."""
+    return value if value is None or isinstance(value, Mapping | RedisSettings) else {"url": value}
+
+
+class RedisSettings(Frozen):
+    """Where replicas tell each other of writes, and keep lists for each other."""
+
+    url: Annotated[SecretStr, BeforeValidator(_redis_url, json_schema_input_type=str | SecretFile)]
+    secret: Secret | None = None
+    """Signs what is kept there; the same for all replicas."""
+
+    @model_validator(mode="after")
+    def _installed(self) -> "RedisSettings":
+        try:
+            import redis  # noqa: F401, PLC0415 - an extra, and nobody else needs it
+        except ImportError:
+            raise ValueError(
+                "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+            ) from None
+        return self
+
+
 class SnapshotSettings(Frozen):
     """How long, and how much of it, lists are remembered."""
 
     fresh: NonNegative = 5
     """Seconds for which one walk serves everybody who asks with the same credentials; 0 remembers nothing."""
+    stale: NonNegative = 0
+    """Seconds after that for which a list still serves while it is walked once more."""
     bytes: StrictInt = Field(32 * 1024 * 1024, ge=0)
     """Of memory, for each worker."""
+    replicas: StrictInt = Field(1, ge=1)
+    """How many machines, containers or pods serve these accounts; the workers of one are one."""
+    redis: Annotated[
+        RedisSettings | None, BeforeValidator(_url_alone, json_schema_input_type=str | RedisSettings | None)
+    ] = None
+    accept_stale: Flag = False
+    """Whether replicas without Redis remember lists, and may show what another one has changed since."""
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether anything is remembered at all."""
+        return self.replicas == 1 or self.redis is not None or self.accept_stale
+
+    @model_validator(mode="after")
+    def _short_with_redis(self) -> "SnapshotSettings":
+        if self.redis and self.fresh + self.stale > _MOST_SECONDS_WITH_REDIS:
+            raise ValueError(
+                f"with redis, fresh and stale are at most {_MOST_SECONDS_WITH_REDIS} seconds together: "
+                "a write that Redis cannot be told of waits for as long"
+            )
+        return self
 
 
 class Settings(Frozen):

@@ -8,6 +8,9 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from struct import Struct
+
+import orjson
 
 from proxy.legacy.elements import CALLER_ID, Style
 from proxy.legacy.paging import Page
@@ -16,6 +19,8 @@ from proxy.legacy.xml import child, writer
 from proxy.model import CallerId, List
 
 _write = writer(CALLER_ID)
+_ENDS = "Q"
+_LENGTHS = Struct("<QQ")
 _TEN_DIGITS = re.compile("[0-9]{10}")
 
 
@@ -40,6 +45,23 @@ class Listed:
     def nbytes(self) -> int:
         """How much memory the list takes."""
         return len(self.text) + self.ends.itemsize * len(self.ends)
+
+    def packed(self) -> bytes:
+        """Return the list as bytes."""
+        veiled = orjson.dumps(sorted(self.veiled))
+        return _LENGTHS.pack(len(self.ends), len(veiled)) + self.ends.tobytes() + veiled + self.text
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> "Listed":
+        """Return what `packed` made bytes of, on a machine of the same kind."""
+        items, veil = _LENGTHS.unpack_from(content)
+        ends = array(_ENDS)
+        after_ends = _LENGTHS.size + items * ends.itemsize
+        ends.frombytes(content[_LENGTHS.size : after_ends])
+        veiled = (
+            (str(name), int(item)) for name, item in orjson.loads(content[after_ends : after_ends + veil])
+        )
+        return cls(content[after_ends + veil :], ends, frozenset(veiled))
 
     def page(self, number: int, size: int) -> Page:
         """Return page `number`; it is empty past the end."""
@@ -84,7 +106,7 @@ class Listed:
 def joined(items: Iterable[bytes], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
     """Return the list of these items, each an element of XML."""
     texts = list(items)
-    ends, end = array("Q"), 0
+    ends, end = array(_ENDS), 0
     for text in texts:
         end += len(text)
         ends.append(end)

@@ -43,7 +43,7 @@ async def rehearse(
 ) -> Rehearsed:
     """Carry `request` out until the upstream's `replies` are used up; its token does not matter."""
     script = _Script(replies)
-    translator = assemble(configuration, script, Trusting(accounts_of(configuration.settings)))
+    translator = assemble(configuration, script, accounts=Trusting(accounts_of(configuration.settings)))
     try:
         answer = await translator.answer(request)
     except _WaitingError:

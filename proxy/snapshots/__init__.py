@@ -1,6 +1,19 @@
 """What is remembered of an upstream for a few seconds, and when it is out of date."""
 
-from proxy.snapshots.generations import Generations, owner_of
-from proxy.snapshots.lists import Snapshots, key_of
+from proxy.snapshots.keys import Key, Owner, key_of, owner_of
+from proxy.snapshots.lists import REFUSED_CREDENTIALS, Snapshots, Terms, View
+from proxy.snapshots.stores import Counters, Inherited, Store
 
-__all__ = ["Generations", "Snapshots", "key_of", "owner_of"]
+__all__ = [
+    "REFUSED_CREDENTIALS",
+    "Counters",
+    "Inherited",
+    "Key",
+    "Owner",
+    "Snapshots",
+    "Store",
+    "Terms",
+    "View",
+    "key_of",
+    "owner_of",
+]

@@ -5,148 +5,278 @@ is not shown after it; memory is bounded by bytes.
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from cachetools import LRUCache
 
+from proxy.errors import LegacyError
 from proxy.model import Account
-from proxy.snapshots.generations import Generations, Owner, owner_of
+from proxy.snapshots.keys import Key, Owner, key_of, owner_of
+from proxy.snapshots.stores import Generation, Kept, State, Store
 
 
-class Sized(Protocol):
+class Listable(Protocol):
     """What can be remembered."""
 
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+
+    def packed(self) -> bytes:
+        """Return it as bytes, for others."""
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """Return what `packed` made bytes of."""
 
 
-V = TypeVar("V", bound=Sized)
+T = TypeVar("T")
+V = TypeVar("V", bound=Listable)
+Walk = Callable[[], Coroutine[Any, Any, V]]
+
+REFUSED_CREDENTIALS = (401, 403)
+"""Statuses of an upstream after which nothing is shown of what was read with the same credentials."""
+
+_TRY_AGAIN = 0.25
+"""Seconds between two attempts to tell others of a write."""
 
 
-class Key(NamedTuple):
-    """What was asked, and by whom."""
+class Terms(NamedTuple):
+    """How long and how much is remembered."""
 
-    owner: Owner
-    account_sid: str
-    credential: bytes
-    """A digest: nobody can ask with it."""
-    what: tuple[str | None, ...]
+    fresh: float
+    """Seconds for which a list serves everybody; 0 for not at all."""
+    stale: float
+    """Seconds after that for which it still serves while it is read anew."""
+    most_bytes: int
 
-    def about(self, *what: str | None) -> "Key":
-        """Return the key of something else that the same account asks for."""
-        return self._replace(what=what)
-
-
-def key_of(account: Account, *what: str | None) -> Key:
-    """Return the key of something that `account` asks for."""
-    credentials = account.credentials
-    text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return Key(owner_of(account), account.sid, digest, what)
+    @property
+    def lifetime(self) -> float:
+        """Seconds after which nobody is shown a list any more, whatever happens."""
+        return self.fresh + self.stale if self.fresh else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot(Generic[V]):
     value: V
-    generation: int
+    generation: Generation
     at: float
     """When its walk began, in seconds of a monotonic clock."""
 
 
-class _Flight(Generic[V]):
-    """One walk and those who wait for it; where nobody does any more, it ends."""
+class _Flight(Generic[T]):
+    """Something under way and those who wait for it; where nobody does any more, it ends."""
 
-    def __init__(self, walk: Coroutine[Any, Any, V], landed: Callable[[], None]) -> None:
-        self._task = asyncio.create_task(walk)
+    def __init__(self, work: Coroutine[Any, Any, T], at: float, landed: Callable[[], None]) -> None:
+        self.at = at
+        self._task = asyncio.create_task(work)
         self._waiting = 0
         self._landed = landed
         self._task.add_done_callback(lambda _: landed())
 
-    async def wait(self) -> V:
+    async def wait(self) -> T:
         self._waiting += 1
         try:
             return await asyncio.shield(self._task)
         finally:
             self._waiting -= 1
             if not self._waiting and not self._task.done():
-                self._landed()  # at once: nobody may join a walk that is about to end
+                self._landed()  # at once: nobody may join what is about to end
                 self._task.cancel()
+
+
+class _Flights:
+    """What is under way, by what it brings."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._flights: dict[Hashable, _Flight[Any]] = {}
+
+    def __contains__(self, what: Hashable) -> bool:
+        return what in self._flights
+
+    async def join(self, what: Hashable, at_most: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Share what began less than so many seconds ago, or begin it."""
+        flight: _Flight[T] | None = self._flights.get(what)
+        if flight is None or self._clock() - flight.at >= at_most:
+            flight = self._take_off(what, work)
+        return await flight.wait()
+
+    def _take_off(self, what: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
+        def landed() -> None:
+            if self._flights.get(what) is flight:
+                del self._flights[what]
+
+        flight = self._flights[what] = _Flight(work(), self._clock(), landed)
+        return flight
 
 
 class Snapshots(Generic[V]):
     """What one worker remembers."""
 
     def __init__(
-        self,
-        generations: Generations,
-        fresh: float,
-        most_bytes: int,
-        clock: Callable[[], float] = time.monotonic,
+        self, kind: type[V], terms: Terms, store: Store, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Remember for `fresh` seconds, 0 for not at all."""
-        self._generations = generations
-        self._fresh = fresh
+        """Remember values of one kind, as long as the `store` knows of no write."""
+        self._kind = kind
+        self._terms = terms
+        self._store = store
         self._clock = clock
-        self._most_bytes = most_bytes
-        self._snapshots: LRUCache[Key, _Snapshot[V]] = LRUCache(most_bytes, _size)
-        self._flights: dict[tuple[Key, int], _Flight[V]] = {}
+        self._snapshots: LRUCache[Key, _Snapshot[V]] = LRUCache(terms.most_bytes, _size)
+        self._flights = _Flights(clock)
+        self._background: set[asyncio.Task[None]] = set()
 
-    def fresh(self, key: Key) -> V | None:
-        """Return what is remembered and may be shown."""
+    def at_once(self, key: Key) -> V | None:
+        """Return what is remembered and fresh, where nobody has to be asked whether it may be shown."""
         snapshot = self._snapshots.get(key)
-        if snapshot is None:
+        if snapshot is None or self._clock() - snapshot.at >= self._terms.fresh:
             return None
-        now, is_current = self._clock(), snapshot.generation == self._generations.of(key.owner)
-        if is_current and now - snapshot.at < self._fresh and self._generations.is_settled(key.owner, now):
-            return snapshot.value
-        del self._snapshots[key]
-        return None
+        state = self._store.known(key.owner)
+        is_current = state is not None and state.is_settled and state.generation == snapshot.generation
+        return snapshot.value if is_current else None
 
-    async def obtain(self, key: Key, walk: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Return what is remembered, or what `walk` brings; who asks the same at the same time shares it."""
-        if (known := self.fresh(key)) is not None:
-            return known
-        # Who asks after a write must not be answered by a walk that began before it
-        now = key, self._generations.of(key.owner)
-        if (flight := self._flights.get(now)) is None:
-            flight = self._flights[now] = _Flight(self._walk(*now, walk), lambda: self._land(now, flight))
-        return await flight.wait()
+    def holds(self, key: Key) -> bool:
+        """Whether something is remembered, be it out of date."""
+        return key in self._snapshots
 
-    def _land(self, key: tuple[Key, int], flight: _Flight[V] | None) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    async def view(self, account: Account) -> "View[V]":
+        """Return what is remembered, as it stands now: with every write that has been acknowledged."""
+        key = key_of(account)
+        return View(self, key, await self._store.state(key.owner))
 
-    async def _walk(self, key: Key, generation: int, walk: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        began = self._clock()
-        snapshot = _Snapshot(await walk(), generation, began)
-        if (
-            self._fresh
-            and generation == self._generations.of(key.owner)
-            and _size(snapshot) <= self._most_bytes
-        ):
-            self._snapshots[key] = snapshot
-        return snapshot.value
-
-    @contextmanager
-    def writing(self, account: Account, settles_within: float = 0) -> Iterator[None]:
+    @asynccontextmanager
+    async def writing(self, account: Account, settles_within: float = 0) -> AsyncIterator[None]:
         """Make what was read before the block, or is read while it lasts, out of date.
 
         What the write has started may change the data once more, at a moment that nobody tells, for as many
         seconds as it `settles_within`; nothing is remembered meanwhile.
         """
         owner = owner_of(account)
-        self._generations.next(owner)
+        await self._store.next(owner)
         try:
             yield
         finally:
-            if settles_within:
-                self._generations.unsettle(owner, self._clock() + settles_within)
-            self._generations.next(owner)
+            if not await self._store.next(owner, settles_within):
+                await self._outlast(owner, settles_within)
+
+    async def _outlast(self, owner: Owner, settles_within: float) -> None:
+        """Wait until others have been told of a write, or show nothing from before it any more."""
+        until = self._clock() + self._terms.lifetime
+        while (left := until - self._clock()) > 0:
+            await asyncio.sleep(min(left, _TRY_AGAIN))
+            if await self._store.next(owner, settles_within):
+                return
+
+    def forget(self, account: Account) -> None:
+        """Forget what was read with these credentials."""
+        whose = key_of(account)
+        for key in [key for key in self._snapshots if key.about() == whose]:
+            del self._snapshots[key]
+
+    # For views
+
+    def remembered(self, key: Key, state: State, refresh: Walk[V] | None) -> V | None:
+        """Return what is fresh, or stale and then read anew by `refresh`."""
+        snapshot = self._snapshots.get(key)
+        if snapshot is None:
+            return None
+        age = self._clock() - snapshot.at
+        if snapshot.generation == state.generation and state.is_settled:
+            if age < self._terms.fresh:
+                return snapshot.value
+            if age < self._terms.lifetime:
+                if refresh:
+                    self._refresh(key, state, refresh)
+                return snapshot.value
+        del self._snapshots[key]
+        return None
+
+    async def loaded(self, key: Key, state: State) -> V | None:
+        """Return what the store has kept, and remember it too."""
+        if not (self._store.keeps and self._terms.fresh and state.is_settled):
+            return None
+
+        async def load() -> V | None:
+            if (kept := await self._store.load(key, state.generation)) is None:
+                return None
+            began = self._clock() + kept.left - self._terms.lifetime
+            value = self._kind.unpacked(kept.content)
+            self._remember(key, _Snapshot(value, state.generation, began))
+            return value
+
+        return await self._flights.join((key, state.generation, "kept"), self._terms.fresh, load)
+
+    async def shared(self, key: Key, state: State | None, walk: Walk[V]) -> V:
+        """Return what `walk` brings; who asks for the same while it would be fresh shares it."""
+        if state is None:
+            return await walk()
+
+        async def walked() -> V:
+            began = self._clock()
+            value = await walk()
+            if self._terms.fresh and await self._store.state(key.owner) == (state.generation, True):
+                self._remember(key, _Snapshot(value, state.generation, began))
+                self._share(key, state.generation, value, began)
+            return value
+
+        # Who asks after a write must not be answered by a walk that began before it
+        return await self._flights.join((key, state.generation), self._terms.fresh, walked)
+
+    def _remember(self, key: Key, snapshot: _Snapshot[V]) -> None:
+        if _size(snapshot) <= self._terms.most_bytes:
+            self._snapshots[key] = snapshot
+
+    def _share(self, key: Key, generation: Generation, value: V, began: float) -> None:
+        left = began + self._terms.lifetime - self._clock()
+        if self._store.keeps and left > 0:
+            self._in_background(self._store.keep(key, generation, Kept(value.packed(), left)))
+
+    def _refresh(self, key: Key, state: State, walk: Walk[V]) -> None:
+        async def refreshed() -> None:
+            try:
+                await self.shared(key, state, walk)
+            except LegacyError as error:  # who asks once it is no longer shown is told
+                if error.fault.status in REFUSED_CREDENTIALS:
+                    self._snapshots.pop(key, None)
+
+        if (key, state.generation) not in self._flights:
+            self._in_background(refreshed())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)  # the loop itself holds tasks but weakly
+        task.add_done_callback(self._background.discard)
+
+
+class View(Generic[V]):
+    """What is remembered for one caller at one moment."""
+
+    def __init__(self, snapshots: Snapshots[V], key: Key, state: State | None) -> None:
+        """Look at `snapshots` as a caller whose data stands so."""
+        self._snapshots = snapshots
+        self._key = key
+        self._state = state
+
+    async def find(self, *what: str | None, refresh: Walk[V] | None = None) -> V | None:
+        """Return what is remembered, here or by others; what is stale is read anew by `refresh` meanwhile."""
+        if self._state is None:
+            return None
+        key = self._key.about(*what)
+        known = self._snapshots.remembered(key, self._state, refresh)
+        return await self._snapshots.loaded(key, self._state) if known is None else known
+
+    async def obtain(self, *what: str | None, walk: Walk[V]) -> V:
+        """Return what is remembered, or what `walk` brings; who asks the same at the same time shares it."""
+        known = await self.find(*what, refresh=walk)
+        return (
+            await self._snapshots.shared(self._key.about(*what), self._state, walk)
+            if known is None
+            else known
+        )
 
 
 def _size(snapshot: _Snapshot[V]) -> int:

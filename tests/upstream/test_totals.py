@@ -16,9 +16,9 @@ from lxml import etree
 from support.seed import ACCOUNT, LIST, basic
 
 from proxy.accounts import PassedOn
-from proxy.legacy import Request, Style
+from proxy.legacy import Listed, Request, Style
 from proxy.legacy.formats import OutsideNanp
-from proxy.snapshots import Generations, Snapshots
+from proxy.snapshots import Inherited, Snapshots, Terms
 from proxy.translator import Translator
 from proxy.upstream import language
 from proxy.upstream.api import Upstream
@@ -171,7 +171,9 @@ class Seen(NamedTuple):
 
 def translator(model: Model, size: int, outside: OutsideNanp) -> Translator:
     upstream = Upstream(compiled(model.row, size), model)
-    return Translator(PassedOn(""), {"": upstream}, Style(str, outside), Snapshots(Generations(), 0, 0))
+    return Translator(
+        PassedOn(""), {"": upstream}, Style(str, outside), Snapshots(Listed, Terms(0, 0, 0), Inherited())
+    )
 
 
 @cache

@@ -1,0 +1,40 @@
+"""What is remembered, whose it is, and for whom."""
+
+import hashlib
+from typing import NamedTuple
+
+from proxy.model import Account
+
+
+class Owner(NamedTuple):
+    """Whose data it is: a write with whatever credentials changes it for all of them."""
+
+    upstream: str
+    account: str
+
+
+class Key(NamedTuple):
+    """What was asked, and by whom."""
+
+    owner: Owner
+    account_sid: str
+    credential: bytes
+    """A digest: nobody can ask with it."""
+    what: tuple[str | None, ...] = ()
+
+    def about(self, *what: str | None) -> "Key":
+        """Return the key of something else that the same account asks for."""
+        return self._replace(what=what)
+
+
+def owner_of(account: Account) -> Owner:
+    """Return whose data `account` asks for."""
+    return Owner(account.upstream, account.upstream_id)
+
+
+def key_of(account: Account, *what: str | None) -> Key:
+    """Return the key of something that `account` asks for."""
+    credentials = account.credentials
+    text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return Key(owner_of(account), account.sid, digest, what)

@@ -1,0 +1,357 @@
+"""Whatever Redis does, answers stay right: it goes, comes back, forgets, lies, hangs and is full."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from hashlib import sha256
+
+import pytest
+import pytest_asyncio
+from support.relay import Relay, relay
+from support.valkey import Server, running_valkey
+
+from proxy.model import Account, Credentials
+from proxy.snapshots import Key, Snapshots, Terms, key_of, owner_of
+from proxy.snapshots.redis import RedisStore
+from proxy.snapshots.stores import Kept
+from snapshots.conftest import Value, redis_store
+from snapshots.test_snapshots import ALICE, OTHER_ACCOUNT, Upstream, ask, known
+
+OWNER = owner_of(ALICE)
+KEY = key_of(ALICE)
+SECRET = b"secret"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Run a server of the test's own, which it may break."""
+    with running_valkey("a password") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def stores(server: Server) -> AsyncIterator[list[RedisStore]]:
+    """Three replicas; the last one has another secret."""
+    stores = [redis_store(server, secret) for secret in (SECRET, SECRET, b"another")]
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+def remembering(store: RedisStore, fresh: float = 5) -> Snapshots[Value]:
+    return Snapshots(Value, Terms(fresh, 0, 1_000_000), store)
+
+
+async def until_it_is_back(store: RedisStore) -> None:
+    """After a failure nobody asks for a second."""
+    async with asyncio.timeout(10):
+        while await store.state(OWNER) is None:
+            await asyncio.sleep(0.05)
+
+
+async def kept_by(store: RedisStore) -> None:
+    """Wait for what is kept in the background."""
+    async with asyncio.timeout(5):
+        while (state := await store.state(OWNER)) and not await store.load(KEY, state.generation):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[RedisStore]) -> None:
+    upstream = Upstream()
+    await ask(remembering(stores[0]), ALICE, upstream)
+    await kept_by(stores[0])
+    assert await known(remembering(stores[1]), ALICE) == "old"
+    assert await known(remembering(stores[1]), ALICE, "a filter") is None
+    assert await known(remembering(stores[2]), ALICE) is None
+    assert upstream.walks == 1
+
+
+async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: list[RedisStore]) -> None:
+    await ask(remembering(stores[0]), ALICE, Upstream())
+    await kept_by(stores[0])
+    server.pass_time(4)
+    taken_over = remembering(stores[1])
+    assert await known(taken_over, ALICE) == "old"
+    await asyncio.sleep(1.1)
+    assert await known(taken_over, ALICE) is None
+
+
+async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    await ask(lists, ALICE, Upstream())
+    server.stop()
+    server.start()
+    await until_it_is_back(stores[0])
+    assert await known(lists, ALICE) is None
+
+
+async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    """Redis restarts with what it last saved, from before a write."""
+    lists, upstream = remembering(stores[0]), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.client.save()
+    async with remembering(stores[1]).writing(ALICE):
+        upstream.text = "new"
+    server.stop()
+    server.start()
+    assert server.client.keys("callerid-proxy:generation:*")
+    await asyncio.gather(*map(until_it_is_back, stores))
+    assert await known(lists, ALICE) is None
+    assert (await ask(lists, ALICE, upstream)).text == "new"
+
+
+async def test_nothing_from_before_a_flush_is_shown(server: Server, stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    await ask(lists, ALICE, Upstream())
+    server.client.flushall()
+    assert await known(lists, ALICE) is None
+
+
+async def test_without_redis_everybody_walks_and_nobody_shares(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    lists, upstream = remembering(stores[0]), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.stop()
+    upstream.text = "changed by another replica"
+    for walks in (2, 3):
+        assert (await ask(lists, ALICE, upstream)).text == "changed by another replica"
+        assert upstream.walks == walks
+
+
+async def test_redis_that_hangs_is_not_waited_for(server: Server, stores: list[RedisStore]) -> None:
+    lists, upstream = remembering(stores[0]), Upstream()
+    await ask(lists, ALICE, upstream)
+    with server.frozen():
+        for walks in (2, 3, 4):
+            await ask(lists, ALICE, upstream)
+            assert upstream.walks == walks
+    await until_it_is_back(stores[0])
+    await ask(lists, ALICE, upstream)
+    assert await known(lists, ALICE) == "old"
+
+
+async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
+    """It takes connections and says nothing."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    store = RedisStore(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET, "")
+    before = time.monotonic()
+    assert await store.state(OWNER) is None
+    assert time.monotonic() - before < 30  # it has not been waited for for ever
+    await store.close()
+    silent.close()
+
+
+@pytest_asyncio.fixture
+async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
+    """Run a replica behind a stretch of network."""
+    async with relay(server.port) as stretch:
+        store = RedisStore(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET, "")
+        yield stretch, store
+        await store.close()
+
+
+async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_shows_what_was_before(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    """One replica is cut off from Redis, the other one is not."""
+    fresh = 0.6
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
+    await until_it_is_back(store)
+    stretch.cut()
+    async with writer.writing(ALICE):
+        assert (await ask(reader, ALICE, upstream)).text == "old"
+        upstream.text = "new"
+        assert await known(reader, ALICE) == "old"  # it does not know better, nor need it yet
+    assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    fresh = 0.4
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
+    upstream.go_on.clear()
+    early = asyncio.create_task(ask(reader, ALICE, upstream))
+    await upstream.walks_are(1)
+    stretch.cut()
+    async with writer.writing(ALICE):
+        upstream.text = "new"
+    late = asyncio.create_task(ask(reader, ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    assert ((await early).text, (await late).text) == ("old", "new")
+
+
+async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh=3600), remembering(store, fresh=3600), Upstream()
+    await ask(reader, ALICE, upstream)
+    stretch.cut()
+
+    async def write() -> None:
+        async with writer.writing(ALICE):
+            upstream.text = "new"
+
+    writing = asyncio.create_task(write())
+    await asyncio.sleep(0.5)
+    assert not writing.done()
+    stretch.mend()
+    await writing  # and not after an hour
+    assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+async def test_a_reply_that_comes_too_late_is_nobody_elses(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    await until_it_is_back(store)
+    alice, other = owner_of(ALICE), owner_of(OTHER_ACCOUNT)
+    true = [await stores[0].state(owner) for owner in (alice, other)]
+    stretch.delay = 0.1
+    assert await store.state(alice) is None
+    stretch.delay = 0
+    await until_it_is_back(store)
+    assert [await store.state(owner) for owner in (alice, other)] == true
+
+
+async def test_who_is_cancelled_hands_no_reply_to_another(stores: list[RedisStore]) -> None:
+    """Two thousand lists are asked for at random, and half of those who ask are cancelled at any moment."""
+    chance = random.Random(2008)
+    accounts = [
+        Account(f"AC{number}", f"up{number}", Credentials("name", "token"), "vendor") for number in range(50)
+    ]
+    state = await stores[0].state(OWNER)
+    assert state
+    for account in accounts:
+        await stores[0].keep(key_of(account), state.generation, Kept(account.sid.encode() * 1000, 60))
+
+    async def load(account: Account) -> bool:
+        kept = await stores[0].load(key_of(account), state.generation)
+        return kept is None or kept.content == account.sid.encode() * 1000
+
+    async def asked_and_maybe_cancelled() -> bool:
+        task = asyncio.create_task(load(chance.choice(accounts)))
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.5:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await task
+        return True
+
+    for _ in range(40):
+        assert all(await asyncio.gather(*(asked_and_maybe_cancelled() for _ in range(50))))
+    kept = await stores[0].load(key_of(accounts[7]), state.generation)
+    assert kept
+    assert kept.content == accounts[7].sid.encode() * 1000
+
+
+def named(server: Server, kind: str) -> bytes:
+    (name,) = server.client.keys(f"callerid-proxy:{kind}:*")
+    return bytes(name)
+
+
+def _overwritten(server: Server, name: bytes) -> None:
+    server.client.set(name, b"nonsense")
+
+
+def _cut(server: Server, name: bytes) -> None:
+    server.client.set(name, bytes(server.client.get(name))[:-1], keepttl=True)
+
+
+def _changed(server: Server, name: bytes) -> None:
+    content = bytes(server.client.get(name))
+    server.client.set(name, content[:-1] + bytes([content[-1] ^ 1]), keepttl=True)
+
+
+def _of_another_type(server: Server, name: bytes) -> None:
+    server.client.delete(name)
+    server.client.rpush(name, "nonsense")
+
+
+@pytest.mark.parametrize("spoil", [_overwritten, _cut, _changed, _of_another_type])
+@pytest.mark.parametrize("kind", ["list", "generation"])
+async def test_what_is_not_what_was_written_counts_as_nothing(
+    server: Server, stores: list[RedisStore], kind: str, spoil: Callable[[Server, bytes], None]
+) -> None:
+    upstream = Upstream()
+    await ask(remembering(stores[0]), ALICE, upstream)
+    await kept_by(stores[0])
+    spoil(server, named(server, kind))
+    assert await known(remembering(stores[1]), ALICE) is None
+    lists = remembering(stores[1])
+    for _ in range(3):  # what nobody can read is put right by whoever meets it
+        await ask(lists, ALICE, upstream)
+    assert await known(lists, ALICE) == "old"
+
+
+async def test_a_list_under_the_name_of_another_is_not_shown(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    other: Key = key_of(OTHER_ACCOUNT)
+    await stores[0].keep(KEY, state.generation, Kept(b"Alice's", 60))
+    alices = server.client.keys("callerid-proxy:list:*")[0]
+    await stores[0].keep(other, state.generation, Kept(b"another's", 60))
+    (others,) = set(server.client.keys("callerid-proxy:list:*")) - {alices}
+    server.client.copy(alices, others, replace=True)
+    assert await stores[0].load(other, state.generation) is None
+
+
+async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
+    german, french = (RedisStore(server.url, SECRET, dialect) for dialect in ("german", "french"))
+    state = await german.state(OWNER)
+    assert state
+    assert await french.state(OWNER) == state  # but of writes both hear
+    await german.keep(KEY, state.generation, Kept(b"Guten Tag", 60))
+    assert await german.load(KEY, state.generation)
+    assert await french.load(KEY, state.generation) is None
+    await german.close()
+    await french.close()
+
+
+async def test_a_full_redis_still_hears_of_writes(server: Server, stores: list[RedisStore]) -> None:
+    lists, upstream = remembering(stores[0], fresh=3600), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", "1")
+    async with remembering(stores[1], fresh=3600).writing(ALICE):
+        upstream.text = "new"
+    for walks in (2, 3):
+        assert (await ask(lists, ALICE, upstream)).text == "new"
+        assert upstream.walks == walks
+
+
+async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list[RedisStore]) -> None:
+    token = secrets.token_hex()
+    account = Account("AC1", "up1", Credentials("AC1", token), "vendor")
+    await ask(remembering(stores[0]), account, Upstream())
+    async with remembering(stores[0]).writing(account, settles_within=60):
+        pass
+    await ask(remembering(stores[0]), ALICE, Upstream())
+    stored = b"".join(bytes(name) + bytes(server.client.get(name) or b"") for name in server.client.keys("*"))
+    digests = [key_of(account).credential, sha256(token.encode()).digest()]
+    for secret in (token.encode(), *digests, *(digest.hex().encode() for digest in digests), SECRET):
+        assert secret not in stored
+
+
+async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
+    store = RedisStore(f"redis://:wrong@127.0.0.1:{server.port}", SECRET, "")
+    assert await store.state(OWNER) is None
+    await store.close()

