@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from string import Template
 from urllib.parse import urlsplit
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from proxy.errors import (
     BAD_CODE,
@@ -26,7 +26,7 @@ from proxy.errors import (
     Fault,
     LegacyError,
 )
-from proxy.legacy import parse_body
+from proxy.legacy import Answer, parse_body
 from proxy.translator import Translator
 
 PATH = "/caller-id-code"
@@ -97,8 +97,8 @@ _DONE = Template("""\
 
 _LONGEST = 40  # characters of a phone number, however it is written
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
+_CONTENT_TYPE = "text/html; charset=utf-8"
+_HEADERS: Mapping[str, str] = {
     hdrs.CACHE_CONTROL: "no-store",
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self';"
@@ -130,20 +130,20 @@ _FOR_PEOPLE: Mapping[str, tuple[str, str]] = {
 """Which field the message of a Fault is about, and what it says to somebody who knows of no API."""
 
 
-async def answer(request: web.BaseRequest, body: bytes, translator: Translator) -> web.Response:
+async def answer(method: str, headers: Mapping[str, str], body: bytes, translator: Translator) -> Answer:
     """Show the page for a GET, take number and code for a POST; HTTP statuses are those of the Faults."""
-    match request.method:
+    match method:
         case "GET" | "HEAD":
             return _form(200)
         case "POST":
             pass
         case _:
             return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
-    if _is_from_elsewhere(request):
+    if _is_from_elsewhere(headers):
         return _refused(_ELSEWHERE)
     number = ""
     try:
-        form = parse_body(request.headers.get(hdrs.CONTENT_TYPE), body)
+        form = parse_body(headers.get(hdrs.CONTENT_TYPE), body)
         number = form.get("PhoneNumber", "")
         await translator.bring_code(number, re.sub(r"[\s-]", "", form.get("Code", "")))
     except LegacyError as error:
@@ -151,19 +151,19 @@ async def answer(request: web.BaseRequest, body: bytes, translator: Translator) 
     return _page("Number confirmed", _DONE.substitute(number=_shown(number), path=PATH), 200)
 
 
-def _is_from_elsewhere(request: web.BaseRequest) -> bool:
+def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     """Whether a browser says that another site sent this. What is no browser sends neither header.
 
     The first one is believed alone, for the Host that Origin is compared with may be a reverse proxy's.
     """
-    site = request.headers.get("Sec-Fetch-Site")
+    site = headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")
-    origin = request.headers.get(hdrs.ORIGIN)
-    return origin is not None and urlsplit(origin).netloc != request.headers.get(hdrs.HOST)
+    origin = headers.get(hdrs.ORIGIN)
+    return origin is not None and urlsplit(origin).netloc != headers.get(hdrs.HOST)
 
 
-def _refused(fault: Fault, number: str = "") -> web.Response:
+def _refused(fault: Fault, number: str = "") -> Answer:
     unavailable = "The phone service does not answer as it should. Try again in a minute"
     about, words = _FOR_PEOPLE.get(
         fault.message, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
@@ -173,7 +173,7 @@ def _refused(fault: Fault, number: str = "") -> web.Response:
 
 def _form(
     status: int, number: str = "", said: str = "", about: str = "", headers: Mapping[str, str] | None = None
-) -> web.Response:
+) -> Answer:
     """Show the form; what is `said` of one of its fields goes with that field, and so does the cursor."""
     start = about or ("code" if number else "number")
     marks = {start: " autofocus"}
@@ -191,9 +191,9 @@ def _form(
     return _page(f"Not confirmed: {title}" if said else title, content, status, headers)
 
 
-def _page(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+def _page(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> Answer:
     text = _PAGE.substitute(title=title, style=_STYLE, content=content)
-    return web.Response(status=status, body=text.encode(), headers={**_HEADERS, **(headers or {})})
+    return Answer(status, _CONTENT_TYPE, text.encode(), {**_HEADERS, **(headers or {})})
 
 
 def _shown(number: str) -> str:

@@ -1,12 +1,30 @@
-"""One connection: its deadlines, and the answers to what never becomes a request."""
+"""One connection: its requests in turn, its deadlines, and the answers to what never becomes a request.
+
+A request costs no task and hardly an object of its own: the one task of its connection answers it.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import cast
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.tcp_helpers import tcp_keepalive
 
-from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT
+from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.server.answering import answer
+from proxy.server.parsing import (
+    EMPTY_PAYLOAD,
+    MOST_WAITING,
+    HttpProcessingError,
+    RawRequestMessage,
+    StreamReader,
+    request_parser,
+)
+from proxy.server.reading import objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
 from proxy.translator import Translator
 
@@ -17,87 +35,229 @@ _HEAD_TIMEOUT = 10
 _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
 
+_Received = tuple[RawRequestMessage | None, StreamReader]
+"""A request's head, None where there is no HTTP, and its body."""
 
-class Connection(web.RequestHandler):
-    """aiohttp's protocol with our limits; what goes wrong beside the handler gets a legacy answer too."""
 
-    __slots__ = ("_connected", "_head_begun", "_head_deadline", "_translator")
+class Connection(BaseProtocol):
+    """aiohttp's parser and its flow control with a loop and limits of ours."""
+
+    __slots__ = (
+        "_body",
+        "_closes_at",
+        "_connected",
+        "_head_begun",
+        "_http",
+        "_is_ending",
+        "_lost",
+        "_next",
+        "_requests",
+        "_timer",
+        "_translator",
+        "task",
+    )
+
+    task: asyncio.Task[None]
+    """Done when everything has been said and the connection is closed."""
 
     def __init__(
         self,
         translator: Translator,
-        server: web.Server,
         loop: asyncio.AbstractEventLoop,
-        connected: Callable[[str | None], None],
+        connected: Callable[["Connection", str | None], None],
     ) -> None:
-        """Serve a connection; tell `connected` the TLS version, if it has one, as soon as it stands."""
-        super().__init__(
-            server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None, its annotation does not
-            keepalive_timeout=_KEEP_ALIVE,
-            lingering_time=_LINGER,
-            max_headers=100,
-            auto_decompress=False,
-        )
+        """Serve a connection; tell `connected` about it and its TLS version, if any, as soon as it stands."""
+        self._http = request_parser(self, loop)
+        super().__init__(loop, self._http)
         self._translator = translator
         self._connected = connected
+        self._requests: deque[_Received] = deque()
+        self._next: asyncio.Future[None] | None = None  # while the connection is idle
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self._is_ending = False
         self._head_begun = False
-        self._head_deadline: asyncio.TimerHandle | None = None
+        self._closes_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What happens to it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a request's head."""
         super().connection_made(transport)
+        tcp_keepalive(cast(asyncio.Transport, transport))
+        self._next = self._loop.create_future()
+        self._close_within(_HEAD_TIMEOUT)
+        self.task = self._loop.create_task(self._serve())
         tls = transport.get_extra_info("ssl_object")
-        self._connected(tls.version() if tls else None)
-        self._await_head()
+        self._connected(self, tls.version() if tls else None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Expect nothing any more."""
-        self._head_is_there()
+        """Expect nothing any more; what is being carried out goes on."""
         super().connection_lost(exc)
+        self.end()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._body.set_exception(ConnectionResetError())
+        self._body = EMPTY_PAYLOAD
+        self._parser = None
+        del self._http  # which holds this connection in turn
+
+    def end(self) -> None:
+        """Close the connection, now if it is idle, or else after the next answer."""
+        self._is_ending = True
+        self._go_on()
+
+    def abort(self) -> None:
+        """Close the connection, whatever is left to say."""
+        self.task.cancel()
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`, and see whether a head has come in whole."""
-        count = self._request_count
-        # Else these bytes belong to the body of a request that is being handled
-        between_requests = count == 0 or (self._waiter is not None and not self._waiter.done())
-        super().data_received(data)
-        if self._request_count != count:
-            self._head_is_there()
-        elif between_requests and data.strip(b"\r\n"):  # some clients send a line break after a body
-            self._head_begun = True
-            self._await_head()
-
-    def wait_no_longer(self) -> None:
-        """Close without reading what is left of a body, once the answer is out."""
-        self._lingering_time = 0
-
-    def _await_head(self) -> None:
-        if self._head_deadline is None:
-            self._head_deadline = self._loop.call_later(_HEAD_TIMEOUT, self._head_is_late)
-
-    def _head_is_there(self) -> None:
+        """Take note of the requests whose heads have come in."""
+        if self._is_ending or self._upgraded:
+            return
+        received: Sequence[_Received]
+        try:
+            received, self._upgraded, _ = self._http.feed_data(data)
+        except HttpProcessingError:
+            received = self._without_end()
+        if not received:
+            # Some clients send a line break after a body
+            if self._next is not None and not self._head_begun and data.strip(b"\r\n"):
+                self._head_begun = True
+                self._close_within(_HEAD_TIMEOUT)
+            return
         self._head_begun = False
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+        self._requests.extend(received)
+        self._go_on()
+        if len(self._requests) >= MOST_WAITING and not self._buffer_paused:
+            self._pause_reading_for_buffer()
 
-    def _head_is_late(self) -> None:
-        """Close the connection; without a word where none has been said."""
-        if self._head_begun and self.transport is not None:
-            self.transport.write(last_words(self._translator.refuse(REQUEST_TIMEOUT)))
-        self.force_close()
+    def _without_end(self) -> Sequence[_Received]:
+        """Return what is received where HTTP ends: nothing if it is a body that does not, else no request."""
+        body = self._requests[-1][1] if self._requests else self._body
+        if body.is_eof():
+            return [(None, EMPTY_PAYLOAD)]
+        body.set_exception(web.RequestPayloadError())
+        return []
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it would echo what the client sent
-    ) -> web.StreamResponse:
-        """Answer a request that is no HTTP or that made the program fail, and close the connection."""
-        if status >= 500 and not isinstance(exc, ConnectionError):
-            _log.error("a request failed", exc_info=exc)
-        fault = INTERNAL if status >= 500 else MALFORMED
-        return response(self._translator.refuse(fault, request.raw_path), close=True)
+    # Its deadlines: they count while it is idle
+
+    def _close_within(self, seconds: float) -> None:
+        """Close in `seconds`; the beginning of a head is no reason to close any later than without it."""
+        due = self._loop.time() + seconds
+        self._closes_at = min(due, self._closes_at) if self._head_begun else due
+        if self._timer is None or self._timer.when() > self._closes_at:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._closes_at, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        """Close the connection if it is idle and its time has come; silently where nothing has been said."""
+        self._timer = None
+        if self._next is None:
+            return
+        if self._loop.time() < self._closes_at:
+            self._set_timer()
+            return
+        if self._head_begun:
+            self._write(last_words(self._translator.refuse(REQUEST_TIMEOUT), HttpVersion11))
+        self.end()
+
+    # Its requests
+
+    async def _serve(self) -> None:
+        """Answer one request after the other, until one is the last."""
+        try:
+            while await self._is_there_another() and not await self._carry_out(*self._taken()):
+                pass
+        except ConnectionError:
+            pass  # the client has gone
+        finally:
+            self._is_ending = True
+            self._next = None
+            if self.transport is not None:
+                self.transport.close()
+        await self._lost
+
+    async def _is_there_another(self) -> bool:
+        if not self._requests and not self._is_ending:
+            if self._next is None:
+                self._next = self._loop.create_future()
+                self._close_within(_KEEP_ALIVE)
+            await self._next
+        return bool(self._requests) and self.transport is not None
+
+    def _go_on(self) -> None:
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
+
+    def _taken(self) -> _Received:
+        """Take the next request, and let the parser go on where it had to stop."""
+        received = self._requests.popleft()
+        self._http.message_consumed()
+        if self._buffer_paused and len(self._requests) <= MOST_WAITING // 2:
+            self.data_received(b"")
+            if len(self._requests) < MOST_WAITING:
+                self._resume_reading_for_buffer()
+        return received
+
+    async def _carry_out(self, head: RawRequestMessage | None, body: StreamReader) -> bool:
+        """Answer a request, or what is none; return whether it is the last."""
+        if head is None:
+            self._write(last_words(self._translator.refuse(MALFORMED), HttpVersion10))
+            return True
+        self._body = body
+        fault, is_last = None, head.should_close or head.upgrade
+        try:
+            made = await answer(self._translator, head, await self._whole(body, head))
+            data = response(made, head, close=is_last or self._is_ending)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
+            fault, is_last = _fault(error), True
+            data = response(self._translator.refuse(fault, head.path), head, close=True)
+        self._write(data)
+        if self._paused:
+            await self._drain_helper()
+        if not body.is_eof() and fault is not REQUEST_TIMEOUT:
+            await _linger(body)
+        return is_last or self._is_ending
+
+    async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
+        """Read a body; LegacyError where a request is refused without its body or for it."""
+        if fault := objection(head):
+            raise LegacyError(fault)
+        if body.at_eof():
+            return b""
+        if waits_for_leave(head):
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return await read(body)
+
+    def _write(self, data: bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError
+        self.transport.write(data)
+
+
+def _fault(error: Exception) -> Fault:
+    """Return what a client is told where no answer was made."""
+    if isinstance(error, LegacyError):
+        return error.fault
+    if not isinstance(error, ConnectionError):  # with which a client goes
+        _log.error("a request failed", exc_info=error)
+    return INTERNAL
+
+
+async def _linger(body: StreamReader) -> None:
+    """Read on: a connection that is closed with something unread takes the answer with it."""
+    with suppress(TimeoutError, web.RequestPayloadError):
+        async with asyncio.timeout(_LINGER):
+            while not body.is_eof():
+                await body.readany()

@@ -4,8 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-
-from aiohttp import web
+from typing import Protocol
 
 from proxy.config import Address
 
@@ -16,7 +15,7 @@ _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
 
 @asynccontextmanager
 async def listening_socket(
-    protocol: Callable[[], web.RequestHandler], address: Address, terms: ssl.SSLContext | None = None
+    protocol: Callable[[], asyncio.Protocol], address: Address, terms: ssl.SSLContext | None = None
 ) -> AsyncIterator[Address]:
     """Accept connections until the block ends; yields the address with its true port.
 
@@ -41,8 +40,18 @@ async def listening_socket(
         server.close()
 
 
+class Server(Protocol):
+    """What has connections; aiohttp's web.Server is one."""
+
+    def pre_shutdown(self) -> None:
+        """Close what is idle, and the rest after the next answer."""
+
+    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - as of web.Server
+        """Wait so long for what is in flight, and then no longer."""
+
+
 @asynccontextmanager
-async def drained(server: web.Server) -> AsyncIterator[None]:
+async def drained(server: Server) -> AsyncIterator[None]:
     """Let requests that are in flight when the block ends finish; its sockets are closed by then."""
     try:
         yield
