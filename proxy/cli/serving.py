@@ -1,30 +1,30 @@
 """What runs until it is told to stop: serve and sandbox; and what asks whether it does: healthcheck."""
 
 import asyncio
-import gc
 import os
-import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import click
-import uvloop
 
 from proxy import config, sandbox
-from proxy.assembly import assemble
+from proxy.assembly import assemble, store_of
 from proxy.cli.parameters import ADDRESS, FILE, load, warn
+from proxy.cli.running import Part, run, run_apart
 from proxy.config import Address, Configuration
 from proxy.demo import welcome
-from proxy.observers import Observers
+from proxy.observers import Observers, Tallies
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listening import listening
+from proxy.server.listening import listeners, listening
+from proxy.server.sockets import Opened, opened
+from proxy.snapshots import Counters, Store
 from proxy.upstream.client import Client
 
 _SANDBOX = Address("127.0.0.1", 9000)
@@ -36,15 +36,33 @@ _SANDBOX = Address("127.0.0.1", 9000)
 @click.option("--config", "file", type=FILE, help="The configuration, a YAML file.")
 @click.option("--demo", is_flag=True, help="Serve out of an embedded upstream; needs no configuration.")
 @click.option("--listen", type=ADDRESS, help="Where to serve plain HTTP, instead of the configured address.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that serve.")
 @click.option("--sandbox-listen", type=ADDRESS, default=_SANDBOX, show_default=True, help="With --demo.")
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="With --demo: keep its data in FILE.")
-def serve(
-    file: Path | None, *, demo: bool, listen: Address | None, sandbox_listen: Address, sandbox_db: str
+def serve(  # noqa: PLR0913 - each is an option
+    file: Path | None,
+    *,
+    demo: bool,
+    listen: Address | None,
+    workers: int,
+    sandbox_listen: Address,
+    sandbox_db: str,
 ) -> None:
     """Serve old clients until SIGINT or SIGTERM."""
     if demo == (file is not None):
         raise click.UsageError("give either --config FILE or --demo")
-    _run(_demo(listen, sandbox_listen, sandbox_db) if file is None else _serve(load(file), listen))
+    if file is not None:
+        configuration = load(file)
+        warn(configuration)
+        with _listeners(configuration, listen) as every:
+            _serve(configuration, every, workers, _announced(every))
+        return
+    with _opened(sandbox_listen) as upstream:
+        url = f"http://{upstream.address.reached_at()}"
+        configuration = config.demo(url)
+        with _listeners(configuration, listen) as every:
+            welcoming = welcome(f"http://{every['address'].address.reached_at()}", url, _this_program())
+            _serve(configuration, every, workers, welcoming, partial(_sandbox, upstream, sandbox_db))
 
 
 _ANNOUNCED = {
@@ -55,21 +73,11 @@ _ANNOUNCED = {
 }
 
 
-async def _serve(configuration: Configuration, listen: Address | None) -> None:
-    warn(configuration)
-    async with _proxy(configuration, listen) as bound, _until_told_to_stop():
-        for name, line in _ANNOUNCED.items():
-            if name in bound:
-                click.echo(line.format(bound[name].reached_at()))
-
-
-async def _demo(listen: Address | None, sandbox_listen: Address, sandbox_db: str) -> None:
-    async with (
-        _sandbox(sandbox_listen, sandbox_db) as upstream,
-        _proxy(config.demo(f"http://{upstream}"), listen) as bound,
-        _until_told_to_stop(),
-    ):
-        click.echo(welcome(f"http://{bound['address'].reached_at()}", f"http://{upstream}", _this_program()))
+def _announced(every: Mapping[str, Opened]) -> str:
+    lines = [
+        line.format(every[name].address.reached_at()) for name, line in _ANNOUNCED.items() if name in every
+    ]
+    return "\n".join(lines)
 
 
 def _this_program() -> str:
@@ -77,68 +85,77 @@ def _this_program() -> str:
     return f"{sys.executable} -m proxy" if called.name == "__main__.py" else str(called)
 
 
+def _serve(
+    configuration: Configuration,
+    every: Mapping[str, Opened],
+    workers: int,
+    announcement: str,
+    *beside: Part,
+) -> None:
+    """Serve with so many workers over these listeners, and run what is `beside` them."""
+    counters, tallies = Counters(workers), Tallies(workers)
+    proxies: list[Part] = [
+        partial(
+            _proxy,
+            configuration,
+            every,
+            store_of(configuration, counters, number),
+            Observers(tallies, number),
+        )
+        for number in range(workers)
+    ]
+    if workers == 1:
+        run([*beside, *proxies], announcement)
+        return
+    if configuration.speaks_codes:
+        raise click.UsageError("a code that was spoken comes back to one process: --workers must be 1")
+
+    def died(number: int) -> None:
+        if number < workers:
+            counters.count_all(number)
+
+    run_apart([*proxies, *beside], announcement, died)
+
+
 @asynccontextmanager
 async def _proxy(
-    configuration: Configuration, address: Address | None
-) -> AsyncIterator[Mapping[str, Address]]:
-    listen = configuration.settings.listen
-    if address:
-        listen = listen.model_copy(update={"address": address})
-    async with Client() as client, AsyncExitStack() as stack:
-        with _clear_error():
-            translator = assemble(configuration, client)
-            bound = await stack.enter_async_context(listening(translator, listen, Observers()))
-        # What is there now stays: the collector need not look through it again and again beside requests
-        gc.collect()
-        gc.freeze()
-        yield bound
-
-
-@asynccontextmanager
-async def _sandbox(address: Address, db: str) -> AsyncIterator[Address]:
-    with closing(_store(db)) as store:
-        async with AsyncExitStack() as stack:
-            with _clear_error(address):
-                port = await stack.enter_async_context(sandbox_listening(store, *address))
-            yield Address(address.host, port).reached_at()
-
-
-def _store(db: str) -> sandbox.Store:
-    try:
-        return sandbox.Store(db)
-    except sqlite3.Error as error:
-        raise click.ClickException(f"cannot use {db} as a database: {error}") from error
+    configuration: Configuration, every: Mapping[str, Opened], store: Store, observers: Observers
+) -> AsyncIterator[None]:
+    async with Client() as client:
+        try:
+            translator = assemble(configuration, client, store)
+            async with listening(translator, configuration.settings.listen, every, observers):
+                yield
+        finally:
+            await store.close()
 
 
 @contextmanager
-def _clear_error(address: Address | None = None) -> Iterator[None]:
+def _listeners(configuration: Configuration, address: Address | None) -> Iterator[Mapping[str, Opened]]:
+    listen = configuration.settings.listen
+    with ExitStack() as stack:
+        with _clear_error():
+            plain = listen.model_copy(update={"address": address}) if address else listen
+            every = stack.enter_context(listeners(plain))
+        yield every
+
+
+@contextmanager
+def _opened(address: Address) -> Iterator[Opened]:
+    with ExitStack() as stack:
+        with _clear_error():
+            every = stack.enter_context(opened({"sandbox": address}))
+        yield every["sandbox"]
+
+
+@contextmanager
+def _clear_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise click.ClickException(
-            f"cannot listen on {address or error.filename}: {os.strerror(error.errno or 0)}"
+            f"cannot listen on {error.filename}: {os.strerror(error.errno or 0)}"
         ) from error
-
-
-@asynccontextmanager
-async def _until_told_to_stop() -> AsyncIterator[None]:
-    """Wait for SIGINT or SIGTERM at the end of the block; a second one ends the process at once.
-
-    The signals are heeded from the beginning: whoever reads the announced address may send one at once.
-    """
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for each in signals:
-        loop.add_signal_handler(each, told.set)
-    yield
-    await told.wait()
-    for each in signals:
-        loop.remove_signal_handler(each)
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
 
 
 # The sandbox
@@ -151,12 +168,25 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 def sandbox_command(context: click.Context, listen: Address, sandbox_db: str) -> None:
     """Serve the embedded upstream by itself: a look-alike of Twilio's API of today."""
     if context.invoked_subcommand is None:
-        _run(_serve_sandbox(listen, sandbox_db))
+        with _opened(listen) as upstream:
+            run(
+                [partial(_sandbox, upstream, sandbox_db)],
+                f"sandbox      http://{upstream.address.reached_at()}",
+            )
 
 
-async def _serve_sandbox(listen: Address, db: str) -> None:
-    async with _sandbox(listen, db) as address, _until_told_to_stop():
-        click.echo(f"sandbox      http://{address}")
+@asynccontextmanager
+async def _sandbox(upstream: Opened, db: str) -> AsyncIterator[None]:
+    with closing(_store(db)) as store:
+        async with sandbox_listening(store, upstream.sockets):
+            yield
+
+
+def _store(db: str) -> sandbox.Store:
+    try:
+        return sandbox.Store(db)
+    except sqlite3.Error as error:
+        raise click.ClickException(f"cannot use {db} as a database: {error}") from error
 
 
 @sandbox_command.command()

@@ -51,6 +51,14 @@ class Configuration(NamedTuple):
             },
         }
 
+    @property
+    def speaks_codes(self) -> bool:
+        """Whether an upstream may speak a code on the phone, which then has to be brought back."""
+        return any(
+            (asked.settings.validation or asked.profile.validation) == "code_on_phone"
+            for asked in self.asked()
+        )
+
     def asked(self) -> Sequence[Asked]:
         """Return the same with the profiles, as far as those are good."""
         return [

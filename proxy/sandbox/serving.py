@@ -1,6 +1,7 @@
 """A sandbox that listens."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -10,12 +11,13 @@ from proxy.sandbox.store import Store
 
 
 @asynccontextmanager
-async def listening(store: Store, host: str, port: int) -> AsyncIterator[int]:
-    """Serve `store` until the block ends; yields the port. OSError where it cannot be listened on."""
+async def listening(store: Store, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
+    """Serve `store` over sockets that listen until the block ends."""
     runner = web.AppRunner(make_app(store), handle_signals=False, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host or None, port).start()
-        yield runner.addresses[0][1]
+        for each in sockets:
+            await web.SockSite(runner, each).start()
+        yield
     finally:
         await runner.cleanup()

@@ -3,43 +3,35 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from ssl import SSLContext
+from typing import TypeVar
 
-from proxy.config import Address, Listen
+from proxy.config import Listen
+from proxy.config.settings import TlsListener
 from proxy.observers import Observers
 from proxy.server.connection import Connection
 from proxy.server.metrics import metrics_listening
 from proxy.server.parsing import assert_limits
-from proxy.server.sockets import drained, listening_socket
+from proxy.server.sockets import Opened, accepting, drained, opened
 from proxy.translator import Translator
 
 _log = logging.getLogger("proxy.server")
 
+T = TypeVar("T")
 
-@asynccontextmanager
-async def listening(
-    translator: Translator, listen: Listen, observers: Observers
-) -> AsyncIterator[Mapping[str, Address]]:
-    """Serve until the block ends, then let requests in flight finish; yields the true address under each key.
+
+@contextmanager
+def listeners(listen: Listen) -> Iterator[Mapping[str, Opened]]:
+    """Listen on everything, each under its key, until the block ends.
 
     OSError, with the address as its filename, where one cannot be listened on.
     """
-    assert_limits(asyncio.get_running_loop())
-    connections = _Connections(translator, observers)
-    bound: dict[str, Address] = {}
-    async with AsyncExitStack() as stack:
-        if listen.metrics:
-            bound["metrics"] = await stack.enter_async_context(metrics_listening(observers, listen.metrics))
-        await stack.enter_async_context(drained(connections))
-        for name, address, terms in _sockets(listen):
-            bound[name] = await stack.enter_async_context(
-                listening_socket(partial(connections.connection, name), address, terms)
-            )
-        if listen.legacy_tls:
-            _log.warning(_RISK, bound["legacy_tls"])
-        yield bound
+    tls = {name: terms.address for name, terms in _tls(listen).items()}
+    with opened(_given({"metrics": listen.metrics, "address": listen.address, **tls})) as every:
+        if "legacy_tls" in every:
+            _log.warning(_RISK, every["legacy_tls"].address)
+        yield every
 
 
 _RISK = (
@@ -48,13 +40,32 @@ _RISK = (
 )
 
 
-def _sockets(listen: Listen) -> Iterator[tuple[str, Address, SSLContext | None]]:
-    if listen.address:
-        yield "address", listen.address, None
-    if listen.tls:
-        yield "tls", listen.tls.address, listen.tls.terms()
-    if listen.legacy_tls:
-        yield "legacy_tls", listen.legacy_tls.address, listen.legacy_tls.terms()
+@asynccontextmanager
+async def listening(
+    translator: Translator, listen: Listen, every: Mapping[str, Opened], observers: Observers
+) -> AsyncIterator[None]:
+    """Serve over these `listeners` until the block ends, then let requests in flight finish."""
+    assert_limits(asyncio.get_running_loop())
+    connections = _Connections(translator, observers)
+    tls = _tls(listen)
+    async with AsyncExitStack() as stack:
+        if "metrics" in every:
+            await stack.enter_async_context(metrics_listening(observers, every["metrics"]))
+        await stack.enter_async_context(drained(connections))
+        for name, each in every.items():
+            if name == "metrics":
+                continue
+            terms = tls[name].terms() if name in tls else None
+            await stack.enter_async_context(accepting(partial(connections.connection, name), each, terms))
+        yield
+
+
+def _tls(listen: Listen) -> Mapping[str, TlsListener]:
+    return _given({"tls": listen.tls, "legacy_tls": listen.legacy_tls})
+
+
+def _given(values: Mapping[str, T | None]) -> Mapping[str, T]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Connections:

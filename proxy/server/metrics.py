@@ -5,14 +5,13 @@ from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 
-from proxy.config import Address
 from proxy.observers import EXPOSITION_TYPE, Observers
-from proxy.server.sockets import drained, listening_socket
+from proxy.server.sockets import Opened, accepting, drained
 
 
 @asynccontextmanager
-async def metrics_listening(observers: Observers, address: Address) -> AsyncIterator[Address]:
-    """Serve what `observers` have counted until the block ends; yields the address with its true port."""
+async def metrics_listening(observers: Observers, opened: Opened) -> AsyncIterator[None]:
+    """Serve what `observers` have counted until the block ends."""
 
     async def answer(request: web.BaseRequest) -> web.Response:
         if (request.method, request.path) != (hdrs.METH_GET, "/metrics"):
@@ -20,5 +19,5 @@ async def metrics_listening(observers: Observers, address: Address) -> AsyncIter
         return web.Response(body=observers.exposition(), headers={hdrs.CONTENT_TYPE: EXPOSITION_TYPE})
 
     server = web.Server(answer, access_log=None, keepalive_timeout=75)
-    async with drained(server), listening_socket(server, address) as bound:
-        yield bound
+    async with drained(server), accepting(server, opened):
+        yield

@@ -37,17 +37,16 @@ class Relay:
             return
         there, back = await asyncio.open_connection("127.0.0.1", self.to)
         self._writers |= {writer, back}
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # when the test ends
             await asyncio.gather(
                 self._pass_on(reader, back, late=False), self._pass_on(there, writer, late=True)
             )
-        finally:
-            self._writers -= {writer, back}
+        self._writers -= {writer, back}
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool
     ) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+        with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if late and self.delay:
                     await asyncio.sleep(self.delay)

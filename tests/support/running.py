@@ -11,7 +11,8 @@ from proxy.config import Address
 from proxy.config.settings import SnapshotSettings
 from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listening import listening
+from proxy.server.listening import listeners, listening
+from proxy.server.sockets import opened
 from proxy.upstream.client import Client
 
 _ANY_PORT = Address("127.0.0.1", 0)
@@ -41,8 +42,11 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
         configuration = configuration._replace(settings=settings)
     listen = configuration.settings.listen.model_copy(update={"address": _ANY_PORT})
-    async with Client() as client, listening(assemble(configuration, client), listen, Observers()) as bound:
-        yield bound
+    async with Client() as client:
+        translator = assemble(configuration, client)
+        with listeners(listen) as every:
+            async with listening(translator, listen, every, Observers()):
+                yield {name: each.address for name, each in every.items()}
 
 
 @contextlib.asynccontextmanager
@@ -64,5 +68,6 @@ async def running_proxy(
 @contextlib.asynccontextmanager
 async def running_sandbox(store: sandbox.Store) -> AsyncIterator[str]:
     """Run a sandbox; yields its URL."""
-    async with sandbox_listening(store, *_ANY_PORT) as port:
-        yield f"http://127.0.0.1:{port}"
+    with opened({"sandbox": _ANY_PORT}) as every:
+        async with sandbox_listening(store, every["sandbox"].sockets):
+            yield f"http://{every['sandbox'].address}"
