@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench lint types format schema lock wheel setup clean
+.PHONY: help run test soak bench lint types format schema lock wheel setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,6 +20,9 @@ run: $(VENV)/.run ## serve the demo: the proxy in front of its own sandbox upstr
 
 test: $(VENV)/.dev ## run the tests on every core
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+soak: $(VENV)/.dev ## run what is random at its full length: ten minutes and more
+	@$(BIN)/python -m pytest --full -k nothing_is_stale $(ARGS)
 
 bench: $(VENV)/.dev ## measure CPU per request beside other proxies; ARGS=--quick gates
 	@$(BIN)/python -m bench $(ARGS)

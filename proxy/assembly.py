@@ -45,9 +45,10 @@ def store_of(configuration: Configuration, counters: Counters | None = None, wor
         return Inherited(counters, worker)
     from proxy.snapshots.redis import RedisStore  # noqa: PLC0415 - an extra
 
-    url = redis.url.get_secret_value()
-    secret = redis.secret.get_secret_value() if redis.secret else url
-    return RedisStore(url, hashlib.sha256(secret.encode()).digest(), _dialect(configuration))
+    # Not made of the URL, which may be another one for each replica
+    secret = redis.secret.get_secret_value() if redis.secret else ""
+    digest = hashlib.sha256(secret.encode()).digest()
+    return RedisStore(redis.url.get_secret_value(), digest, _dialect(configuration))
 
 
 def _dialect(configuration: Configuration) -> str:

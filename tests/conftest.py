@@ -13,6 +13,17 @@ settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("suite")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make soak` have what is random at its full length."""
+    parser.addoption("--full", action="store_true", help="do not sample: run what is random to its end")
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Tell whether a test is to go to its full length, which takes minutes."""
+    return bool(request.config.getoption("--full"))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail where more is skipped than .ci/run allows: tests whose reason names one of the things it lacks."""
     lacking = os.environ.get("CALLERID_PROXY_MAY_LACK")

@@ -147,7 +147,7 @@ def _apart(configuration: Agreeing) -> Iterator[Breach]:
 def _redis_secret(configuration: Agreeing) -> Iterator[Breach]:
     redis = configuration.settings.snapshots.redis
     if redis and redis.secret is None:
-        yield ("snapshots", "redis"), "without a secret whoever knows the URL can forge what is kept in Redis"
+        yield ("snapshots", "redis"), "without a secret whoever may write to Redis can forge lists"
 
 
 WARNINGS: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (
