@@ -113,10 +113,13 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
     try:
         os.setpgid(0, 0)  # Ctrl-C is for the process above, which tells the others
         signal.set_wakeup_fd(-1)
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, _leave)  # as long as the work does not heed them itself
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         work(lifeline)
+        status = 0
+    except _LeftError:
         status = 0
     except BaseException:  # noqa: BLE001 - nothing may get into the code of the process above
         traceback.print_exc()
@@ -124,6 +127,14 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+class _LeftError(BaseException):
+    """Somebody was told to stop before there was anything to stop."""
+
+
+def _leave(*_: object) -> NoReturn:
+    raise _LeftError
 
 
 @contextmanager

@@ -129,10 +129,18 @@ class ScriptedUpstream:
     answers: list[bytes] = field(default_factory=list)
     received: list[Message] = field(default_factory=list)
     port: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, every answer waits."""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def is_asked(self, times: int) -> None:
+        """Wait until it has been asked so often."""
+        async with asyncio.timeout(_TIMEOUT):
+            while len(self.received) < times:
+                await asyncio.sleep(0.01)
 
     def then(self, *answers: Message) -> Self:
         """Add to the script."""
@@ -147,6 +155,7 @@ class ScriptedUpstream:
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while message := await read_message(reader):
                 self.received.append(message)
+                await self.released.wait()
                 answer = self.answers.pop(0) if self.answers else json_answer(599, b"{}").encode()
                 if not answer:
                     return
@@ -163,6 +172,7 @@ def json_answer(status: int, body: bytes, headers: Sequence[tuple[str, str]] = (
 async def scripted_upstream(*answers: Message) -> AsyncIterator[ScriptedUpstream]:
     """Run a scripted upstream on a free port."""
     upstream = ScriptedUpstream().then(*answers)
+    upstream.released.set()
     server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0)  # noqa: SLF001
     upstream.port = server.sockets[0].getsockname()[1]
     async with server:

@@ -1,0 +1,169 @@
+"""`serve --workers`: processes that serve side by side, and what happens when one of them goes."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from support.processes import Running, run, running
+from support.running import running_sandbox
+from support.seed import ACCOUNT, BOB, LIST, basic
+from support.wire import Message, ask, connect, json_answer, scripted_upstream
+
+from proxy.sandbox import Store
+
+PORT = r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01"
+ASKED = (("Host", "x"), ("Authorization", basic()))
+
+
+@contextmanager
+def serving(folder: Path, upstream: str, workers: int = 2, more: str = "") -> Iterator[tuple[Running, int]]:
+    file = folder / "proxy.yaml"
+    text = f"listen: 127.0.0.1:0\nupstream: {{base_url: {upstream}}}\n{more}"
+    file.write_text(text, encoding="utf-8")
+    with running("serve", "--config", file, "--workers", str(workers)) as server:
+        port = int(server.until(PORT))
+        workers_of(server, workers)
+        yield server, port
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def workers_of(server: Running, number: int, other_than: Sequence[int] = ()) -> list[int]:
+    """Wait until there are so many workers; return their process ids."""
+    until = time.monotonic() + 20
+    while len(found := children(server.process.pid) - {*other_than}) != number:
+        assert time.monotonic() < until, f"{len(found)} workers"
+        time.sleep(0.02)
+    return sorted(found)
+
+
+@asynccontextmanager
+async def sandbox() -> AsyncIterator[str]:
+    with closing(Store()) as store:
+        async with running_sandbox(store) as url:
+            yield url
+
+
+def get(target: str) -> bytes:
+    return Message(f"GET {target} HTTP/1.1", (*ASKED, ("Connection", "close"))).encode()
+
+
+async def names(port: int) -> list[str]:
+    listed = etree.fromstring((await ask(port, get(LIST))).body)[0]
+    return [str(item.findtext("FriendlyName")) for item in listed]
+
+
+async def test_what_is_written_through_one_worker_shows_with_every_other(tmp_path: Path) -> None:
+    async with sandbox() as upstream:
+        with serving(tmp_path, upstream, more="snapshots: {fresh: 3600}\n") as (_, port):
+            for number in range(30):
+                await asyncio.gather(*(names(port) for _ in range(8)))
+                form = f"FriendlyName=Name+{number}".encode()
+                headers = (*ASKED, ("Connection", "close"), ("Content-Length", str(len(form))))
+                put = Message(f"PUT {LIST}/{BOB} HTTP/1.1", headers, form)
+                assert (await ask(port, put.encode())).status == 200
+                shown = await asyncio.gather(*(names(port) for _ in range(8)))
+                assert all(f"Name {number}" in each for each in shown)
+
+
+async def test_both_take_connections_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
+    async with sandbox() as upstream:
+        with serving(tmp_path, upstream) as (server, port):
+            for _ in range(3):
+                before = workers_of(server, 2)
+                await asyncio.sleep(1)  # one that has only just been started is not replaced at once
+                os.kill(before[0], signal.SIGKILL)
+                workers_of(server, 1, [before[0]])
+                assert await names(port)  # the other one goes on
+                after = workers_of(server, 2, [before[0]])
+                assert before[1] in after
+                assert all(await asyncio.gather(*(names(port) for _ in range(8))))
+            assert server.stop() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_what_is_in_flight_is_answered_before_they_stop(tmp_path: Path, how: signal.Signals) -> None:
+    item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
+    async with scripted_upstream(json_answer(200, item)) as upstream:
+        upstream.released.clear()
+        with serving(tmp_path, upstream.url) as (server, port):
+            async with connect(port) as client:
+                await client.send(get(f"{LIST}/{BOB}"))
+                await upstream.is_asked(1)
+                server.process.send_signal(how)
+                await asyncio.sleep(0.3)
+                upstream.released.set()
+                answer = await client.receive()
+            assert answer
+            assert answer.status == 200
+            assert await asyncio.to_thread(server.process.wait, 20) == 0
+
+
+async def test_a_second_signal_ends_them_at_once(tmp_path: Path) -> None:
+    async with scripted_upstream(json_answer(200, b"{}")) as upstream:
+        upstream.released.clear()
+        with serving(tmp_path, upstream.url) as (server, port):
+            pids = workers_of(server, 2)
+            async with connect(port) as client:
+                await client.send(get(f"{LIST}/{BOB}"))
+                await upstream.is_asked(1)
+                server.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+                server.process.send_signal(signal.SIGTERM)
+                assert await asyncio.to_thread(server.process.wait, 10) != 0
+            assert not any(alive(pid) for pid in pids)
+        upstream.released.set()
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = re.search(r"\) (\S)", Path(f"/proc/{pid}/stat").read_text())
+    except OSError:
+        return False
+    return state is not None and state[1] != "Z"
+
+
+async def test_workers_stop_when_the_process_above_them_is_gone(tmp_path: Path) -> None:
+    async with sandbox() as upstream:
+        with serving(tmp_path, upstream) as (server, _):
+            pids = workers_of(server, 2)
+            server.process.kill()
+            server.process.wait()
+            async with asyncio.timeout(20):
+                while any(alive(pid) for pid in pids):
+                    await asyncio.sleep(0.05)
+
+
+async def test_the_demo_has_one_sandbox_for_all_workers() -> None:
+    arguments = ("--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--workers", "2")
+    with running("serve", "--demo", *arguments) as server:
+        port = int(server.until(PORT))
+        workers_of(server, 3)
+        assert {len(shown) for shown in await asyncio.gather(*(names(port) for _ in range(10)))} == {2}
+        assert server.stop() == 0
+
+
+def test_spoken_codes_come_back_to_one_process(tmp_path: Path) -> None:
+    file = tmp_path / "proxy.yaml"
+    file.write_text(
+        f"listen: 127.0.0.1:0\nupstream: {{profile: telnyx, validation: code_on_phone}}\n"
+        f'accounts: {{{ACCOUNT}: {{token: "${{T}}", upstream: {{password: "${{T}}"}}}}}}\n'
+        f'legacy: {{sid_key: "${{T}}"}}\n',
+        encoding="utf-8",
+    )
+    done = run("serve", "--config", file, "--workers", "2", T="token")
+    assert done.returncode == 2
+    assert "a code that was spoken comes back to one process: --workers must be 1" in done.stderr
+
+
+def test_no_workers_at_all() -> None:
+    assert run("serve", "--demo", "--workers", "0").returncode == 2
