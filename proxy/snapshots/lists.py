@@ -177,6 +177,11 @@ class Snapshots(Generic[V]):
         for key in [key for key in self._snapshots if key.about() == whose]:
             del self._snapshots[key]
 
+    async def settle(self) -> None:
+        """Wait for what goes on in the background: lists that are kept for others, or read anew."""
+        while self._background:
+            await asyncio.wait(self._background)
+
     # For views
 
     def remembered(self, key: Key, state: State, refresh: Walk[V] | None) -> V | None:
@@ -201,7 +206,8 @@ class Snapshots(Generic[V]):
             return None
 
         async def load() -> V | None:
-            if (kept := await self._store.load(key, state.generation)) is None:
+            kept = await self._store.load(key, state.generation)
+            if kept is None or kept.left > self._terms.lifetime:  # by a clock that went back
                 return None
             began = self._clock() + kept.left - self._terms.lifetime
             value = self._kind.unpacked(kept.content)

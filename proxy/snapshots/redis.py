@@ -114,9 +114,13 @@ class RedisStore:
     async def keep(self, key: Key, generation: Generation, kept: Kept) -> None:
         """Keep a list for other replicas, if Redis takes it."""
         name = self._name("list", *key.owner, key.account_sid, key.credential, *key.what, generation)
-        sealed = self._sealed(name, kept.content)
+        sealed, now = self._sealed(name, kept.content), asyncio.get_running_loop().time
+        until = now() + kept.left
         try:
-            await self._lists.ask(("SET", name, sealed, "PX", max(1, int(kept.left * 1000))))
+            _, ((seconds, microseconds),) = await self._lists.ask(("TIME",))
+            # By the server's clock: however late it is told, the list lives no longer
+            end = int(seconds) * 1000 + int(microseconds) // 1000 + int((until - now()) * 1000)
+            await self._lists.ask(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
             return
 

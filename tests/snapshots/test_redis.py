@@ -52,17 +52,15 @@ async def until_it_is_back(store: RedisStore) -> None:
             await asyncio.sleep(0.05)
 
 
-async def kept_by(store: RedisStore) -> None:
-    """Wait for what is kept in the background."""
-    async with asyncio.timeout(5):
-        while (state := await store.state(OWNER)) and not await store.load(KEY, state.generation):
-            await asyncio.sleep(0.01)
+async def walked_and_kept(store: RedisStore, upstream: Upstream) -> None:
+    lists = remembering(store)
+    await ask(lists, ALICE, upstream)
+    await lists.settle()
 
 
 async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[RedisStore]) -> None:
     upstream = Upstream()
-    await ask(remembering(stores[0]), ALICE, upstream)
-    await kept_by(stores[0])
+    await walked_and_kept(stores[0], upstream)
     assert await known(remembering(stores[1]), ALICE) == "old"
     assert await known(remembering(stores[1]), ALICE, "a filter") is None
     assert await known(remembering(stores[2]), ALICE) is None
@@ -70,13 +68,32 @@ async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[Red
 
 
 async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: list[RedisStore]) -> None:
-    await ask(remembering(stores[0]), ALICE, Upstream())
-    await kept_by(stores[0])
+    await walked_and_kept(stores[0], Upstream())
     server.pass_time(4)
     taken_over = remembering(stores[1])
     assert await known(taken_over, ALICE) == "old"
     await asyncio.sleep(1.1)
     assert await known(taken_over, ALICE) is None
+
+
+async def test_a_list_that_is_told_late_lives_no_longer(server: Server, stores: list[RedisStore]) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 0.3))
+    keeping = asyncio.create_task(stores[1].keep(KEY, state.generation, Kept(b"a list", 0.3)))
+    with server.frozen():
+        await asyncio.sleep(0.4)
+    await keeping
+    assert await stores[0].load(KEY, state.generation) is None
+
+
+async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[RedisStore]) -> None:
+    """The server's clock went back."""
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 3600))
+    assert await known(remembering(stores[1], fresh=5), ALICE) is None
+    assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
 
 
 async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: list[RedisStore]) -> None:
@@ -290,8 +307,7 @@ async def test_what_is_not_what_was_written_counts_as_nothing(
     server: Server, stores: list[RedisStore], kind: str, spoil: Callable[[Server, bytes], None]
 ) -> None:
     upstream = Upstream()
-    await ask(remembering(stores[0]), ALICE, upstream)
-    await kept_by(stores[0])
+    await walked_and_kept(stores[0], upstream)
     spoil(server, named(server, kind))
     assert await known(remembering(stores[1]), ALICE) is None
     lists = remembering(stores[1])
