@@ -24,6 +24,7 @@ from proxy.observers import Observers, Tallies
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listening import listeners, listening
 from proxy.server.sockets import Opened, opened
+from proxy.server.turns import Turn, Turns
 from proxy.snapshots import Counters, Store
 from proxy.upstream.client import Client
 
@@ -93,7 +94,7 @@ def _serve(
     *beside: Part,
 ) -> None:
     """Serve with so many workers over these listeners, and run what is `beside` them."""
-    counters, tallies = Counters(workers), Tallies(workers)
+    counters, tallies, turns = Counters(workers), Tallies(workers), Turns(workers)
     proxies: list[Part] = [
         partial(
             _proxy,
@@ -101,6 +102,7 @@ def _serve(
             every,
             store_of(configuration, counters, number),
             Observers(tallies, number),
+            Turn(turns, number),
         )
         for number in range(workers)
     ]
@@ -113,18 +115,23 @@ def _serve(
     def died(number: int) -> None:
         if number < workers:
             counters.count_all(number)
+            turns.gone(number)
 
     run_apart([*proxies, *beside], announcement, died)
 
 
 @asynccontextmanager
 async def _proxy(
-    configuration: Configuration, every: Mapping[str, Opened], store: Store, observers: Observers
+    configuration: Configuration,
+    every: Mapping[str, Opened],
+    store: Store,
+    observers: Observers,
+    turn: Turn,
 ) -> AsyncIterator[None]:
     async with Client() as client:
         try:
             translator = assemble(configuration, client, store)
-            async with listening(translator, configuration.settings.listen, every, observers):
+            async with listening(translator, configuration.settings.listen, every, observers, turn):
                 yield
         finally:
             await store.close()

@@ -14,6 +14,7 @@ from proxy.server.connection import Connection
 from proxy.server.metrics import metrics_listening
 from proxy.server.parsing import assert_limits
 from proxy.server.sockets import Opened, accepting, drained, opened
+from proxy.server.turns import Turn, Turns
 from proxy.translator import Translator
 
 _log = logging.getLogger("proxy.server")
@@ -42,11 +43,17 @@ _RISK = (
 
 @asynccontextmanager
 async def listening(
-    translator: Translator, listen: Listen, every: Mapping[str, Opened], observers: Observers
+    translator: Translator,
+    listen: Listen,
+    every: Mapping[str, Opened],
+    observers: Observers,
+    turn: Turn | None = None,
 ) -> AsyncIterator[None]:
     """Serve over these `listeners` until the block ends, then let requests in flight finish."""
     assert_limits(asyncio.get_running_loop())
-    connections = _Connections(translator, observers)
+    turn = turn or Turn(Turns(1), 0)
+    turn.begin()
+    connections = _Connections(translator, observers, turn)
     tls = _tls(listen)
     async with AsyncExitStack() as stack:
         if "metrics" in every:
@@ -56,7 +63,9 @@ async def listening(
             if name == "metrics":
                 continue
             terms = tls[name].terms() if name in tls else None
-            await stack.enter_async_context(accepting(partial(connections.connection, name), each, terms))
+            await stack.enter_async_context(
+                accepting(partial(connections.connection, name), each, terms, turn)
+            )
         yield
 
 
@@ -71,7 +80,8 @@ def _given(values: Mapping[str, T | None]) -> Mapping[str, T]:
 class _Connections:
     """The connections of all listeners, as long as something is left to say over them."""
 
-    def __init__(self, translator: Translator, observers: Observers) -> None:
+    def __init__(self, translator: Translator, observers: Observers, turn: Turn) -> None:
+        self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._translator = translator
         self._observers = observers
@@ -82,8 +92,13 @@ class _Connections:
 
     def _connected(self, listener: str, connection: Connection, tls_version: str | None) -> None:
         self._open.add(connection)
-        connection.task.add_done_callback(lambda _: self._open.discard(connection))
+        self._turn.took()
+        connection.task.add_done_callback(lambda _: self._ended(connection))
         self._observers.connected(listener, tls_version)
+
+    def _ended(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._turn.lost()
 
     def pre_shutdown(self) -> None:
         for each in self._open:

@@ -1,17 +1,23 @@
 """Listening sockets, and the drain of what came in over them once they are closed."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import NamedTuple, Protocol
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
 
 from proxy.config import Address
+from proxy.server.turns import Turn
+
+_log = logging.getLogger("proxy.server")
 
 _BACKLOG = 1024  # connections that wait to be accepted
 # In seconds
 _DRAIN = 30
+_GIVING_WAY = 0.002
+_WITHOUT_ANY = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
 
 
@@ -26,7 +32,7 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(addresses: Mapping[str, Address]) -> Iterator[Mapping[str, Opened]]:
-    """Listen on addresses, each under its name, until the block ends. Processes forked in it do so too.
+    """Listen on addresses, each under its name, until the block ends; processes forked in it do so too.
 
     OSError, with the address as its filename, where one cannot be listened on.
     """
@@ -65,29 +71,95 @@ def _is_supported(family: int) -> bool:
     return True
 
 
+Factory = Callable[[], asyncio.BaseProtocol]
+Terms = ssl.SSLContext | None
+
+
 @asynccontextmanager
 async def accepting(
-    protocol: Callable[[], asyncio.Protocol], opened: Opened, terms: ssl.SSLContext | None = None
+    protocol: Factory, opened: Opened, terms: Terms = None, turn: Turn | None = None
 ) -> AsyncIterator[None]:
-    """Accept connections until the block ends."""
-    loop = asyncio.get_running_loop()
-    servers: list[asyncio.Server] = []
-    try:
-        for each in opened.sockets:
-            # Not aiohttp's site: it has no limit for handshakes
-            server = await loop.create_server(
-                protocol,
-                sock=each,
-                backlog=_BACKLOG,
-                ssl=terms,
-                ssl_handshake_timeout=_TLS_HANDSHAKE if terms else None,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN if terms else None,
+    """Accept connections until the block ends; in turn with other processes where there are some."""
+    servers: list[asyncio.Server | _InTurn] = []
+    for listener in opened.sockets:
+        if turn and not turn.is_alone:
+            servers.append(_InTurn(protocol, listener, terms, turn))
+        else:  # not aiohttp's site: it has no limit for handshakes
+            loop = asyncio.get_running_loop()
+            options = _handshake(terms)
+            servers.append(
+                await loop.create_server(protocol, sock=listener, backlog=_BACKLOG, ssl=terms, **options)
             )
-            servers.append(server)
+    try:
         yield
     finally:
         for server in servers:
             server.close()
+
+
+class _InTurn:
+    """Takes one connection at a time, if it is its turn; a loop's own server takes all that wait."""
+
+    def __init__(self, protocol: Factory, listener: socket.socket, terms: Terms, turn: Turn) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self._listener = listener
+        self._terms = terms
+        self._turn = turn
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        listener.setblocking(False)  # noqa: FBT003 - the name says it
+        self._go_on()
+
+    def close(self) -> None:
+        """Take no more."""
+        if self._pause:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+
+    def _go_on(self) -> None:
+        self._loop.add_reader(self._listener, self._take_in_turn)
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+        self._loop.remove_reader(self._listener)
+        self._pause = self._loop.call_later(seconds, then)
+
+    def _take_in_turn(self) -> None:
+        if self._turn.is_mine:
+            self._take()
+        else:  # whose turn it is may be busy: then it is taken all the same
+            self._rest(_GIVING_WAY, self._take_and_go_on)
+
+    def _take_and_go_on(self) -> None:
+        self._go_on()
+        self._take()
+
+    def _take(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another process was faster, or the client has gone
+        except OSError as error:
+            _log.error("no connection can be taken: %s", error.strerror)  # for want of file descriptors
+            self._rest(_WITHOUT_ANY, self._go_on)
+            return
+        task = self._loop.create_task(self._begin(connection))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _begin(self, connection: socket.socket) -> None:
+        with suppress(OSError, TimeoutError):  # of a handshake
+            await self._loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self._terms, **_handshake(self._terms)
+            )
+
+
+def _handshake(terms: Terms) -> Mapping[str, Any]:
+    return {
+        "ssl_handshake_timeout": _TLS_HANDSHAKE if terms else None,
+        "ssl_shutdown_timeout": _TLS_SHUTDOWN if terms else None,
+    }
 
 
 class Server(Protocol):

@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,23 @@ async def test_what_is_written_through_one_worker_shows_with_every_other(tmp_pat
                 assert (await ask(port, put.encode())).status == 200
                 shown = await asyncio.gather(*(names(port) for _ in range(8)))
                 assert all(f"Name {number}" in each for each in shown)
+
+
+async def test_each_takes_its_share_of_connections(tmp_path: Path) -> None:
+    async with sandbox() as upstream, AsyncExitStack() as stack:
+        with serving(tmp_path, upstream) as (server, port):
+            pids = workers_of(server, 2)
+            await asyncio.gather(*(names(port) for _ in range(8)))
+            before = [sockets(pid) for pid in pids]
+            clients = await asyncio.gather(*(stack.enter_async_context(connect(port)) for _ in range(40)))
+            for client in clients:
+                assert (await client.ask(Message("GET /nowhere HTTP/1.1", ASKED).encode())).status == 404
+            taken = [sockets(pid) - count for pid, count in zip(pids, before, strict=True)]
+            assert min(taken) >= 5  # about 20, unless the machine has no time for one of them
+
+
+def sockets(pid: int) -> int:
+    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
 
 
 async def test_both_take_connections_and_one_that_dies_is_replaced(tmp_path: Path) -> None:

@@ -267,7 +267,7 @@ async def test_nothing_is_stale_mixed_up_or_inconsistent(tmp_path: Path, full: b
                 await asyncio.gather(*(played.go_on(chance.randint(2, 5)) for _ in range(3)))
                 await played.look()
                 for called, times in played.validated.items():
-                    assert upstream.validations.get(called, 0) <= times
+                    assert upstream.validations.get((played.account, called), 0) <= times
             except AssertionError as error:
                 error.add_note("\n".join(played.history))
                 raise

@@ -52,8 +52,8 @@ class Restless:
     faults: Faults = field(default_factory=Faults)
     port: int = 0
     calls: int = 0
-    validations: dict[str, int] = field(default_factory=dict)
-    """How often each number was called."""
+    validations: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often each number was called for each account."""
     _versions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -123,7 +123,8 @@ class Restless:
 
     def _validate(self, account: str, items: dict[str, int], form: Mapping[str, str]) -> Message:
         number = form["PhoneNumber"]
-        self.validations[number] = self.validations.get(number, 0) + 1
+        called = account, number
+        self.validations[called] = self.validations.get(called, 0) + 1
         items[f"PN{account[2:18]}{int(number[5:]):016x}"] = 0
         return _json(200, {"validation_code": "123456", "phone_number": number})
 
