@@ -1,9 +1,10 @@
 """How 2008 wrote numbers, names and dates."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -65,56 +66,82 @@ def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:
             return None
 
 
+_ALL_NANP = re.compile(r"(?:\+1[0-9]{10}\n)*+")
+
+
+def all_ten_digits(phone_numbers: Sequence[str]) -> Sequence[str] | None:
+    """Write many numbers as `ten_digits` does; None where one of them is not North American."""
+    lines = "\n".join([*phone_numbers, ""])
+    # Each line has 13 characters: a number that is several lines makes more of them than there are numbers
+    if not _ALL_NANP.fullmatch(lines) or len(lines) != 13 * len(phone_numbers):
+        return None
+    return lines[2:-1].split("\n+1") if lines else ()
+
+
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TWO_DIGITS = tuple(f"{number:02}" for number in range(32))
 
 
 def rfc_2822(seconds: int, zone: ZoneInfo) -> str:
     """Write an instant as RFC 2822 section 3.3 does: `Tue, 01 Apr 2008 11:26:32 -0700`."""
     at = datetime.fromtimestamp(seconds, zone)
-    offset = (at.utcoffset() or timedelta()) // timedelta(minutes=1)
-    sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
-    return (
-        f"{_WEEKDAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
-        f"{at.hour:02}:{at.minute:02}:{at.second:02} {sign}{hours:02}{minutes:02}"
-    )
+    return f"{_date(at)}{at:%H:%M:%S}{_offset(at.utcoffset() or timedelta())}"
 
 
-_DAY = 86_400
-_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
+def _date(at: date) -> str:
+    return f"{_WEEKDAYS[at.weekday()]}, {_TWO_DIGITS[at.day]} {_MONTHS[at.month]} {at.year:04} "
+
+
+def _offset(offset: timedelta) -> str:
+    minutes = offset // timedelta(minutes=1)
+    hours, minutes = divmod(abs(minutes), 60)
+    return f" {'-' if offset < timedelta() else '+'}{hours:02}{minutes:02}"
+
+
+_MINUTE, _DAY = 60, 86_400
+_SPAN = 4 * _DAY
+_EPOCH = date(1970, 1, 1).toordinal()
+# A caller ID of 2008's API cannot be older than the API, and one of today's hardly
+_FIRST_DAY, _LAST_DAY = (date(year, 1, 1).toordinal() - _EPOCH for year in (2000, 2040))
+_CLOCK = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(1440))
+
+
+@cache
+def _dates() -> Sequence[str]:
+    """Return the date of each day of our times, and of the days before and after them."""
+    return tuple(_date(date.fromordinal(_EPOCH + day)) for day in range(_FIRST_DAY - 1, _LAST_DAY + 1))
 
 
 def rfc_2822_writer(zone: ZoneInfo) -> Callable[[int], str]:
-    """Return `rfc_2822` for one zone, many times faster where instants share their days.
+    """Return `rfc_2822` for one zone, ten times as fast in our times.
 
-    Asking the zone for its offset is the dear part, so it is asked once for a day of UTC.
+    Asking the zone for its offset is the dear part, so it is asked beforehand. No clocks were ever changed
+    and changed back within six days: what holds at both ends of a span of four holds all through it.
     """
-
-    @lru_cache(maxsize=65_536)
-    def day(number: int) -> tuple[int, tuple[str, str, str], str] | None:
-        """Return the offset, the dates of today, tomorrow and yesterday, and the offset as it is written."""
-        first, noon, last = (number * _DAY + second for second in (0, _DAY // 2, _DAY - 1))
-        offsets = {datetime.fromtimestamp(second, zone).utcoffset() for second in (first, noon, last)}
-        offset = offsets.pop() or timedelta()
-        if offsets or offset % timedelta(minutes=1):  # the clocks change on this day, or are of a sundial
-            return None
-        before, today, after = (
-            rfc_2822(noon + days * _DAY - offset // _SECOND, zone)[:17] for days in (-1, 0, 1)
-        )
-        return offset // _SECOND, (today, after, before), rfc_2822(noon, zone)[25:]
+    dates = _dates()
+    first, last = -(-_FIRST_DAY * _DAY // _SPAN), _LAST_DAY * _DAY // _SPAN
+    offsets = [
+        datetime.fromtimestamp(number * _SPAN, zone).utcoffset() or timedelta()
+        for number in range(first, last + 1)
+    ]
+    endings = {
+        offset: tuple(f":{second:02}{_offset(offset)}" for second in range(60))
+        for offset in set(offsets)
+        if not offset % timedelta(seconds=_MINUTE)
+    }
+    # Of each span in which the clocks do not change: from UTC to the seconds in `dates`, and how minutes end
+    spans = {
+        number: (offset // timedelta(seconds=1) - (_FIRST_DAY - 1) * _DAY, endings[offset])
+        for number, (offset, next_offset) in enumerate(pairwise(offsets), first)
+        if offset == next_offset and offset in endings
+    }
 
     def write(seconds: int) -> str:
-        number, within = divmod(seconds, _DAY)
-        if (known := day(number)) is None:
+        if (span := spans.get(seconds // _SPAN)) is None:
             return rfc_2822(seconds, zone)
-        offset, dates, written_offset = known
-        days, of_day = divmod(within + offset, _DAY)
-        minutes, second = divmod(of_day, 60)
-        hour, minute = divmod(minutes, 60)
-        two = _TWO_DIGITS
-        return f"{dates[days]}{two[hour]}:{two[minute]}:{two[second]}{written_offset}"
+        offset, ending = span
+        second = seconds + offset
+        return f"{dates[second // _DAY]}{_CLOCK[second % _DAY // _MINUTE]}{ending[second % _MINUTE]}"
 
     return write
-
-
-_SECOND = timedelta(seconds=1)

@@ -2,17 +2,26 @@
 
 import random
 import re
+import struct
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.resources import files
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.legacy.formats import OutsideNanp, e164, listed_number, rfc_2822_writer, ten_digits
+from proxy.legacy.formats import (
+    OutsideNanp,
+    all_ten_digits,
+    e164,
+    listed_number,
+    rfc_2822_writer,
+    ten_digits,
+)
 
 # Dates
 
@@ -106,6 +115,50 @@ def test_around_every_change_of_clocks(name: str) -> None:
         for seconds in (-900, -1, 0, 1, 59, 840, 900)
     ]
     assert_written_alike(instants, zone)
+
+
+def changes(name: str) -> list[tuple[int, int, int]]:
+    """Return when the tz database lists that clocks change (RFC 8536), and the offsets before and after.
+
+    What it gives a rule for instead, they do twice a year.
+    """
+    data = files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
+    header = struct.Struct(">4sc15x6L")
+    _, _, utc, standard, leaps, times, types, letters = header.unpack_from(data)
+    start = header.size + 5 * times + 6 * types + letters + 8 * leaps + standard + utc
+    _, _, _, _, _, times, types, _ = header.unpack_from(data, start)  # the same once more, in 64 bits
+    start += header.size
+    instants = struct.unpack_from(f">{times}q", data, start)
+    kinds = data[start + 8 * times :][:times]
+    offsets = [offset for offset, _, _ in struct.iter_unpack(">lBB", data[start + 9 * times :][: 6 * types])]
+    before = offsets[0]
+    found = []
+    for instant, kind in zip(instants, kinds, strict=True):
+        found.append((instant, before, offsets[kind]))
+        before = offsets[kind]
+    return found
+
+
+def test_no_clocks_are_changed_back_within_four_days() -> None:
+    """What the writer takes for granted, of all zones and years."""
+    hasty = [
+        (name, first)
+        for name in files("tzdata").joinpath("zones").read_text().split()
+        for (first, offset, _), (second, _, again) in pairwise(
+            change for change in changes(name) if change[1] != change[2]
+        )
+        if second - first <= 4 * 86_400 and offset == again
+    ]
+    assert hasty == []
+
+
+def test_the_changes_are_those_that_python_knows() -> None:
+    zone = ZoneInfo("America/Los_Angeles")
+    recent = [change for change in changes(zone.key) if at(2000) < change[0] < at(2007)]
+    assert len(recent) == 14
+    for instant, before, after in recent:
+        for seconds, offset in ((instant - 1, before), (instant, after)):
+            assert datetime.fromtimestamp(seconds, zone).utcoffset() == timedelta(seconds=offset)
 
 
 @given(st.integers(at(1973), at(2500)))
@@ -253,6 +306,23 @@ POLICIES: list[OutsideNanp] = ["digits", "e164", "skip"]
 @given(TEN_DIGITS, st.sampled_from(POLICIES))
 def test_a_number_of_ours_is_ten_digits_whatever_the_policy(number: str, policy: OutsideNanp) -> None:
     assert ten_digits(f"+1{number}", policy) == number
+
+
+@given(
+    st.lists(
+        st.sampled_from(["+14158675309", "+10000000000"])
+        | st.sampled_from(["4158675309", "+442071838750", "", "\n", "+14158675309\n", "+1415867530", "9"])
+        | st.text(max_size=12)
+    )
+)
+@example([])
+@example(["+14158675309", "+14158675309\n+14158675309"])
+@example(["+1415867530", "9+14158675309"])
+@example(["+14158675309", "+1415867530\u0669"])
+def test_many_numbers_of_ours_are_written_as_each_is(numbers: list[str]) -> None:
+    alone, together = [ten_digits(number, "skip") for number in numbers], all_ten_digits(numbers)
+    assert (together is None) == (None in alone)
+    assert together is None or list(together) == alone
 
 
 FOREIGN = ["+442071838750", "+141586753096", "+1415867530", "+4158675309", "+862012345678"]
