@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
 from proxy.accounts import Accounts
@@ -26,6 +26,7 @@ from proxy.legacy import (
 from proxy.model import (
     Account,
     CallerId,
+    CallerIds,
     Delete,
     Fetch,
     List,
@@ -96,7 +97,9 @@ class Translator:
     async def _fetch(self, operation: Fetch, account: Account, upstream: Upstream) -> Item:
         async def fetched() -> Listed:
             result = await upstream.perform(operation, account)
-            return await self._written([result] if isinstance(result, CallerId) else [], operation)
+            return await self._written(
+                CallerIds.of([result] if isinstance(result, CallerId) else []), operation
+            )
 
         remembered = await self._lists.view(account)
         known = await self._everything(remembered, account, upstream)
@@ -138,12 +141,12 @@ class Translator:
 
         return walked
 
-    async def _written(self, caller_ids: Sequence[CallerId], operation: List | Fetch) -> Listed:
+    async def _written(self, caller_ids: CallerIds, operation: List | Fetch) -> Listed:
         """Write what the list shows, a slice at a time: ten thousand at once would keep everybody waiting."""
         writer = ListWriter(self._style)
         for start in range(0, len(caller_ids), _SLICE):
             chosen = caller_ids[start : start + _SLICE]
-            writer.add(each for each in chosen if isinstance(operation, Fetch) or _matches(each, operation))
+            writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
             if len(caller_ids) > _SLICE:
                 await asyncio.sleep(0)
         return writer.listed()
@@ -168,9 +171,11 @@ class Translator:
         self._pending.done(number)
 
 
-def _matches(caller_id: CallerId, operation: List) -> bool:
+def _matching(caller_ids: CallerIds, operation: List) -> CallerIds:
     """Check both filters once more: an upstream may take them less exactly than 2008 did."""
-    return operation.phone_number in (None, caller_id.phone_number) and operation.friendly_name in (
-        None,
-        caller_id.friendly_name,
-    )
+    number, name = operation.phone_number, operation.friendly_name
+    if number is not None:
+        caller_ids = caller_ids.only([each == number for each in caller_ids.phone_number])
+    if name is not None:
+        caller_ids = caller_ids.only([each == name for each in caller_ids.friendly_name])
+    return caller_ids

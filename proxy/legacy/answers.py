@@ -47,8 +47,7 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
             return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging))
         case Item():
-            texts = next(xml.read_elements(CALLER_ID.name, result.text))
-            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
+            return Answer(200, as_.CONTENT_TYPE, _item(as_, result.text))
         case CallerId():
             texts = CALLER_ID.texts(result, style)
             return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
@@ -57,6 +56,12 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
             return Answer(200, as_.CONTENT_TYPE, as_.one(VALIDATION_REQUEST.name, texts, 200))
         case Deleted():
             return Answer(204)
+
+
+def _item(as_: _Format, text: bytes) -> bytes:
+    if as_ is xml:
+        return xml.document(text)
+    return as_.one(CALLER_ID.name, next(xml.read_elements(CALLER_ID.name, text)), 200)
 
 
 def render_error(fault: Fault, target: str, style: Style) -> Answer:

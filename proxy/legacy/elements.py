@@ -4,14 +4,17 @@ Every format is written from these tables, so a new child or another order is on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from proxy.errors import Fault
-from proxy.legacy.formats import OutsideNanp, ten_digits
-from proxy.model import CallerId, ValidationRequest
+from proxy.legacy.formats import OutsideNanp, all_ten_digits, ten_digits
+from proxy.memo import remembering
+from proxy.model import CallerId, CallerIds, ValidationRequest
 
 T = TypeVar("T")
+
+_KNOWN_DATES = 4096
 
 Texts = Sequence[tuple[str, str | None]]
 """The children of an element in order: name and text. None is an empty child."""
@@ -27,13 +30,28 @@ class Style:
     page_uris: bool = False
     """Whether lists carry the URIs that later revisions of the API added."""
 
+    dates: Callable[[Sequence[int | None]], Sequence[str | None]] = field(
+        init=False, repr=False, compare=False
+    )
+    """A column of dates; one that the upstream does not keep is an empty element, never an invented one."""
+
+    def __post_init__(self) -> None:
+        """Remember the dates that were written last."""
+        date = self.date
+
+        def dates(column: Sequence[int | None]) -> list[str | None]:
+            return [None if seconds is None else date(seconds) for seconds in column]
+
+        object.__setattr__(self, "dates", remembering(dates, _KNOWN_DATES))
+
     def number(self, phone_number: str) -> str | None:
         """Write a number as `numbers.outside_nanp` says."""
         return ten_digits(phone_number, self.outside_nanp)
 
-    def optional_date(self, seconds: int | None) -> str | None:
-        """Write a date; one that the upstream does not keep is an empty element, never an invented one."""
-        return None if seconds is None else self.date(seconds)
+    def numbers(self, column: Sequence[str]) -> Sequence[str | None]:
+        """Write many numbers."""
+        written = all_ten_digits(column)
+        return [self.number(phone_number) for phone_number in column] if written is None else written
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +69,33 @@ class Element(Generic[T]):
         return [(name, text) for name, text in texts if text is not None or name not in self.optional]
 
 
-CALLER_ID: Element[CallerId] = Element(
+@dataclass(frozen=True, slots=True)
+class ListedElement:
+    """An element of a list, which is written a column at a time: of many elements, the texts of one child."""
+
+    name: str
+    children: Mapping[str, Callable[[CallerIds, Style], Sequence[str | None]]]
+    """Child name → its text in each element. None is an empty child."""
+    plain: frozenset[str] = frozenset()
+    """Children in which no character means anything to any format."""
+
+    def texts(self, value: CallerId, style: Style) -> Texts:
+        """Return the children of one, in order."""
+        row = CallerIds.of([value])
+        return [(name, column(row, style)[0]) for name, column in self.children.items()]
+
+
+CALLER_ID = ListedElement(
     "OutgoingCallerId",
     {
-        "Sid": lambda it, _: it.sid,
-        "AccountSid": lambda it, _: it.account_sid,
-        "FriendlyName": lambda it, _: it.friendly_name,
-        "PhoneNumber": lambda it, style: style.number(it.phone_number),
-        "DateCreated": lambda it, style: style.optional_date(it.date_created),
-        "DateUpdated": lambda it, style: style.optional_date(it.date_updated),
+        "Sid": lambda them, _: them.sid,
+        "AccountSid": lambda them, _: them.account_sid,
+        "FriendlyName": lambda them, _: them.friendly_name,
+        "PhoneNumber": lambda them, style: style.numbers(them.phone_number),
+        "DateCreated": lambda them, style: style.dates(them.date_created),
+        "DateUpdated": lambda them, style: style.dates(them.date_updated),
     },
+    plain=frozenset({"DateCreated", "DateUpdated"}),
 )
 
 VALIDATION_REQUEST: Element[ValidationRequest] = Element(

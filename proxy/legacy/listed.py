@@ -6,17 +6,19 @@ A list of ten thousand takes a third of what it would take as objects, and a pag
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from struct import Struct
 
 import orjson
 
 from proxy.legacy.elements import CALLER_ID, Style
+from proxy.legacy.formats import all_ten_digits
 from proxy.legacy.paging import Page
 from proxy.legacy.text import is_legible
 from proxy.legacy.xml import child, writer
-from proxy.model import CallerId, List
+from proxy.model import CallerIds, List
 
 _write = writer(CALLER_ID)
 _ENDS = "Q"
@@ -74,7 +76,7 @@ class Listed:
         found = list(self._matching(operation, style))
         if len(found) == len(self.ends):
             return self
-        return joined(self._item(index) for index in found)
+        return _joined([self._item(index) for index in found])
 
     def one(self, sid: str) -> Item | None:
         """Return the item of that Sid, None where the list has none."""
@@ -103,21 +105,16 @@ class Listed:
         return self.ends[index - 1] if index else 0
 
 
-def joined(items: Iterable[bytes], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
+def _joined(texts: Sequence[bytes], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
     """Return the list of these items, each an element of XML."""
-    texts = list(items)
-    ends, end = array(_ENDS), 0
-    for text in texts:
-        end += len(text)
-        ends.append(end)
-    return Listed(b"".join(texts), ends, frozenset(veiled))
+    return Listed(b"".join(texts), array(_ENDS, accumulate(map(len, texts))), frozenset(veiled))
 
 
-NOTHING = joined(())
+NOTHING = _joined(())
 
 
 class ListWriter:
-    """Writes caller IDs one by one, leaving out those that the list does not show."""
+    """Writes caller IDs, some at a time, leaving out those that the list does not show."""
 
     def __init__(self, style: Style) -> None:
         """Start with none."""
@@ -125,18 +122,24 @@ class ListWriter:
         self._texts: list[bytes] = []
         self._veiled: list[tuple[str, int]] = []
 
-    def add(self, caller_ids: Iterable[CallerId]) -> None:
+    def add(self, caller_ids: CallerIds) -> None:
         """Write some more."""
-        for caller_id in caller_ids:
-            number = self._style.number(caller_id.phone_number)
-            if number is None:
-                continue
-            if not caller_id.phone_number.startswith("+1") and _TEN_DIGITS.fullmatch(number):
-                self._veiled.append(("PhoneNumber", len(self._texts)))
-            if not is_legible(caller_id.friendly_name):
-                self._veiled.append(("FriendlyName", len(self._texts)))
-            self._texts.append(_write(caller_id, self._style))
+        if all_ten_digits(caller_ids.phone_number) is None:
+            numbers = self._style.numbers(caller_ids.phone_number)
+            caller_ids = caller_ids.only([number is not None for number in numbers])
+            self._veil("PhoneNumber", map(self._looks_north_american, caller_ids.phone_number))
+        if not is_legible("".join(caller_ids.friendly_name)):
+            self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
+        self._texts += _write(caller_ids, self._style)
+
+    def _looks_north_american(self, phone_number: str) -> bool:
+        shown = self._style.number(phone_number) or ""
+        return not phone_number.startswith("+1") and _TEN_DIGITS.fullmatch(shown) is not None
+
+    def _veil(self, name: str, are_veiled: Iterable[bool]) -> None:
+        first = len(self._texts)
+        self._veiled += [(name, first + index) for index, is_veiled in enumerate(are_veiled) if is_veiled]
 
     def listed(self) -> Listed:
         """Return what has been written."""
-        return joined(self._texts, self._veiled)
+        return _joined(self._texts, self._veiled)

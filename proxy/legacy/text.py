@@ -3,15 +3,17 @@
 import re
 
 # XML 1.0 section 2.2. The other formats keep to it too: an element has the same text in each.
-ILLEGAL = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-_ILLEGAL = re.compile(ILLEGAL)
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ILLEGAL_ASCII = bytes(code for code in range(128) if _ILLEGAL.match(chr(code)))
 
 
 def is_legible(text: str) -> bool:
     """Whether a document can hold `text` as it is."""
+    if text.isascii():  # a fifth of the time
+        return len(text.encode().translate(None, _ILLEGAL_ASCII)) == len(text)
     return _ILLEGAL.search(text) is None
 
 
 def legible(text: str) -> str:
     """Put U+FFFD in the place of characters that XML 1.0 cannot hold."""
-    return _ILLEGAL.sub("\ufffd", text) if _ILLEGAL.search(text) else text
+    return text if is_legible(text) else _ILLEGAL.sub("\ufffd", text)

@@ -1,12 +1,13 @@
 """The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, NOT_FOUND, LegacyError
 from proxy.model import (
+    NOBODY,
     Account,
     CallerId,
+    CallerIds,
     Delete,
     Fetch,
     List,
@@ -31,7 +32,7 @@ class Sender(Protocol):
 class Window(NamedTuple):
     """One page of a list and the size of the whole."""
 
-    caller_ids: Sequence[CallerId]
+    caller_ids: CallerIds
     total: int
 
 
@@ -59,7 +60,7 @@ class Upstream:
         """Bring back the code that a call spoke."""
         await self._send(self._profile.verify(operation, account))
 
-    async def walk(self, operation: List, account: Account) -> Sequence[CallerId]:
+    async def walk(self, operation: List, account: Account) -> CallerIds:
         """Return everything that may match, as far narrowed down as the upstream can; each Sid once.
 
         A list without end, or one that leads back to where it has been, is a LegacyError: a walk that was cut
@@ -67,7 +68,8 @@ class Upstream:
         """
         if lookup := self._profile.lookup(operation, account):
             return await self._looked_up(lookup)
-        found: dict[str, CallerId] = {}
+        pages: list[CallerIds] = []
+        found: set[str] = set()
         asked: list[object] = []
         limits, size = self._profile.limits, 0
         listing: Listing | None = None
@@ -81,13 +83,14 @@ class Upstream:
             if _is_past_end(exchange.call, reply, listing):
                 break
             listing = exchange.read(reply)
-            for caller_id in listing.caller_ids:
-                found.setdefault(caller_id.sid, caller_id)
+            pages.append(listing.caller_ids)
+            found.update(listing.caller_ids.sid)
             cut_short = listing.next and len(asked) == limits.pages
             if cut_short or len(found) > limits.items or size > limits.bytes:
                 raise LegacyError(LIST_TOO_LARGE)
             exchange = listing.next
-        return tuple(found.values())
+        walked = CallerIds.joined(pages)
+        return walked if len(walked) == len(found) else _each_once(walked)
 
     async def window(self, operation: List, account: Account) -> Window | None:
         """Return the page that `operation` asks for without walking to it.
@@ -102,7 +105,7 @@ class Upstream:
         beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
         exchange: Exchange[Listing] | None = self._profile.list(operation, account, 0 if beyond else start)
         listing: Listing | None = None
-        came: list[CallerId] = []
+        pages: list[CallerIds] = []
         offset, total = None, 0
         while exchange is not None:
             reply = await self._client.send(exchange.call)
@@ -115,24 +118,32 @@ class Upstream:
             except UnevenPagesError:
                 return None
             offset, total = listing.offset if offset is None else offset, listing.total or 0
-            came += listing.caller_ids
-            exchange = listing.next if not beyond and offset + len(came) < start + size else None
-        if listing is None or len({caller_id.sid for caller_id in came}) < len(came):
+            pages.append(listing.caller_ids)
+            came = sum(map(len, pages))
+            exchange = listing.next if not beyond and offset + came < start + size else None
+        whole = CallerIds.joined(pages)
+        if listing is None or len(set(whole.sid)) < len(whole):
             return None
-        shown = [] if beyond else came[start - (offset or 0) :][:size]
+        shown = NOBODY if beyond else whole[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
-    async def _looked_up(self, exchange: Exchange[Result]) -> Sequence[CallerId]:
+    async def _looked_up(self, exchange: Exchange[Result]) -> CallerIds:
         try:
             result = await self._send(exchange)
         except LegacyError as error:
             if error.fault.status == NOT_FOUND.status:
-                return ()
+                return NOBODY
             raise
-        return (result,) if isinstance(result, CallerId) else ()
+        return CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
+
+
+def _each_once(caller_ids: CallerIds) -> CallerIds:
+    """Leave out what came before: the first of each Sid stays."""
+    first = {sid: index for index, sid in reversed(list(enumerate(caller_ids.sid)))}
+    return caller_ids.only(first[sid] == index for index, sid in enumerate(caller_ids.sid))
 
 
 _NOTHING_THERE = (404, 416)

@@ -106,29 +106,8 @@ def _midnight(day: str) -> int:
     return _plausible(datetime(int(year), _MONTHS.get(month, 0), int(number), tzinfo=UTC))
 
 
-@lru_cache(maxsize=65_536)
-def _hour(weekday_to_hour: str) -> int:
-    """Read `Tue, 01 Apr 2008 18` as UTC; KeyError for what is none."""
-    at = _rfc_2822(f"{weekday_to_hour}:00:00 +0000")
-    if at is None or len(weekday_to_hour) != len("Tue, 01 Apr 2008 18"):
-        raise KeyError(weekday_to_hour)
-    return at
-
-
-_MINUTE_AND_SECOND = {f":{number // 60:02}:{number % 60:02}": number for number in range(3600)}
-
-
 def rfc_2822(value: Any) -> int | None:
     """Read `Tue, 01 Apr 2008 18:26:32 +0000` as seconds since the epoch; None for what is no date."""
-    if isinstance(value, str) and value[25:] == " +0000":  # as all of a vendor's dates do, or none
-        try:
-            return _hour(value[:19]) + _MINUTE_AND_SECOND[value[19:25]]
-        except KeyError:
-            pass
-    return _rfc_2822(value)
-
-
-def _rfc_2822(value: Any) -> int | None:
     found = _RFC_2822.fullmatch(value) if isinstance(value, str) else None
     try:
         if not found:

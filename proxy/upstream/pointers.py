@@ -1,7 +1,7 @@
 """JSON Pointers (RFC 6901), compiled once and followed often."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,23 @@ def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
         return None
 
     return find
+
+
+def follow_each(pointers: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return a function that does what `follow` does in each of many documents."""
+    find = follow(pointers)
+    path = path_of(pointers[0])
+    if len(pointers) > 1 or len(path) != 1:
+        return lambda documents: [find(document) for document in documents]
+    (token,) = path
+
+    def find_each(documents: Sequence[Any]) -> list[Any]:
+        try:
+            return [document[token] for document in documents]
+        except (KeyError, TypeError):  # one of them is without it, or no object at all
+            return [find(document) for document in documents]
+
+    return find_each
 
 
 def path_of(pointer: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import uritemplate
 from proxy.errors import BAD_CALL_DELAY, BAD_UPSTREAM, NOT_FOUND, UNSUPPORTED, LegacyError
 from proxy.model import (
     Account,
-    CallerId,
+    CallerIds,
     Delete,
     Deleted,
     Fetch,
@@ -32,7 +32,7 @@ from proxy.upstream.faults import fault_of, is_error
 from proxy.upstream.ids import codec
 from proxy.upstream.paging import Came, Position, can_jump, following, start, total_of
 from proxy.upstream.pointers import follow
-from proxy.upstream.values import as_text, condition, item_reader, parameters, reader
+from proxy.upstream.values import as_text, condition, items_reader, parameters, reader
 
 _security = logging.getLogger("proxy.security")
 
@@ -52,7 +52,7 @@ class Exchange(Generic[T]):
 class Listing:
     """One upstream page of a list and the way to the next one."""
 
-    caller_ids: Sequence[CallerId]
+    caller_ids: CallerIds
     offset: int
     """Items of the list before this page."""
     total: int | None
@@ -91,7 +91,7 @@ class Profile:
             Rename: operations.rename,
             Delete: operations.delete,
         }
-        self._read_item = item_reader(settings.caller_id, self._ids)
+        self._read_items = items_reader(settings.caller_id, self._ids)
         self._conditions = [condition(when) for when in operations.list.include_when]
 
     # The list
@@ -162,7 +162,7 @@ class Profile:
             )
             after = following(endpoint.paging, first, here, came, endpoint.page_size.max)
             return Listing(
-                [self._read_item(item, account) for item in items if self._includes(item)],
+                self._read_items(self._included(items), account),
                 here.offset,
                 came.total,
                 self._page(account, first, after) if after else None,
@@ -170,8 +170,10 @@ class Profile:
 
         return self._exchange(here.call, account, read)
 
-    def _includes(self, item: Any) -> bool:
-        return all(holds(item) for holds in self._conditions)
+    def _included(self, items: Sequence[Any]) -> Sequence[Any]:
+        for holds in self._conditions:
+            items = [item for item in items if holds(item)]
+        return items
 
     # One number
 
@@ -187,9 +189,10 @@ class Profile:
             if isinstance(operation, Delete):
                 return Deleted()
             item = item_of(document)
-            if (item is None and endpoint.item) or not self._includes(item):
+            if (item is None and endpoint.item) or not self._included([item]):
                 raise LegacyError(NOT_FOUND)
-            return self._read_item(item, account)
+            (caller_id,) = self._read_items([item], account)
+            return caller_id
 
         return self._exchange(self._call(endpoint, operation, account), account, read)
 

@@ -1,14 +1,21 @@
 """Values between JSON and the model, as a profile's pointers and conversions say."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
-from proxy.model import Account, CallerId
+from proxy.model import Account, CallerIds
 from proxy.upstream import language
-from proxy.upstream.conversions import DEFAULT_NAMES, READ, WRITE, UnreadableError, formatted_number
+from proxy.upstream.columns import COLUMNS, UNUSUAL
+from proxy.upstream.conversions import (
+    DEFAULT_NAMES,
+    READ,
+    WRITE,
+    UnreadableError,
+    formatted_number,
+)
 from proxy.upstream.ids import Codec
-from proxy.upstream.pointers import follow
+from proxy.upstream.pointers import follow, follow_each
 
 # JSON → model
 
@@ -17,37 +24,67 @@ def reader(value: language.ReadValue | None) -> Callable[[Any], Any]:
     """Return a function that reads one value out of a document; UnreadableError where it is not there."""
     if value is None:
         return lambda _: None
-    find, convert, required, default = follow(value.at), READ[value.as_], value.required, value.default
+    find, convert = follow(value.at), _converter(value)
+    return lambda document: convert(find(document))
 
-    def read(document: Any) -> Any:
-        if (found := find(document)) is not None:
+
+def _converter(value: language.ReadValue) -> Callable[[Any], Any]:
+    convert, required, default = READ[value.as_], value.required, value.default
+
+    def converted(found: Any) -> Any:
+        if found is not None:
             return convert(found)
         if required:
             raise UnreadableError("a required value is missing")
         return default
 
+    return converted
+
+
+def column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return a function that does what `reader` does for many documents at a time."""
+    if value is None:
+        return lambda documents: [None] * len(documents)
+    find, convert, convert_all = follow_each(value.at), _converter(value), COLUMNS.get(value.as_)
+
+    def read(documents: Sequence[Any]) -> list[Any]:
+        found = find(documents)
+        try:
+            if convert_all:
+                return convert_all(found)
+        except UNUSUAL:
+            pass
+        return [convert(each) for each in found]
+
     return read
 
 
-def item_reader(fields: language.CallerIdFields, ids: Codec) -> Callable[[Any, Account], CallerId]:
-    """Return a function that reads one item of a list; LegacyError 502 for one that makes no sense."""
-    upstream_id, owner = reader(fields.id), reader(fields.account)
-    name, number = reader(fields.friendly_name), reader(fields.phone_number)
-    created, updated = reader(fields.date_created), reader(fields.date_updated)
+def items_reader(
+    fields: language.CallerIdFields, ids: Codec
+) -> Callable[[Sequence[Any], Account], CallerIds]:
+    """Return a function that reads the items of a list; LegacyError 502 where one of them makes no sense."""
+    upstream_ids, owners = column_reader(fields.id), column_reader(fields.account)
+    names, numbers = column_reader(fields.friendly_name), column_reader(fields.phone_number)
+    created, updated = column_reader(fields.date_created), column_reader(fields.date_updated)
     default_name = DEFAULT_NAMES[fields.friendly_name.otherwise] if fields.friendly_name else formatted_number
 
-    def read(item: Any, account: Account) -> CallerId:
+    def named(names: Sequence[str | None], numbers: Sequence[str]) -> list[str]:
+        return [
+            default_name(number) if name is None else name
+            for name, number in zip(names, numbers, strict=True)
+        ]
+
+    def read(items: Sequence[Any], account: Account) -> CallerIds:
         try:
-            if owner(item) not in (None, account.upstream_id):
+            if not set(owners(items)) <= {None, account.upstream_id}:
                 raise LegacyError(BAD_UPSTREAM)
-            phone_number, friendly_name = number(item), name(item)
-            return CallerId(
-                ids.sid(upstream_id(item), account.upstream_id),
-                account.sid,
-                default_name(phone_number) if friendly_name is None else friendly_name,
-                phone_number,
-                created(item),
-                updated(item),
+            sids = ids.sids(upstream_ids(items), account.upstream_id)
+            friendly_names, phone_numbers = names(items), numbers(items)
+            if None in friendly_names:
+                friendly_names = named(friendly_names, phone_numbers)
+            account_sids = [account.sid] * len(sids)
+            return CallerIds(
+                sids, account_sids, friendly_names, phone_numbers, created(items), updated(items)
             )
         except UnreadableError:
             raise LegacyError(BAD_UPSTREAM) from None

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from proxy.legacy import Listed, ListWriter, Page, Style
-from proxy.model import CallerId
+from proxy.model import CallerId, CallerIds
 
 
 def listed(caller_ids: Sequence[CallerId], style: Style) -> Listed:
     """Write a whole list."""
     writer = ListWriter(style)
-    writer.add(caller_ids)
+    writer.add(CallerIds.of(caller_ids))
     return writer.listed()
 
 
