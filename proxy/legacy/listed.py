@@ -21,8 +21,9 @@ from proxy.legacy.xml import child, writer
 from proxy.model import CallerIds, List
 
 _write = writer(CALLER_ID)
+_SID = re.compile(b"<Sid>([^<]*)<")
 _ENDS = "Q"
-_LENGTHS = Struct("<QQ")
+_LENGTHS = Struct("<QQQ")
 _TEN_DIGITS = re.compile("[0-9]{10}")
 
 
@@ -40,30 +41,33 @@ class Listed:
     text: bytes
     ends: "array[int]"
     """Where each item ends in `text`, in bytes."""
+    sids: bytes
+    """Those of the items, with a line feed before and after each: a tenth of the text to look for one."""
     veiled: frozenset[tuple[str, int]] = frozenset()
     """Children (by name and item) whose text is also that of another value: no filter finds them by it."""
 
     @property
     def nbytes(self) -> int:
         """How much memory the list takes."""
-        return len(self.text) + self.ends.itemsize * len(self.ends)
+        return len(self.text) + self.ends.itemsize * len(self.ends) + len(self.sids)
 
     def packed(self) -> bytes:
         """Return the list as bytes."""
-        veiled = orjson.dumps(sorted(self.veiled))
-        return _LENGTHS.pack(len(self.ends), len(veiled)) + self.ends.tobytes() + veiled + self.text
+        ends, veiled = self.ends.tobytes(), orjson.dumps(sorted(self.veiled))
+        return b"".join(
+            (_LENGTHS.pack(*map(len, (ends, self.sids, veiled))), ends, self.sids, veiled, self.text)
+        )
 
     @classmethod
     def unpacked(cls, content: bytes) -> "Listed":
         """Return what `packed` made bytes of, on a machine of the same kind."""
-        items, veil = _LENGTHS.unpack_from(content)
-        ends = array(_ENDS)
-        after_ends = _LENGTHS.size + items * ends.itemsize
-        ends.frombytes(content[_LENGTHS.size : after_ends])
-        veiled = (
-            (str(name), int(item)) for name, item in orjson.loads(content[after_ends : after_ends + veil])
+        lengths = _LENGTHS.unpack_from(content)
+        starts = [*accumulate(lengths, initial=_LENGTHS.size)]
+        ends, sids, veiled = (
+            content[start : start + size] for start, size in zip(starts, lengths, strict=False)
         )
-        return cls(content[after_ends + veil :], ends, frozenset(veiled))
+        pairs = ((str(name), int(item)) for name, item in orjson.loads(veiled))
+        return cls(content[starts[-1] :], array(_ENDS, ends), sids, frozenset(pairs))
 
     def page(self, number: int, size: int) -> Page:
         """Return page `number`; it is empty past the end."""
@@ -76,12 +80,13 @@ class Listed:
         found = list(self._matching(operation, style))
         if len(found) == len(self.ends):
             return self
-        return _joined([self._item(index) for index in found])
+        texts = [self._item(index) for index in found]
+        return _joined(texts, [_sid(text) for text in texts])
 
     def one(self, sid: str) -> Item | None:
         """Return the item of that Sid, None where the list has none."""
-        found = next(self._with_child("Sid", sid), None)
-        return None if found is None else Item(self._item(found))
+        at = self.sids.find(f"\n{sid}\n".encode())
+        return None if at < 0 else Item(self._item(self.sids.count(b"\n", 0, at)))
 
     def _matching(self, operation: List, style: Style) -> Iterator[int]:
         wanted: dict[str, str | None] = {"FriendlyName": operation.friendly_name}
@@ -105,12 +110,19 @@ class Listed:
         return self.ends[index - 1] if index else 0
 
 
-def _joined(texts: Sequence[bytes], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
+def _joined(texts: Sequence[bytes], sids: Sequence[str], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
     """Return the list of these items, each an element of XML."""
-    return Listed(b"".join(texts), array(_ENDS, accumulate(map(len, texts))), frozenset(veiled))
+    lines = "\n".join(["", *sids, ""])
+    ends = array(_ENDS, accumulate(map(len, texts)))
+    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled))
 
 
-NOTHING = _joined(())
+def _sid(text: bytes) -> str:
+    found = _SID.search(text)
+    return found[1].decode() if found else ""
+
+
+NOTHING = _joined((), ())
 
 
 class ListWriter:
@@ -120,6 +132,7 @@ class ListWriter:
         """Start with none."""
         self._style = style
         self._texts: list[bytes] = []
+        self._sids: list[str] = []
         self._veiled: list[tuple[str, int]] = []
 
     def add(self, caller_ids: CallerIds) -> None:
@@ -131,6 +144,7 @@ class ListWriter:
         if not is_legible("".join(caller_ids.friendly_name)):
             self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
         self._texts += _write(caller_ids, self._style)
+        self._sids += caller_ids.sid
 
     def _looks_north_american(self, phone_number: str) -> bool:
         shown = self._style.number(phone_number) or ""
@@ -142,4 +156,4 @@ class ListWriter:
 
     def listed(self) -> Listed:
         """Return what has been written."""
-        return _joined(self._texts, self._veiled)
+        return _joined(self._texts, self._sids, self._veiled)
