@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.config import Configuration
@@ -126,7 +125,7 @@ def _hidden(value: str) -> str:
 
 def _without(call: Call, part: Part) -> Call:
     if part.kind == "header":
-        return replace(call, headers={**call.headers, part.name: _hidden(part.value)})
+        return call._replace(headers={**call.headers, part.name: _hidden(part.value)})
     if part.kind == "query":
-        return replace(call, query={**call.query, part.name: _MASK})
-    return replace(call, body={**call.body, part.name: _MASK})
+        return call._replace(query={**call.query, part.name: _MASK})
+    return call._replace(body={**call.body, part.name: _MASK})

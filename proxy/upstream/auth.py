@@ -3,7 +3,6 @@
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from proxy.model import Credentials
 from proxy.upstream.calls import Call
@@ -29,11 +28,11 @@ def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:
 
 
 def _header(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return replace(call, headers={**call.headers, **_named(auth, credentials)})
+    return call._replace(headers={**call.headers, **_named(auth, credentials)})
 
 
 def _query(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return replace(call, query={**call.query, **_named(auth, credentials)})
+    return call._replace(query={**call.query, **_named(auth, credentials)})
 
 
 def _named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:

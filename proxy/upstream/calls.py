@@ -1,18 +1,27 @@
 """What goes to an upstream and what comes back, as values."""
 
 import re
+import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-from urllib.parse import urlencode
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, quote_plus
 
 import orjson
 
 from proxy.upstream.pointers import path_of
 
 
+def _form(values: Mapping[str, Any]) -> str:
+    return "&".join([f"{_plus(name)}={_plus(str(value))}" for name, value in values.items()])
+
+
+def _plus(text: str) -> str:
+    """Percent-encode for a query or a form; what is letters and digits alone stays as it is."""
+    return text if text.isascii() and text.isalnum() else quote_plus(text)
+
+
 def _encode_form(values: Mapping[str, Any]) -> bytes:
-    return urlencode(values).encode("ascii")
+    return _form(values).encode("ascii")
 
 
 def _encode_json(values: Mapping[str, Any]) -> bytes:
@@ -46,16 +55,15 @@ _BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One HTTP request to an upstream."""
 
     method: str
     address: str
     """Absolute and percent-encoded; `query` is appended to it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    body: Mapping[str, Any] = {}
     body_type: Literal["form", "json"] | None = None
     retries: int = 0
     """How often it may be sent again; a call that must not happen twice has none."""
@@ -65,7 +73,7 @@ class Call:
         """The whole URL."""
         if not self.query:
             return self.address
-        return f"{self.address}{'&' if '?' in self.address else '?'}{urlencode(self.query)}"
+        return f"{self.address}{'&' if '?' in self.address else '?'}{_form(self.query)}"
 
     @property
     def identity(self) -> object:
@@ -82,28 +90,27 @@ class Call:
     def asking(self, parameters: Mapping[str, str | int]) -> "Call":
         """Return this call with more parameters: in its body where it has one, else in its query."""
         if self.body_type == "json":
-            return replace(self, body={**self.body, **parameters})
+            return self._replace(body={**self.body, **parameters})
         written = {name: str(value) for name, value in parameters.items()}
         if self.body_type == "form":
-            return replace(self, body={**self.body, **written})
-        return replace(self, query={**self.query, **written})
+            return self._replace(body={**self.body, **written})
+        return self._replace(query={**self.query, **written})
 
     def at(self, url: str) -> "Call":
-        """Return this call for another URL, which brings its own query."""
-        return replace(self, address=url, query={})
+        """Return this call for another URL, which brings its own query and need not be encoded well."""
+        return self._replace(address=quote(url, safe=string.punctuation), query={})
 
     def with_header(self, name: str, value: str) -> "Call":
         """Return this call with one more header."""
-        return replace(self, headers={**self.headers, name: value})
+        return self._replace(headers={**self.headers, name: value})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The whole answer to a Call."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     """Names in lower case; those that profiles and fault rules look at."""
     is_repeated: bool = False
     """Whether the call was sent before, so that its first sending may have had its effect already."""

@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import uritemplate
@@ -32,6 +31,7 @@ from proxy.upstream.faults import fault_of, is_error
 from proxy.upstream.ids import codec
 from proxy.upstream.paging import Came, Position, can_jump, following, start, total_of
 from proxy.upstream.pointers import follow
+from proxy.upstream.templates import filler
 from proxy.upstream.values import as_text, condition, items_reader, parameters, reader
 
 _security = logging.getLogger("proxy.security")
@@ -40,8 +40,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=language.Endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange(Generic[T]):
+class Exchange(NamedTuple, Generic[T]):
     """A Call and how to read its Reply; reading raises LegacyError for an error or for nonsense."""
 
     call: Call
@@ -255,9 +254,9 @@ class Profile:
         account: Account,
     ) -> Call:
         values = self._values(operation, account)
-        address = self._base_url + _template(endpoint.path).expand({**self._variables, **values})
+        address = self._base_url + filler(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
-        query = as_text(parameters(endpoint.query, values))
+        query = as_text(parameters(endpoint.query, values)) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         if endpoint.json_ is not None:
             body = parameters(endpoint.json_, values)
@@ -271,11 +270,9 @@ class Profile:
         self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account
     ) -> Mapping[str, Any]:
         """Return what a profile may write into a path or a parameter."""
-        values: dict[str, Any] = {
-            name: getattr(operation, name, None)
-            for name in ("phone_number", "friendly_name", "call_delay", "code")
-        }
-        values["account"] = account.upstream_id
+        values: dict[str, Any] = {"account": account.upstream_id}
+        for name in ("phone_number", "friendly_name", "call_delay", "code"):
+            values[name] = getattr(operation, name, None)
         match operation:
             case Fetch() | Rename() | Delete():
                 upstream_id = self._ids.upstream_id(operation.sid, account.upstream_id)
@@ -303,8 +300,6 @@ class Profile:
             raise LegacyError(BAD_UPSTREAM)
         return document
 
-
-_template = lru_cache(maxsize=1024)(uritemplate.URITemplate)  # parsing one costs more than filling it in
 
 # What is harmless to ask twice by itself; a profile may say so of its verb for renaming
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}

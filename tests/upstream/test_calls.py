@@ -1,8 +1,11 @@
 """What a call is when it goes out: its URL, its body and its headers."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.upstream.calls import Call
 
@@ -39,3 +42,23 @@ def test_where_parameters_go() -> None:
     in_json = Call("POST", "https://x", body_type="json").asking(asked)
     assert in_json.body == asked
     assert in_json.identity != Call("POST", "https://x", body_type="json").identity
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_a_query_and_a_form_are_written_as_forms_are(values: dict[str, str]) -> None:
+    call = Call("POST", "https://x?a=b", query={"y": "z", **values}, body=values, body_type="form")
+    assert call.url == f"https://x?a=b&{urlencode({'y': 'z', **values})}"
+    assert call.encoded_body() == ("application/x-www-form-urlencoded", urlencode(values).encode())
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("https://x/a%2Fb/%c3?x=%20+&y=", "https://x/a%2Fb/%c3?x=%20+&y="),
+        ("https://x/a b/\xe9?x=\u20ac", "https://x/a%20b/%C3%A9?x=%E2%82%AC"),
+        ("https://x/%/%zz?[1]={}|^`\"'<>\\", "https://x/%/%zz?[1]={}|^`\"'<>\\"),
+        ("https://x/\r\nX-Evil: 1\0", "https://x/%0D%0AX-Evil:%201%00"),
+    ],
+)
+def test_a_url_that_an_upstream_writes_badly(written: str, asked: str) -> None:
+    assert Call("GET", "https://x/").at(written).url == asked

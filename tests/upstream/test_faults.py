@@ -1,7 +1,5 @@
 """Error answers of the upstream → what 2008 would have said, without a word too many."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -225,7 +223,7 @@ def test_a_row_without_words_has_those_of_its_status(
 ) -> None:
     errors = {"message": "/message", "map": [{"status": 400, **row}]}
     profile = Profile(SETTINGS.model_copy(update={"errors": SETTINGS.errors.model_validate(errors)}), BASE)
-    reply = replace(twilio(400, 7, "Upstream's words"), headers={"retry-after": "17"})
+    reply = twilio(400, 7, "Upstream's words")._replace(headers={"retry-after": "17"})
     found = fault(reply, CALLER, profile)
     assert (found.status, found.code, found.message) == (row["to_status"], code, message)
     assert found.headers.get("Retry-After") == ("17" if found.status in (429, 503) else None)
