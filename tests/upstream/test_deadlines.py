@@ -1,0 +1,93 @@
+"""One limit for many tasks: each ends when its own time is over, and no other does."""
+
+import asyncio
+
+import pytest
+from support import leap
+
+from proxy.upstream.deadlines import Deadlines
+
+
+def test_each_task_has_its_own_time() -> None:
+    async def work(deadlines: Deadlines, after: float, seconds: float) -> float | None:
+        await asyncio.sleep(after)
+        begun = now()
+        try:
+            with deadlines as until:
+                assert until == pytest.approx(begun + 10)
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            return now() - begun
+        return None
+
+    def now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def main() -> list[float | None]:
+        deadlines = Deadlines(10)
+        shifts = [(0, 60), (0, 5), (3, 60), (4, 9), (30, 60), (30, 1)]
+        return await asyncio.gather(*[work(deadlines, *shift) for shift in shifts])
+
+    ended = leap.run(main())
+    assert ended == [
+        pytest.approx(10, abs=0.5),
+        None,
+        pytest.approx(10, abs=0.5),
+        None,
+        pytest.approx(10, abs=0.5),
+        None,
+    ]
+
+
+def test_one_after_the_other() -> None:
+    async def main() -> None:
+        deadlines = Deadlines(10)
+        for _ in range(5):
+            with deadlines:
+                await asyncio.sleep(9)
+        with pytest.raises(TimeoutError), deadlines:
+            await asyncio.sleep(11)
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        await asyncio.sleep(60)  # and nothing comes later
+
+    leap.run(main())
+
+
+def test_a_task_that_is_cancelled_by_somebody_else() -> None:
+    async def work(deadlines: Deadlines) -> None:
+        with deadlines:
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        deadlines = Deadlines(10)
+        early = asyncio.create_task(work(deadlines))
+        await asyncio.sleep(1)
+        early.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await early
+        both = asyncio.create_task(work(deadlines))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + 10, both.cancel)
+        with pytest.raises((asyncio.CancelledError, TimeoutError)):
+            await both
+
+    leap.run(main())
+
+
+def test_another_failure_stays_itself() -> None:
+    async def fail_when_cancelled() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise LookupError
+
+    async def main() -> None:
+        with pytest.raises(LookupError), Deadlines(10):
+            await fail_when_cancelled()
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    leap.run(main())
