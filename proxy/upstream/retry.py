@@ -5,6 +5,7 @@ What the upstream has thought about is never asked for twice, nor what was too s
 
 import random
 from collections.abc import Callable
+from typing import Literal
 
 from proxy.upstream.calls import Call, Reply
 
@@ -15,17 +16,20 @@ _JITTER = 0.025, 0.25  # seconds: many that failed together do not come back tog
 def pause(
     call: Call,
     sent: int,
-    reply: Reply | None,
+    reply: Reply | Literal["unsent"] | None,
     left: float,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float | None:
     """Return how many seconds to wait before `call`, sent so many times, is sent again; None if it is not.
 
-    `reply` is what the last sending led to, None where the connection failed; `left` is how many seconds the
+    `reply` is what the last sending led to, None where the connection failed, "unsent" where it failed before
+    the first byte: then the upstream knows of nothing that could happen twice. `left` is how many seconds the
     whole exchange may still take.
     """
-    if sent > call.retries or (reply is not None and reply.status not in _PASSING):
+    if sent > (max(call.retries, 1) if reply == "unsent" else call.retries):
         return None
-    asked = reply.retry_after if reply else None
+    if isinstance(reply, Reply) and reply.status not in _PASSING:
+        return None
+    asked = reply.retry_after if isinstance(reply, Reply) else None
     seconds = uniform(*_JITTER) if asked is None else asked
     return seconds if seconds < left else None

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import gzip
+import os
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +21,7 @@ from support.wire import Message, ScriptedUpstream, json_answer, read_message, s
 from proxy import __version__
 from proxy.errors import BAD_UPSTREAM, TOO_SLOW, Fault, LegacyError
 from proxy.upstream.calls import Call, Reply
-from proxy.upstream.client import Client
+from proxy.upstream.client import Client, Origin
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MIB = 1024 * 1024
@@ -89,19 +92,300 @@ async def test_the_request_is_the_call_and_little_else(
     assert request.body == body
 
 
-async def test_connections_are_kept() -> None:
-    connections = 0
+# Connections
+
+
+@contextlib.asynccontextmanager
+async def conversing(*answers: bytes) -> AsyncIterator[tuple[str, list[list[str]]]]:
+    """Give each connection these answers in turn and then hang up; yields what each was asked for."""
+    asked: list[list[str]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        while await read_message(reader):
-            writer.write(json_answer(200, b"{}").encode())
+        asked.append(mine := [])
+        for answer in answers:
+            if not (request := await read_message(reader)):
+                return
+            mine.append(f"{request.start.split()[0]} {request.target}")
+            writer.write(answer)
+            await writer.drain()
+
+    async with serving(serve) as url:
+        yield url, asked
+
+
+async def bodies(url: str, *calls: tuple[str, str]) -> list[bytes]:
+    """Make calls one after the other with one client."""
+    async with Client() as client:
+        return [(await client.send(Call(method, f"{url}{target}"))).body for method, target in calls]
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+async def test_connections_are_kept() -> None:
+    async with conversing(*[OK] * 5) as (url, asked):
+        assert await bodies(url, *[("GET", "/")] * 5) == [b"{}"] * 5
+    assert asked == [["GET /"] * 5]
+
+
+KEPT = {
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", b"{}"),
+    "a kept HTTP/1.0": (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}", b"{}"),
+    "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    "an empty body": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+    "Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, b"{}"),
+    "several hints": (
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK,
+        b"{}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "body"), KEPT.values(), ids=KEPT.keys())
+async def test_an_answer_after_which_the_connection_is_kept(answer: bytes, body: bytes) -> None:
+    async with conversing(answer, answer) as (url, asked):
+        assert await bodies(url, ("GET", "/1"), ("GET", "/2")) == [body, body]
+    assert asked == [["GET /1", "GET /2"]]
+
+
+CLOSED = {
+    "Connection: close": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", True),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", True),
+    "two answers": (OK + OK, True),
+    "until the end": (b"HTTP/1.1 200 OK\r\n\r\n{}", False),
+    "until the end in HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\n{}", False),
+}
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), CLOSED.values(), ids=CLOSED.keys())
+async def test_an_answer_after_which_the_connection_is_closed(answer: bytes, goes_on: bool) -> None:
+    async with conversing(*[answer] * (2 if goes_on else 1)) as (url, asked):
+        assert await bodies(url, ("GET", "/1"), ("GET", "/2")) == [b"{}", b"{}"]
+    assert asked == [["GET /1"], ["GET /2"]]
+
+
+async def test_head_has_no_body_whatever_its_length_says() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+    async with conversing(answer, answer) as (url, asked):
+        assert await bodies(url, ("HEAD", "/1"), ("HEAD", "/2")) == [b"", b""]
+    assert asked == [["HEAD /1", "HEAD /2"]]
+
+
+async def test_what_may_not_be_lost_goes_over_a_connection_of_its_own() -> None:
+    async with conversing(*[OK] * 5) as (url, asked):
+        await bodies(url, ("GET", "/1"), ("POST", "/2"), ("POST", "/3"), ("GET", "/4"), ("PUT", "/5"))
+    assert asked == [["GET /1", "GET /4", "PUT /5"], ["POST /2"], ["POST /3"]]
+
+
+async def test_a_post_that_may_be_repeated_needs_none() -> None:
+    async with conversing(OK, OK) as (url, asked), Client() as client:
+        await client.send(Call("GET", f"{url}/1"))
+        await client.send(Call("POST", f"{url}/2", retries=1))
+    assert asked == [["GET /1", "POST /2"]]
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
+    async with conversing(OK) as (url, asked), Client() as client:
+        for target in ("/1", "/2"):
+            await client.send(Call("GET", f"{url}{target}"))
+            await asyncio.sleep(0.05)  # the end of the connection arrives
+    assert asked == [["GET /1"], ["GET /2"]]
+
+
+async def test_a_call_that_was_lost_is_repeated_over_a_new_connection() -> None:
+    """All that were kept may be as stale as the one that has just failed."""
+    together = asyncio.Barrier(3)
+    asked: list[list[str]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(mine := [])
+        while request := await read_message(reader):
+            mine.append(request.target)
+            if request.target == "/first":
+                await together.wait()
+            elif len(mine) > 1:
+                return
+            writer.write(OK)
 
     async with serving(serve) as url, Client() as client:
-        for _ in range(5):
-            await client.send(Call("GET", url))
-    assert connections == 1
+        await asyncio.gather(*[client.send(Call("GET", f"{url}/first")) for _ in range(3)])
+        reply = await client.send(Call("GET", f"{url}/second", retries=1))
+    assert reply.is_repeated
+    assert sorted(asked) == [["/first"], ["/first"], ["/first", "/second"], ["/second"]]
+
+
+UNASKED = {
+    "an answer": OK,
+    "a timeout": b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "half an answer": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "a line end": b"\r\n",
+    "no answer": b"no HTTP",
+}
+
+
+@pytest.mark.parametrize("unasked", UNASKED.values(), ids=UNASKED.keys())
+async def test_what_nobody_asked_for_is_no_answer(unasked: bytes) -> None:
+    """It may be another caller's; and what was not sent yet may be sent, whatever it is."""
+    received: list[str] = []
+    idle = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await read_message(reader):
+            received.append(request.target)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + request.target.encode())
+            if request.target == "/1":
+                await idle.wait()
+                writer.write(unasked)
+
+    async with serving(serve) as url, Client() as client:
+        await client.send(Call("PUT", f"{url}/1"))
+        idle.set()
+        await asyncio.sleep(0.05)  # what nobody asked for arrives
+        reply = await client.send(Call("PUT", f"{url}/2"))
+    assert (reply.body, reply.is_repeated) == (b"/2", False)
+    assert received == ["/1", "/2"]
+
+
+async def test_an_answer_before_the_whole_request_was_sent() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        targets.append((await reader.readuntil(b"\r\n")).split()[1])
+        writer.write(OK)
+        await writer.drain()
+        await asyncio.sleep(3600)
+
+    targets: list[bytes] = []
+    async with serving(serve) as url, Client() as client:
+        long = Call("PUT", f"{url}/1", body={"a": "x" * 32 * MIB}, body_type="json")
+        assert (await client.send(long)).body == b"{}"
+        assert (await client.send(Call("GET", f"{url}/2"))).body == b"{}"
+    assert targets == [b"/1", b"/2"]
+
+
+async def test_a_call_that_is_given_up_closes_its_connection() -> None:
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_message(reader)
+        writer.write(head("Content-Length: 100") + b"{")
+        begun.set()
+        await reader.read()
+        closed.set()
+
+    async with serving(serve) as url, Client() as client:
+        task = asyncio.create_task(client.send(Call("GET", url)))
+        await begun.wait()
+        await asyncio.sleep(0.05)  # the client reads the body
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(10):
+            await closed.wait()
+
+
+async def test_the_answer_to_a_call_that_was_given_up_goes_to_nobody() -> None:
+    begun, on = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await read_message(reader):
+            begun.set()
+            await on.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + request.target.encode())
+
+    async with serving(serve) as url, Client() as client:
+        task = asyncio.create_task(client.send(Call("GET", f"{url}/1")))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        on.set()
+        assert (await client.send(Call("GET", f"{url}/2"))).body == b"/2"
+
+
+async def test_a_hundred_connections_at_most() -> None:
+    here, most = 0, 0
+    full = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal here, most
+        while await read_message(reader):
+            here += 1
+            most = max(most, here)
+            if here == 100:
+                full.set()
+            await full.wait()
+            await asyncio.sleep(0.01)  # more than a hundred would come now
+            here -= 1
+            writer.write(OK)
+
+    async with serving(serve) as url, Client() as client:
+        methods = ["GET", "POST", "GET"] * 50
+        replies = await asyncio.gather(*[client.send(Call(method, url)) for method in methods])
+    assert [reply.status for reply in replies] == [200] * 150
+    assert most == 100
+
+
+# Heads
+
+
+EVIL = [
+    "a\r\nX-Evil: 1",
+    "a\nX-Evil: 1",
+    "a\rX-Evil: 1",
+    "a\r\n\r\nGET /evil HTTP/1.1",
+    "a\0",
+    "\u20ac",
+    "\udcff",
+]
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=ascii)
+@pytest.mark.parametrize("where", ["value", "name", "method", "host", "content type"])
+async def test_a_head_cannot_be_split(evil: str, where: str) -> None:
+    async with scripted_upstream() as upstream:
+        call = {
+            "value": Call("GET", upstream.url, {"Authorization": f"Bearer {evil}"}),
+            "name": Call("GET", upstream.url, {evil: "x"}),
+            "method": Call(evil, upstream.url),
+            "host": Call("GET", upstream.url, {"Host": evil}),
+            "content type": Call("POST", upstream.url, {"Content-Type": evil}, body_type="json"),
+        }[where]
+        async with Client() as client:
+            with pytest.raises(LegacyError) as raised:
+                await client.send(call)
+    assert raised.value.fault == BAD_UPSTREAM
+    assert upstream.received == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://api.example.com", "api.example.com"),
+        ("http://api.example.com:80", "api.example.com"),
+        ("https://api.example.com:443", "api.example.com"),
+        ("https://api.example.com:80", "api.example.com:80"),
+        ("HTTPS://API.example.com:8443", "api.example.com:8443"),
+        ("http://[::1]", "[::1]"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("http://b\xfccher.example", "xn--bcher-kva.example"),
+        ("http://user:s3cret@api.example.com", "api.example.com"),
+    ],
+)
+async def test_the_host_that_is_named(origin: str, host: str) -> None:
+    assert Origin(origin, apart=False).host_header == host
+
+
+async def test_a_user_in_a_url_goes_nowhere() -> None:
+    async with scripted_upstream(json_answer(200, b"{}")) as upstream:
+        await send(f"http://user:s3cret@127.0.0.1:{upstream.port}/x#s3cret")
+    assert "s3cret" not in str(upstream.received)
+    assert upstream.received[0].header("Authorization") is None
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "/x", "//x/y", "file:///etc/passwd", "ftp://x/", "http://", "http:///x"]
+)
+async def test_a_url_that_leads_nowhere(url: str) -> None:
+    assert await failure(url) == BAD_UPSTREAM
 
 
 # Nobody there
@@ -134,6 +418,7 @@ SENSELESS = {
     "no body": head("Content-Length: 100"),
     "a cut chunk": head("Transfer-Encoding: chunked") + b"10\r\n{}",
     "no last chunk": head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n",
+    "more than its length": head("Content-Length: 2") + b"{}{}",
     "no chunks": head("Transfer-Encoding: chunked") + b"zzz\r\n{}\r\n0\r\n\r\n",
     "two lengths": head("Content-Length: 2", "Content-Length: 3") + b"{} ",
     "length and chunks": head("Content-Length: 2", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n",
@@ -230,7 +515,21 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await asyncio.sleep(1)
 
 
-@pytest.mark.parametrize(("serve", "seconds"), [(silence, 10), (stall, 10), (drip, 25)])
+async def hint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    await asyncio.sleep(3600)
+
+
+async def hints(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    for _ in range(3600):
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(4)
+
+
+@pytest.mark.parametrize(
+    ("serve", "seconds"), [(silence, 10), (stall, 10), (drip, 25), (hint, 10), (hints, 25)]
+)
 def test_too_slow(serve: Serve, seconds: int) -> None:
     async def ask() -> tuple[Fault, float]:
         async with serving(serve) as url:
@@ -242,6 +541,22 @@ def test_too_slow(serve: Serve, seconds: int) -> None:
     assert fault == TOO_SLOW
     assert fault.status == 504
     assert waited == pytest.approx(seconds, abs=2)
+
+
+def test_repeating_does_not_make_it_longer() -> None:
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(9)  # and then hangs up
+
+    async def ask() -> tuple[Fault, float]:
+        async with serving(late) as url, Client() as client:
+            begun = asyncio.get_running_loop().time()
+            with pytest.raises(LegacyError) as raised:
+                await client.send(Call("GET", url, retries=3))
+            return raised.value.fault, asyncio.get_running_loop().time() - begun
+
+    fault, waited = leap.run(ask())
+    assert fault == TOO_SLOW
+    assert waited == pytest.approx(25, abs=2)
 
 
 # Too much
@@ -369,6 +684,51 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
         fault = await failure(url)
     assert (fault.status, fault.code) == (502, 20502)
     assert reached.received == []
+
+
+ASK = """
+import asyncio, sys
+from proxy.errors import LegacyError
+from proxy.upstream.calls import Call
+from proxy.upstream.client import Client
+
+async def ask():
+    async with Client() as client:
+        try:
+            return (await client.send(Call("GET", sys.argv[1]))).status
+        except LegacyError as error:
+            return error.fault.status
+
+print(asyncio.run(ask()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "status"), [("127.0.0.1", 1, 200), ("127.0.0.2", 1, 502), ("127.0.0.1", -1, 502)]
+)
+async def test_a_certificate_counts_for_its_name_and_its_time(
+    name: str, days: int, status: int, tmp_path: Path
+) -> None:
+    """In a process of its own, which trusts the authority as one does that the system knows."""
+    authority, reached = trustme.CA(), []
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    until = datetime.now(UTC) + timedelta(days=days)
+    authority.issue_cert(name, not_before=until - timedelta(days=9), not_after=until).configure_cert(tls)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await read_message(reader))
+        writer.write(OK)
+
+    async with serving(serve, tls) as url:
+        asking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", ASK, url),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")},
+        )
+        said, _ = await asking.communicate()
+    assert int(said) == status
+    assert len(reached) == (status == 200)
 
 
 async def test_tls_where_there_is_none() -> None:

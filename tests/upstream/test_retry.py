@@ -1,5 +1,7 @@
 """What is asked again, how often, and what never is; over real sockets, counted by the upstream."""
 
+from typing import Literal
+
 import pytest
 from support.running import running_proxy
 from support.seed import LIST, basic
@@ -17,7 +19,9 @@ EMPTY = json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}')
 # The table
 
 
-def decided(retries: int, sent: int, reply: Reply | None, left: float = 25) -> float | None:
+def decided(
+    retries: int, sent: int, reply: Reply | Literal["unsent"] | None, left: float = 25
+) -> float | None:
     return retry.pause(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
 
 
@@ -30,6 +34,13 @@ def test_a_call_without_retries_is_sent_once() -> None:
 def test_a_lost_call_is_sent_again_as_often_as_it_may(retries: int) -> None:
     pauses = [decided(retries, sent, None) for sent in range(1, retries + 2)]
     assert pauses == [0.025] * retries + [None]
+
+
+def test_what_the_upstream_has_seen_nothing_of_is_sent_once_more_whatever_it_is() -> None:
+    assert [decided(0, sent, "unsent") for sent in (1, 2)] == [0.025, None]
+    assert [decided(1, sent, "unsent") for sent in (1, 2)] == [0.025, None]
+    assert [decided(2, sent, "unsent") for sent in (1, 2, 3)] == [0.025, 0.025, None]
+    assert decided(0, 2, None) is None
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 409, 422, 429, 501, 505])
