@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, assert_never
 
 from proxy.accounts import Accounts
@@ -15,6 +17,7 @@ from proxy.legacy import (
     ListWriter,
     Page,
     Request,
+    Route,
     Shown,
     Style,
     e164,
@@ -36,13 +39,27 @@ from proxy.model import (
     ValidationRequest,
 )
 from proxy.pending import PendingCalls, Waiting
-from proxy.snapshots import REFUSED_CREDENTIALS, Snapshots, View
+from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, key_of
 from proxy.upstream.api import Upstream
 
 _EVERYTHING = (None, None)
 """The key of the list without filters."""
 _A_CALL = 600  # seconds within which the callee may type the code: then the number joins the list
+_READING = ("GET", "HEAD")
+_MOST_KNOWN = 4096  # requests
+_LONGEST_KNOWN = 512  # characters of target and credentials
 _SLICE = 250  # caller IDs written at a time, a millisecond's work
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request says, whenever it is sent."""
+
+    to: Route
+    operation: Operation
+    account: Account
+    everything: Key
+    """Of the list without filters."""
 
 
 class Translator:
@@ -57,21 +74,65 @@ class Translator:
         self._style = style
         self._lists = lists
         self._pending = PendingCalls()
+        self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: self._read(Request(*parts)))
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
 
     async def answer(self, request: Request) -> Answer:
         """Carry out `request`; whatever goes wrong on the way is an answer too."""
         try:
-            to = route(request)
-            account = self._accounts.admit(to.account_sid, read_credentials(request.authorization))
-            result = await self._perform(to.read(request), account)
+            asked = self._understood(request)
+            result = await self._perform(asked.operation, asked.account)
         except LegacyError as error:
             return self.refuse(error.fault, request.target)
-        return render(result, to, self._style)
+        return render(result, asked.to, self._style)
+
+    def at_once(self, request: Request) -> Answer | None:
+        """Answer `request` where what it asks for is remembered; None wherever more is needed."""
+        if request.method not in _READING:
+            return None
+        try:
+            asked = self._understood(request)
+        except LegacyError:
+            return None
+        result = self._remembered(asked.operation, asked.everything)
+        return None if result is None else render(result, asked.to, self._style)
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         """Answer a request to `target`, as far as that is known, which cannot be carried out."""
         return render_error(fault, target, self._style)
+
+    def _understood(self, request: Request) -> _Asked:
+        """Read `request`, which programs send again and again; LegacyError where it cannot be carried out."""
+        credentials = tuple(request.authorization)
+        if request.method in _READING and len(request.target) + sum(map(len, credentials)) <= _LONGEST_KNOWN:
+            return self._known(request.method, request.target, credentials)
+        return self._read(request)
+
+    def _read(self, request: Request) -> _Asked:
+        to = route(request)
+        account = self._accounts.admit(to.account_sid, read_credentials(request.authorization))
+        return _Asked(to, to.read(request), account, key_of(account, *_EVERYTHING))
+
+    def _remembered(self, operation: Operation, everything: Key) -> Shown | None:
+        known = self._lists.at_once(everything)
+        match operation:
+            case Fetch():
+                if known and (item := known.one(operation.sid)):
+                    return item
+                alone = self._lists.at_once(everything.about(operation.sid))
+                return Item(alone.text) if alone and alone.ends else None
+            case List(nothing_matches=True):
+                return NOTHING.page(operation.page, operation.page_size)
+            case List():
+                if known:
+                    known = known.matching(operation, self._style)
+                else:
+                    known = self._lists.at_once(
+                        everything.about(operation.phone_number, operation.friendly_name)
+                    )
+                return known.page(operation.page, operation.page_size) if known else None
+            case _:
+                return None
 
     async def _perform(self, operation: Operation, account: Account) -> Shown:
         upstream = self._upstreams[account.upstream]

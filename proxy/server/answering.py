@@ -15,6 +15,11 @@ async def answer(translator: Translator, head: RawRequestMessage, body: bytes) -
     return await translator.answer(_request(head, body))
 
 
+def answer_at_once(translator: Translator, head: RawRequestMessage) -> Answer | None:
+    """Answer a request without a body if what it asks for is remembered."""
+    return translator.at_once(_request(head))
+
+
 def _request(head: RawRequestMessage, body: bytes = b"") -> Request:
     return Request(
         head.method,

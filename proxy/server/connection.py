@@ -1,6 +1,7 @@
 """One connection: its requests in turn, its deadlines, and the answers to what never becomes a request.
 
-A request costs no task and hardly an object of its own: the one task of its connection answers it.
+A request costs no task and hardly an object of its own: the one task of its connection answers it, or nobody
+but who reads it off the socket, where it is alone and asks for what is remembered.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.answering import answer
+from proxy.server.answering import answer, answer_at_once
 from proxy.server.parsing import (
     EMPTY_PAYLOAD,
     MOST_WAITING,
@@ -117,7 +118,7 @@ class Connection(BaseProtocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take note of the requests whose heads have come in."""
+        """Take note of the requests whose heads have come in, or answer at once."""
         if self._is_ending or self._upgraded:
             return
         received: Sequence[_Received]
@@ -132,6 +133,8 @@ class Connection(BaseProtocol):
                 self._close_within(_HEAD_TIMEOUT)
             return
         self._head_begun = False
+        if self._next is not None and len(received) == 1 and self._answers_at_once(*received[0]):
+            return
         self._requests.extend(received)
         self._go_on()
         if len(self._requests) >= MOST_WAITING and not self._buffer_paused:
@@ -172,6 +175,32 @@ class Connection(BaseProtocol):
         self.end()
 
     # Its requests
+
+    def _answers_at_once(self, head: RawRequestMessage | None, body: StreamReader) -> bool:
+        """Answer the only request of an idle connection, if nothing stands against it; return whether it did.
+
+        What is no plain success is left to the task of the connection.
+        """
+        if (
+            head is None
+            or body is not EMPTY_PAYLOAD
+            or self._paused
+            or head.should_close
+            or head.upgrade
+            or objection(head)
+        ):
+            return False
+        try:
+            made = answer_at_once(self._translator, head)
+            if made is None:
+                return False
+            data = response(made, head, close=False)
+        except Exception:  # noqa: BLE001 - it will happen again where it is told
+            return False
+        self._http.message_consumed()
+        self._write(data)
+        self._closes_at = self._loop.time() + _KEEP_ALIVE
+        return True
 
     async def _serve(self) -> None:
         """Answer one request after the other, until one is the last."""
