@@ -46,6 +46,8 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
         case Page():
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
             return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging))
+        case Item() if as_ is xml:
+            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text))  # which it is kept as
         case Item():
             return Answer(200, as_.CONTENT_TYPE, _item(as_, result.text))
         case CallerId():

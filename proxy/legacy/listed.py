@@ -77,10 +77,9 @@ class Listed:
 
     def matching(self, operation: List, style: Style) -> "Listed":
         """Return the items that match both filters of `operation`."""
-        found = list(self._matching(operation, style))
-        if len(found) == len(self.ends):
+        if operation.phone_number is None and operation.friendly_name is None:
             return self
-        texts = [self._item(index) for index in found]
+        texts = [self._item(index) for index in self._matching(operation, style)]
         return _joined(texts, [_sid(text) for text in texts])
 
     def one(self, sid: str) -> Item | None:
@@ -88,12 +87,12 @@ class Listed:
         at = self.sids.find(f"\n{sid}\n".encode())
         return None if at < 0 else Item(self._item(self.sids.count(b"\n", 0, at)))
 
-    def _matching(self, operation: List, style: Style) -> Iterator[int]:
+    def _matching(self, operation: List, style: Style) -> Sequence[int]:
         wanted: dict[str, str | None] = {"FriendlyName": operation.friendly_name}
         if operation.phone_number is not None:
             wanted["PhoneNumber"] = style.number(operation.phone_number) or ""
         sets = [set(self._with_child(name, text)) for name, text in wanted.items() if text is not None]
-        return iter(sorted(set.intersection(*sets)) if sets else range(len(self.ends)))
+        return sorted(set.intersection(*sets))
 
     def _with_child(self, name: str, text: str) -> Iterator[int]:
         """Yield the items that have this child. Within an element's text nothing looks like another's tag."""

@@ -26,14 +26,22 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
 
 def many(page: Page, paging: Attributes) -> bytes:
     """Write a document that holds one page of the list."""
-    attributes = "".join(f' {name}="{_escape(text, _SPECIAL_IN_ATTRIBUTE)}"' for name, text in paging)
+    attributes = "".join(
+        [
+            f' {name}="{text if text.isdecimal() else _escape(text, _SPECIAL_IN_ATTRIBUTE)}"'
+            for name, text in paging
+        ]
+    )
     start = f"<{LIST_NAME}{attributes}".encode()
-    return document(b"%b>%b</%b>" % (start, page.text, LIST_NAME.encode()) if page.text else start + b"/>")
+    return document(start, b">", page.text, _LIST_END) if page.text else document(start, b"/>")
 
 
-def document(content: bytes) -> bytes:
-    """Write a document that holds an element."""
-    return b'<?xml version="1.0"?>\n<TwilioResponse>%b</TwilioResponse>' % content
+_LIST_END = f"</{LIST_NAME}>".encode()
+
+
+def document(*content: bytes) -> bytes:
+    """Write a document that holds an element, which may come in pieces."""
+    return b"".join((b'<?xml version="1.0"?>\n<TwilioResponse>', *content, b"</TwilioResponse>"))
 
 
 def element(name: str, texts: Texts) -> bytes:
