@@ -27,8 +27,8 @@ from proxy.legacy import (
     route,
 )
 from proxy.model import (
+    NOBODY,
     Account,
-    CallerId,
     CallerIds,
     Delete,
     Fetch,
@@ -41,6 +41,7 @@ from proxy.model import (
 from proxy.pending import PendingCalls, Waiting
 from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, key_of
 from proxy.upstream.api import Upstream
+from proxy.upstream.walks import Source, Walked
 
 _EVERYTHING = (None, None)
 """The key of the list without filters."""
@@ -48,7 +49,7 @@ _A_CALL = 600  # seconds within which the callee may type the code: then the num
 _READING = ("GET", "HEAD")
 _MOST_KNOWN = 4096  # requests
 _LONGEST_KNOWN = 512  # characters of target and credentials
-_SLICE = 250  # caller IDs written at a time, a millisecond's work
+_SLICE = 1000  # caller IDs written at a time, some milliseconds' work
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,9 @@ class Translator:
             raise
 
     async def _fetch(self, operation: Fetch, account: Account, upstream: Upstream) -> Item:
-        async def fetched() -> Listed:
-            result = await upstream.perform(operation, account)
-            return await self._written(
-                CallerIds.of([result] if isinstance(result, CallerId) else []), operation
+        async def fetched(last: Listed | None) -> Listed:
+            return await self._read_again(
+                last, await upstream.fetch(operation, account, _source(last)), operation
             )
 
         remembered = await self._lists.view(account)
@@ -196,21 +196,29 @@ class Translator:
 
     def _walk(
         self, operation: List, account: Account, upstream: Upstream
-    ) -> Callable[[], Coroutine[Any, Any, Listed]]:
-        async def walked() -> Listed:
-            return await self._written(await upstream.walk(operation, account), operation)
+    ) -> Callable[[Listed | None], Coroutine[Any, Any, Listed]]:
+        async def walked(last: Listed | None) -> Listed:
+            return await self._read_again(
+                last, await upstream.walk(operation, account, _source(last)), operation
+            )
 
         return walked
 
-    async def _written(self, caller_ids: CallerIds, operation: List | Fetch) -> Listed:
+    async def _read_again(self, last: Listed | None, walked: Walked, operation: List | Fetch) -> Listed:
+        """Return what a walk led to; `last` where nothing is new, which is then not written again."""
+        if last and walked.caller_ids is None:
+            return last
+        return await self._written(walked.caller_ids or NOBODY, operation, walked.source)
+
+    async def _written(self, caller_ids: CallerIds, operation: List | Fetch, source: Source = ()) -> Listed:
         """Write what the list shows, a slice at a time: ten thousand at once would keep everybody waiting."""
         writer = ListWriter(self._style)
         for start in range(0, len(caller_ids), _SLICE):
-            chosen = caller_ids[start : start + _SLICE]
+            chosen = caller_ids[start : start + _SLICE] if len(caller_ids) > _SLICE else caller_ids
             writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
             if len(caller_ids) > _SLICE:
                 await asyncio.sleep(0)
-        return writer.listed()
+        return writer.listed(source)
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:
         started = await upstream.validate(operation, account)
@@ -230,6 +238,11 @@ class Translator:
         async with self._lists.writing(account):
             await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
+
+
+def _source(last: Listed | None) -> Source:
+    """Return what a list was read from."""
+    return last.source if last else ()
 
 
 def _matching(caller_ids: CallerIds, operation: List) -> CallerIds:

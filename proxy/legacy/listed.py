@@ -7,9 +7,10 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from struct import Struct
+from typing import Any
 
 import orjson
 
@@ -45,6 +46,8 @@ class Listed:
     """Those of the items, with a line feed before and after each: a tenth of the text to look for one."""
     veiled: frozenset[tuple[str, int]] = frozenset()
     """Children (by name and item) whose text is also that of another value: no filter finds them by it."""
+    source: Any = field(default=(), compare=False, repr=False)
+    """What the list was read from, for those who read it."""
 
     @property
     def nbytes(self) -> int:
@@ -109,11 +112,16 @@ class Listed:
         return self.ends[index - 1] if index else 0
 
 
-def _joined(texts: Sequence[bytes], sids: Sequence[str], veiled: Iterable[tuple[str, int]] = ()) -> Listed:
+def _joined(
+    texts: Sequence[bytes],
+    sids: Sequence[str],
+    veiled: Iterable[tuple[str, int]] = (),
+    source: object = (),
+) -> Listed:
     """Return the list of these items, each an element of XML."""
     lines = "\n".join(["", *sids, ""])
     ends = array(_ENDS, accumulate(map(len, texts)))
-    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled))
+    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled), source)
 
 
 def _sid(text: bytes) -> str:
@@ -153,6 +161,6 @@ class ListWriter:
         first = len(self._texts)
         self._veiled += [(name, first + index) for index, is_veiled in enumerate(are_veiled) if is_veiled]
 
-    def listed(self) -> Listed:
-        """Return what has been written."""
-        return _joined(self._texts, self._sids, self._veiled)
+    def listed(self, source: object = ()) -> Listed:
+        """Return what has been written, which was read from there."""
+        return _joined(self._texts, self._sids, self._veiled, source)

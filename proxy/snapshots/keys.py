@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import NamedTuple
+from zlib import crc32
 
 from proxy.model import Account
 
@@ -11,6 +12,8 @@ class Owner(NamedTuple):
 
     upstream: str
     account: str
+    slot: int
+    """A short digest of both."""
 
 
 class Key(NamedTuple):
@@ -29,7 +32,8 @@ class Key(NamedTuple):
 
 def owner_of(account: Account) -> Owner:
     """Return whose data `account` asks for."""
-    return Owner(account.upstream, account.upstream_id)
+    text = f"{account.upstream}\0{account.upstream_id}"
+    return Owner(account.upstream, account.upstream_id, crc32(text.encode("utf-8", "surrogatepass")))
 
 
 def key_of(account: Account, *what: str | None) -> Key:

@@ -36,7 +36,8 @@ class Listable(Protocol):
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Listable)
-Walk = Callable[[], Coroutine[Any, Any, V]]
+Walk = Callable[[V | None], Coroutine[Any, Any, V]]
+"""Reads anew; what was remembered last may spare it some of the work."""
 
 REFUSED_CREDENTIALS = (401, 403)
 """Statuses of an upstream after which nothing is shown of what was read with the same credentials."""
@@ -63,7 +64,8 @@ class Terms(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Snapshot(Generic[V]):
     value: V
-    generation: Generation
+    generation: Generation | None
+    """None for what is not shown."""
     at: float
     """When its walk began, in seconds of a monotonic clock."""
 
@@ -190,15 +192,11 @@ class Snapshots(Generic[V]):
         if snapshot is None:
             return None
         age = self._clock() - snapshot.at
-        if snapshot.generation == state.generation and state.is_settled:
-            if age < self._terms.fresh:
-                return snapshot.value
-            if age < self._terms.lifetime:
-                if refresh:
-                    self._refresh(key, state, refresh)
-                return snapshot.value
-        del self._snapshots[key]
-        return None
+        if snapshot.generation != state.generation or not state.is_settled or age >= self._terms.lifetime:
+            return None
+        if age >= self._terms.fresh and refresh:
+            self._refresh(key, state, refresh)
+        return snapshot.value
 
     async def loaded(self, key: Key, state: State) -> V | None:
         """Return what the store has kept, and remember it too."""
@@ -218,22 +216,27 @@ class Snapshots(Generic[V]):
 
     async def shared(self, key: Key, state: State | None, walk: Walk[V]) -> V:
         """Return what `walk` brings; who asks for the same while it would be fresh shares it."""
-        if state is None:
-            return await walk()
 
         async def walked() -> V:
-            began = self._clock()
-            value = await walk()
-            if self._terms.fresh and await self._store.state(key.owner) == (state.generation, True):
+            began, last = self._clock(), self._snapshots.get(key)
+            value = await walk(last.value if last else None)
+            now = await self._store.state(key.owner) if self._terms.fresh else None
+            if state and now == (state.generation, True):
                 self._remember(key, _Snapshot(value, state.generation, began))
                 self._share(key, state.generation, value, began)
+            else:  # it is not shown, but spares the next walk some work
+                self._remember(key, _Snapshot(value, None, began))
             return value
+
+        if state is None or not self._terms.fresh:
+            return await walked()
 
         # Who asks after a write must not be answered by a walk that began before it
         return await self._flights.join((key, state.generation), self._terms.fresh, walked)
 
     def _remember(self, key: Key, snapshot: _Snapshot[V]) -> None:
-        if _size(snapshot) <= self._terms.most_bytes:
+        newest = self._snapshots.get(key)
+        if _size(snapshot) <= self._terms.most_bytes and (newest is None or newest.at <= snapshot.at):
             self._snapshots[key] = snapshot
 
     def _share(self, key: Key, generation: Generation, value: V, began: float) -> None:

@@ -8,7 +8,6 @@ import mmap
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
-from zlib import crc32
 
 from proxy.snapshots.keys import Key, Owner
 
@@ -100,7 +99,7 @@ class Inherited:
 
     def known(self, owner: Owner) -> State:
         """Read the counters; their sum only grows."""
-        slot, now, table = _slot(owner), self._clock(), self._counters
+        slot, now, table = owner.slot % _SLOTS, self._clock(), self._counters
         if len(table.rows) == 1:
             return State(table.counts[slot], table.unsettled[slot] <= now)
         slots = [row + slot for row in table.rows]
@@ -112,7 +111,7 @@ class Inherited:
 
     async def next(self, owner: Owner, settles_within: float = 0) -> bool:
         """Count."""
-        at = self._row + _slot(owner)
+        at = self._row + owner.slot % _SLOTS
         if settles_within:
             self._counters.unsettled[at] = self._clock() + settles_within
         self._counters.counts[at] += 1
@@ -126,7 +125,3 @@ class Inherited:
 
     async def close(self) -> None:
         """Leave the table to the other workers."""
-
-
-def _slot(owner: Owner) -> int:
-    return crc32("\0".join(owner).encode("utf-8", "surrogatepass")) % _SLOTS

@@ -1,8 +1,9 @@
 """The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
 
+import asyncio
 from typing import NamedTuple, Protocol
 
-from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, NOT_FOUND, LegacyError
+from proxy.errors import NOT_FOUND, LegacyError
 from proxy.model import (
     NOBODY,
     Account,
@@ -20,6 +21,7 @@ from proxy.model import (
 from proxy.upstream.calls import Call, Reply
 from proxy.upstream.paging import UnevenPagesError
 from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
+from proxy.upstream.walks import NOTHING_THERE, Answered, Source, Walk, Walked, digest, is_past_end
 
 
 class Sender(Protocol):
@@ -45,7 +47,7 @@ class Upstream:
         self._client = client
         self.speaks_codes = profile.speaks_codes
 
-    async def perform(self, operation: Fetch | Rename | Delete, account: Account) -> Result:
+    async def perform(self, operation: Rename | Delete, account: Account) -> Result:
         """Ask once and read the answer; LegacyError for whatever stands in the way."""
         return await self._send(self._profile.exchange(operation, account))
 
@@ -60,37 +62,29 @@ class Upstream:
         """Bring back the code that a call spoke."""
         await self._send(self._profile.verify(operation, account))
 
-    async def walk(self, operation: List, account: Account) -> CallerIds:
+    async def fetch(self, operation: Fetch, account: Account, known: Source = ()) -> Walked:
+        """Ask for one caller ID; the same answer as is `known` is not read again."""
+        return await self._alone(self._profile.exchange(operation, account), known)
+
+    async def walk(self, operation: List, account: Account, known: Source = ()) -> Walked:
         """Return everything that may match, as far narrowed down as the upstream can; each Sid once.
 
-        A list without end, or one that leads back to where it has been, is a LegacyError: a walk that was cut
-        short would give a wrong total.
+        What the last walk came from may be `known`. A list without end, or one that leads back to where it
+        has been, is a LegacyError: a walk that was cut short would give a wrong total.
         """
         if lookup := self._profile.lookup(operation, account):
-            return await self._looked_up(lookup)
-        pages: list[CallerIds] = []
-        found: set[str] = set()
-        asked: list[object] = []
-        limits, size = self._profile.limits, 0
-        listing: Listing | None = None
+            return await self._looked_up(lookup, known)
+        walk = Walk(self._profile.limits, known)
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
-            if exchange.call.identity in asked:
-                raise LegacyError(BAD_UPSTREAM)
-            asked.append(exchange.call.identity)
-            reply = await self._client.send(exchange.call)
-            size += len(reply.body)
-            if _is_past_end(exchange.call, reply, listing):
-                break
-            listing = exchange.read(reply)
-            pages.append(listing.caller_ids)
-            found.update(listing.caller_ids.sid)
-            cut_short = listing.next and len(asked) == limits.pages
-            if cut_short or len(found) > limits.items or size > limits.bytes:
-                raise LegacyError(LIST_TOO_LARGE)
-            exchange = listing.next
-        walked = CallerIds.joined(pages)
-        return walked if len(walked) == len(found) else _each_once(walked)
+            walk.asks(exchange.call)
+            unread = walk.came(exchange, await self._client.send(exchange.call))
+            for each in unread:
+                walk.read(*each)
+                if len(unread) > 1:  # each is some milliseconds' work
+                    await asyncio.sleep(0)
+            exchange = walk.following(account) if walk.following else None
+        return walk.walked()
 
     async def window(self, operation: List, account: Account) -> Window | None:
         """Return the page that `operation` asks for without walking to it.
@@ -109,9 +103,9 @@ class Upstream:
         offset, total = None, 0
         while exchange is not None:
             reply = await self._client.send(exchange.call)
-            if start and listing is None and reply.status in _NOTHING_THERE:
+            if start and listing is None and reply.status in NOTHING_THERE:
                 return None
-            if _is_past_end(exchange.call, reply, listing):
+            if is_past_end(exchange.call, reply, listing):
                 break
             try:
                 listing = exchange.read(reply)
@@ -120,43 +114,29 @@ class Upstream:
             offset, total = listing.offset if offset is None else offset, listing.total or 0
             pages.append(listing.caller_ids)
             came = sum(map(len, pages))
-            exchange = listing.next if not beyond and offset + came < start + size else None
+            is_enough = beyond or offset + came >= start + size
+            exchange = None if is_enough or listing.next is None else listing.next(account)
         whole = CallerIds.joined(pages)
         if listing is None or len(set(whole.sid)) < len(whole):
             return None
         shown = NOBODY if beyond else whole[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
-    async def _looked_up(self, exchange: Exchange[Result]) -> CallerIds:
+    async def _looked_up(self, exchange: Exchange[Result], known: Source) -> Walked:
         try:
-            result = await self._send(exchange)
+            return await self._alone(exchange, known)
         except LegacyError as error:
             if error.fault.status == NOT_FOUND.status:
-                return NOBODY
+                return Walked(NOBODY, ())
             raise
-        return CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY
+
+    async def _alone(self, exchange: Exchange[Result], known: Source) -> Walked:
+        reply = await self._client.send(exchange.call)
+        source = (Answered(digest(reply)),)
+        if source == known:
+            return Walked(None, source)
+        result = exchange.read(reply)
+        return Walked(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, source)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
-
-
-def _each_once(caller_ids: CallerIds) -> CallerIds:
-    """Leave out what came before: the first of each Sid stays."""
-    first = {sid: index for index, sid in reversed(list(enumerate(caller_ids.sid)))}
-    return caller_ids.only(first[sid] == index for index, sid in enumerate(caller_ids.sid))
-
-
-_NOTHING_THERE = (404, 416)
-
-
-def _is_past_end(call: Call, reply: Reply, before: Listing | None) -> bool:
-    """Tell whether an error says no more than that the list ends where its upstream said, after `before`.
-
-    One that ends earlier may have been cut short. Of a range that holds nothing 416 says so by itself
-    (RFC 9110 section 15.5.17).
-    """
-    if before is None or reply.status not in _NOTHING_THERE:
-        return False
-    if reply.status == 416 and "Range" in call.headers:
-        return True
-    return before.total is not None and before.offset + len(before.caller_ids) >= before.total

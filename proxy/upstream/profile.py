@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -56,7 +57,8 @@ class Listing:
     """Items of the list before this page."""
     total: int | None
     """Of the whole list, where the upstream says so."""
-    next: "Exchange[Listing] | None"
+    next: "Callable[[Account], Exchange[Listing]] | None"
+    """How to ask for the next page, on behalf of whoever may see this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Profile:
                 first = first.asking({by.parameter: WRITE[by.as_](value)})
         if endpoint.page_size.parameter:
             first = first.asking({endpoint.page_size.parameter: endpoint.page_size.max})
-        return self._page(account, first, start(endpoint.paging, first, offset, endpoint.page_size.max))
+        return self._page(first, start(endpoint.paging, first, offset, endpoint.page_size.max), account)
 
     def gives_any_page(self, operation: List) -> bool:
         """Whether the upstream has exact totals and any page of what `operation` asks for.
@@ -147,7 +149,7 @@ class Profile:
         field = self._settings.caller_id.friendly_name
         return (field is None or not field.required) and is_default_name(name)
 
-    def _page(self, account: Account, first: Call, here: Position) -> Exchange[Listing]:
+    def _page(self, first: Call, here: Position, account: Account) -> Exchange[Listing]:
         endpoint = self._settings.operations.list
         items_of = follow((endpoint.items,))
 
@@ -164,7 +166,7 @@ class Profile:
                 self._read_items(self._included(items), account),
                 here.offset,
                 came.total,
-                self._page(account, first, after) if after else None,
+                partial(self._page, first, after) if after else None,
             )
 
         return self._exchange(here.call, account, read)

@@ -20,7 +20,7 @@ from proxy.legacy import Answer, Request
 from proxy.observers import Observers
 from proxy.sandbox import Store
 from proxy.server.connection import Connection
-from proxy.server.listening import listening
+from proxy.server.listening import listeners, listening
 from proxy.translator import Translator
 from proxy.upstream.client import Client
 
@@ -70,8 +70,9 @@ async def proxy_before(base_url: str, fresh: int = 3600) -> AsyncIterator[Proxy]
     async with Client() as client:
         watched = Watched(assemble(configuration._replace(settings=settings), client))
         translator = cast(Translator, watched)
-        async with listening(translator, settings.listen, Observers()) as bound:
-            yield Proxy(bound["address"].port, watched)
+        with listeners(settings.listen) as every:
+            async with listening(translator, settings.listen, every, Observers()):
+                yield Proxy(every["address"].address.port, watched)
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ class Upstream:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def walk(self) -> Value:
+    async def walk(self, _: Value | None = None) -> Value:
         self.walks += 1
         try:
             text = self.text
@@ -141,7 +141,7 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
 
-    async def fail() -> Value:
+    async def fail(_: Value | None) -> Value:
         raise LegacyError(fault)
 
     await (await lists.view(ALICE)).obtain(walk=fail)
@@ -227,7 +227,7 @@ async def test_a_walk_that_nobody_waits_for_ends_and_nobody_joins_it(shared: Sha
 async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> None:
     lists, upstream = shared.snapshots(), Upstream()
 
-    async def fail() -> Value:
+    async def fail(_: Value | None) -> Value:
         await settle()
         raise LookupError
 
@@ -304,10 +304,10 @@ async def test_nothing_is_remembered_while_a_call_may_change_the_list(shared: Sh
 async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
     lists = shared.snapshots(size=10_000)
 
-    async def large() -> Value:
+    async def large(_: Value | None) -> Value:
         return Value(nbytes=3000)
 
-    async def too_large() -> Value:
+    async def too_large(_: Value | None) -> Value:
         return Value(nbytes=10_000)
 
     async def walk(name: str, walk: Any) -> None:
@@ -363,7 +363,7 @@ class History:
         self.asked: list[tuple[asyncio.Task[Value], str, int]] = []
 
     async def ask(self, who: Account, which: int) -> None:
-        async def walk() -> Value:
+        async def walk(_: Value | None) -> Value:
             text, gate = f"{who.upstream_id}={self.written[who.upstream_id]}", asyncio.Event()
             self.gates.append(gate)
             await gate.wait()

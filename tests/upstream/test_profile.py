@@ -328,8 +328,9 @@ def test_a_page_and_the_next_one() -> None:
     listing = first.read(replied(200, {"outgoing_caller_ids": [ITEM, ITEM], "next_page_uri": target}))
     assert list(listing.caller_ids) == [READ, READ]
     assert listing.next is not None
-    assert listing.next.call == Call("GET", f"{BASE}{target}", first.call.headers, retries=1)
-    last = listing.next.read(replied(200, {"outgoing_caller_ids": [], "next_page_uri": None}))
+    following = listing.next(CALLER)
+    assert following.call == Call("GET", f"{BASE}{target}", first.call.headers, retries=1)
+    last = following.read(replied(200, {"outgoing_caller_ids": [], "next_page_uri": None}))
     assert (list(last.caller_ids), last.next) == ([], None)
 
 

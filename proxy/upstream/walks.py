@@ -1,0 +1,130 @@
+"""One walk through a list: what was asked, what came, and when it goes too far. Pure: it awaits nothing.
+
+An answer that came to the last walk too is not read again, as long as every one before it did: most lists are
+what they were a few seconds ago, and to tell that is far cheaper than to read them.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, LegacyError
+from proxy.model import Account, CallerIds
+from proxy.upstream.calls import Call, Reply
+from proxy.upstream.language import Limits
+from proxy.upstream.profile import Exchange, Listing
+
+
+class Answered(NamedTuple):
+    """What is known of an answer that has been read."""
+
+    digest: bytes
+    following: Callable[[Account], Exchange[Listing]] | None = None
+    """How to ask for the next page."""
+
+
+Source = Sequence[Answered]
+"""What a list was read from."""
+
+
+class Walked(NamedTuple):
+    """Where a walk has led to."""
+
+    caller_ids: CallerIds | None
+    """None where everything is as it was known to be."""
+    source: Source
+
+
+Unread = tuple[Exchange[Listing], Reply]
+
+
+class Walk:
+    """A walk that is under way."""
+
+    def __init__(self, limits: Limits, known: Source) -> None:
+        """Begin it; `known` is what the last one came from, if there was one."""
+        self.following: Callable[[Account], Exchange[Listing]] | None = None
+        """How to ask for the next page, once what came has been read."""
+        self._limits = limits
+        self._known = known
+        self._held: list[Unread] | None = [] if known else None  # as long as nothing is new
+        self._asked: list[object] = []
+        self._size = 0
+        self._source: list[Answered] = []
+        self._last: Listing | None = None
+        self._pages: list[CallerIds] = []
+        self._sids: set[str] = set()
+
+    def asks(self, call: Call) -> None:
+        """Take note of a call; LegacyError where it has been made before: the walk would never end."""
+        if call.identity in self._asked:
+            raise LegacyError(BAD_UPSTREAM)
+        self._asked.append(call.identity)
+
+    def came(self, exchange: Exchange[Listing], reply: Reply) -> Sequence[Unread]:
+        """Take note of an answer; return what has to be read now."""
+        self._size += len(reply.body)
+        if self._held is None:
+            return [(exchange, reply)]
+        self._held.append((exchange, reply))
+        known = self._known[len(self._held) - 1 : len(self._held)]
+        if known and known[0].digest == digest(reply):
+            self.following = known[0].following
+            self._check()
+            return ()
+        unread, self._held = self._held, None
+        return unread
+
+    def read(self, exchange: Exchange[Listing], reply: Reply) -> None:
+        """Read an answer; LegacyError where it makes no sense, or where the list is too large."""
+        self.following = None
+        if not is_past_end(exchange.call, reply, self._last):
+            self._last = exchange.read(reply)
+            self._pages.append(self._last.caller_ids)
+            self._sids.update(self._last.caller_ids.sid)
+            self.following = self._last.next
+        self._source.append(Answered(digest(reply), self.following))
+        self._check()
+
+    def _check(self) -> None:
+        limits = self._limits
+        cut_short = self.following and len(self._asked) == limits.pages
+        if cut_short or len(self._sids) > limits.items or self._size > limits.bytes:
+            raise LegacyError(LIST_TOO_LARGE)
+
+    def walked(self) -> Walked:
+        """Return all that was read, each Sid once."""
+        if self._held is not None:
+            return Walked(None, self._known)
+        walked = CallerIds.joined(self._pages)
+        return Walked(walked if len(walked) == len(self._sids) else _each_once(walked), self._source)
+
+
+def digest(reply: Reply) -> bytes:
+    """Return what only this answer has."""
+    hashed = hashlib.sha256(b"%d " % reply.status)
+    hashed.update(reply.body)
+    return hashed.digest()
+
+
+def _each_once(caller_ids: CallerIds) -> CallerIds:
+    """Leave out what came before: the first of each Sid stays."""
+    first = {sid: index for index, sid in reversed(list(enumerate(caller_ids.sid)))}
+    return caller_ids.only(first[sid] == index for index, sid in enumerate(caller_ids.sid))
+
+
+NOTHING_THERE = (404, 416)
+"""Statuses that may say no more than that a list ends."""
+
+
+def is_past_end(call: Call, reply: Reply, before: Listing | None) -> bool:
+    """Tell whether an error says no more than that the list ends where its upstream said, after `before`.
+
+    One that ends earlier may have been cut short. Of a range that holds nothing 416 says so by itself
+    (RFC 9110 section 15.5.17).
+    """
+    if before is None or reply.status not in NOTHING_THERE:
+        return False
+    if reply.status == 416 and "Range" in call.headers:
+        return True
+    return before.total is not None and before.offset + len(before.caller_ids) >= before.total
