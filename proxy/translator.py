@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import assert_never
 
 from proxy.accounts import Accounts
 from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NOT_FOUND, Fault, LegacyError
@@ -39,7 +39,7 @@ from proxy.model import (
     ValidationRequest,
 )
 from proxy.pending import PendingCalls, Waiting
-from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, key_of
+from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
 from proxy.upstream.walks import Source, Walked
 
@@ -60,7 +60,7 @@ class _Asked:
     operation: Operation
     account: Account
     everything: Key
-    """Of the list without filters."""
+    """Of the list without filters; what else is remembered for whoever asks stands beside it."""
 
 
 class Translator:
@@ -82,7 +82,7 @@ class Translator:
         """Carry out `request`; whatever goes wrong on the way is an answer too."""
         try:
             asked = self._understood(request)
-            result = await self._perform(asked.operation, asked.account)
+            result = await self._perform(asked)
         except LegacyError as error:
             return self.refuse(error.fault, request.target)
         return render(result, asked.to, self._style)
@@ -135,35 +135,35 @@ class Translator:
             case _:
                 return None
 
-    async def _perform(self, operation: Operation, account: Account) -> Shown:
+    async def _perform(self, asked: _Asked) -> Shown:
+        operation, account = asked.operation, asked.account
         upstream = self._upstreams[account.upstream]
         try:
             match operation:
                 case List():
-                    return await self._list(operation, account, upstream)
+                    return await self._list(operation, asked, upstream)
                 case Fetch():
-                    return await self._fetch(operation, account, upstream)
+                    return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
-                    async with self._lists.writing(account):
+                    async with self._lists.writing(asked.everything.owner):
                         return await upstream.perform(operation, account)
                 case Validate():
-                    async with self._lists.writing(account, settles_within=_A_CALL):
+                    async with self._lists.writing(asked.everything.owner, settles_within=_A_CALL):
                         return await self._validate(operation, account, upstream)
                 case _:
                     assert_never(operation)
         except LegacyError as error:
             if error.fault.status in REFUSED_CREDENTIALS:
-                self._lists.forget(account)
+                self._lists.forget(asked.everything)
             raise
 
-    async def _fetch(self, operation: Fetch, account: Account, upstream: Upstream) -> Item:
+    async def _fetch(self, operation: Fetch, asked: _Asked, upstream: Upstream) -> Item:
         async def fetched(last: Listed | None) -> Listed:
-            return await self._read_again(
-                last, await upstream.fetch(operation, account, _source(last)), operation
-            )
+            walked = await upstream.fetch(operation, asked.account, _source(last))
+            return await self._read_again(last, walked, operation)
 
-        remembered = await self._lists.view(account)
-        known = await self._everything(remembered, account, upstream)
+        remembered = await self._lists.view(asked.everything)
+        known = await self._everything(remembered, asked.account, upstream)
         if known and (item := known.one(operation.sid)):
             return item
         listed = await remembered.obtain(operation.sid, walk=fetched)
@@ -171,21 +171,35 @@ class Translator:
             raise LegacyError(NOT_FOUND)
         return Item(listed.text)
 
-    async def _list(self, operation: List, account: Account, upstream: Upstream) -> Page:
+    async def _list(self, operation: List, asked: _Asked, upstream: Upstream) -> Page:
+        number, size, account = operation.page, operation.page_size, asked.account
         if operation.nothing_matches:
-            return NOTHING.page(operation.page, operation.page_size)
-        remembered = await self._lists.view(account)
+            return NOTHING.page(number, size)
+        remembered = await self._lists.view(asked.everything)
         if known := await self._everything(remembered, account, upstream):
-            return known.matching(operation, self._style).page(operation.page, operation.page_size)
+            return known.matching(operation, self._style).page(number, size)
         what = operation.phone_number, operation.friendly_name
-        # The upstream's total counts the numbers that are left out here
-        takes_any = self._style.outside_nanp != "skip" and not await remembered.find(*what)
-        if takes_any and (window := await upstream.window(operation, account)):
-            listed = await self._written(window.caller_ids, operation)
-            if len(listed.ends) == len(window.caller_ids):
-                return Page(listed.text, len(listed.ends), operation.page, operation.page_size, window.total)
+        # An upstream's total counts the numbers that are left out here
+        jumps = self._style.outside_nanp != "skip" and upstream.gives_any_page(operation)
+        if jumps and not await remembered.find(*what):
+            jumped = self._jump(operation, account, upstream)
+            listed = await remembered.obtain(*what, f"{number}", f"{size}", walk=jumped)
+            if listed.total is not None:
+                return Page(listed.text, len(listed.ends), number, size, listed.total)
         listed = await remembered.obtain(*what, walk=self._walk(operation, account, upstream))
-        return listed.page(operation.page, operation.page_size)
+        return listed.page(number, size)
+
+    def _jump(self, operation: List, account: Account, upstream: Upstream) -> Walk[Listed]:
+        """Return how to read one page of a list; it has no total where it is not to be had so."""
+
+        async def jumped(_: Listed | None) -> Listed:
+            window = await upstream.window(operation, account)
+            if window is None:
+                return NOTHING
+            listed = await self._written(window.caller_ids, operation)
+            return replace(listed, total=window.total)
+
+        return jumped
 
     async def _everything(
         self, remembered: View[Listed], account: Account, upstream: Upstream
@@ -194,9 +208,9 @@ class Translator:
         unfiltered = List(account.sid, page=0, page_size=1)
         return await remembered.find(*_EVERYTHING, refresh=self._walk(unfiltered, account, upstream))
 
-    def _walk(
-        self, operation: List, account: Account, upstream: Upstream
-    ) -> Callable[[Listed | None], Coroutine[Any, Any, Listed]]:
+    def _walk(self, operation: List, account: Account, upstream: Upstream) -> Walk[Listed]:
+        """Return how to read a whole list."""
+
         async def walked(last: Listed | None) -> Listed:
             return await self._read_again(
                 last, await upstream.walk(operation, account, _source(last)), operation
@@ -235,7 +249,7 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
-        async with self._lists.writing(account):
+        async with self._lists.writing(owner_of(account)):
             await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
 

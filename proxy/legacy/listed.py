@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from struct import Struct
 from typing import Any
 
@@ -24,7 +24,7 @@ from proxy.model import CallerIds, List
 _write = writer(CALLER_ID)
 _SID = re.compile(b"<Sid>([^<]*)<")
 _ENDS = "Q"
-_LENGTHS = Struct("<QQQ")
+_HEAD = Struct("<QQQq")
 _TEN_DIGITS = re.compile("[0-9]{10}")
 
 
@@ -46,6 +46,8 @@ class Listed:
     """Those of the items, with a line feed before and after each: a tenth of the text to look for one."""
     veiled: frozenset[tuple[str, int]] = frozenset()
     """Children (by name and item) whose text is also that of another value: no filter finds them by it."""
+    total: int | None = None
+    """Of a list that this is only a page of."""
     source: Any = field(default=(), compare=False, repr=False)
     """What the list was read from, for those who read it."""
 
@@ -57,20 +59,19 @@ class Listed:
     def packed(self) -> bytes:
         """Return the list as bytes."""
         ends, veiled = self.ends.tobytes(), orjson.dumps(sorted(self.veiled))
-        return b"".join(
-            (_LENGTHS.pack(*map(len, (ends, self.sids, veiled))), ends, self.sids, veiled, self.text)
-        )
+        total = -1 if self.total is None else self.total
+        head = _HEAD.pack(len(ends), len(self.sids), len(veiled), total)
+        return b"".join((head, ends, self.sids, veiled, self.text))
 
     @classmethod
     def unpacked(cls, content: bytes) -> "Listed":
         """Return what `packed` made bytes of, on a machine of the same kind."""
-        lengths = _LENGTHS.unpack_from(content)
-        starts = [*accumulate(lengths, initial=_LENGTHS.size)]
-        ends, sids, veiled = (
-            content[start : start + size] for start, size in zip(starts, lengths, strict=False)
-        )
+        *lengths, total = _HEAD.unpack_from(content)
+        starts = [*accumulate(lengths, initial=_HEAD.size)]
+        ends, sids, veiled = (content[start:end] for start, end in pairwise(starts))
         pairs = ((str(name), int(item)) for name, item in orjson.loads(veiled))
-        return cls(content[starts[-1] :], array(_ENDS, ends), sids, frozenset(pairs))
+        rest = content[starts[-1] :]
+        return cls(rest, array(_ENDS, ends), sids, frozenset(pairs), None if total < 0 else total)
 
     def page(self, number: int, size: int) -> Page:
         """Return page `number`; it is empty past the end."""
@@ -121,7 +122,7 @@ def _joined(
     """Return the list of these items, each an element of XML."""
     lines = "\n".join(["", *sids, ""])
     ends = array(_ENDS, accumulate(map(len, texts)))
-    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled), source)
+    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled), source=source)
 
 
 def _sid(text: bytes) -> str:

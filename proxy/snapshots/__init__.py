@@ -1,7 +1,7 @@
 """What is remembered of an upstream for a few seconds, and when it is out of date."""
 
 from proxy.snapshots.keys import Key, Owner, key_of, owner_of
-from proxy.snapshots.lists import REFUSED_CREDENTIALS, Snapshots, Terms, View
+from proxy.snapshots.lists import REFUSED_CREDENTIALS, Snapshots, Terms, View, Walk
 from proxy.snapshots.stores import Counters, Inherited, Store
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Store",
     "Terms",
     "View",
+    "Walk",
     "key_of",
     "owner_of",
 ]

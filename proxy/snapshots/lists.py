@@ -14,8 +14,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from cachetools import LRUCache
 
 from proxy.errors import LegacyError
-from proxy.model import Account
-from proxy.snapshots.keys import Key, Owner, key_of, owner_of
+from proxy.snapshots.keys import Key, Owner
 from proxy.snapshots.stores import Generation, Kept, State, Store
 
 
@@ -145,19 +144,17 @@ class Snapshots(Generic[V]):
         """Whether something is remembered, be it out of date."""
         return key in self._snapshots
 
-    async def view(self, account: Account) -> "View[V]":
-        """Return what is remembered, as it stands now: with every write that has been acknowledged."""
-        key = key_of(account)
+    async def view(self, key: Key) -> "View[V]":
+        """Return what is remembered for a caller as it stands now: with every acknowledged write."""
         return View(self, key, await self._store.state(key.owner))
 
     @asynccontextmanager
-    async def writing(self, account: Account, settles_within: float = 0) -> AsyncIterator[None]:
+    async def writing(self, owner: Owner, settles_within: float = 0) -> AsyncIterator[None]:
         """Make what was read before the block, or is read while it lasts, out of date.
 
         What the write has started may change the data once more, at a moment that nobody tells, for as many
         seconds as it `settles_within`; nothing is remembered meanwhile.
         """
-        owner = owner_of(account)
         await self._store.next(owner)
         try:
             yield
@@ -173,11 +170,10 @@ class Snapshots(Generic[V]):
             if await self._store.next(owner, settles_within):
                 return
 
-    def forget(self, account: Account) -> None:
-        """Forget what was read with these credentials."""
-        whose = key_of(account)
-        for key in [key for key in self._snapshots if key.about() == whose]:
-            del self._snapshots[key]
+    def forget(self, key: Key) -> None:
+        """Forget everything that was read with the credentials of a caller."""
+        for each in [each for each in self._snapshots if each.about() == key.about()]:
+            del self._snapshots[each]
 
     async def settle(self) -> None:
         """Wait for what goes on in the background: lists that are kept for others, or read anew."""

@@ -86,15 +86,17 @@ class Upstream:
             exchange = walk.following(account) if walk.following else None
         return walk.walked()
 
-    async def window(self, operation: List, account: Account) -> Window | None:
-        """Return the page that `operation` asks for without walking to it.
+    def gives_any_page(self, operation: List) -> bool:
+        """Whether any page of what `operation` asks for can be had without those before it."""
+        return self._profile.gives_any_page(operation)
 
-        None where the upstream gives no such thing, or gives something that does not add up: then a walk
-        tells. What no single page can tell is taken on trust: whether the upstream's total is right where
-        this page does not contradict it, and whether an item comes again on another page.
+    async def window(self, operation: List, account: Account) -> Window | None:
+        """Return the page that `operation` asks for, where the upstream gives any page by itself.
+
+        None where it gives something that does not add up: then a walk tells. What no single page can tell is
+        taken on trust: whether the upstream's total is right where this page does not contradict it, and
+        whether an item comes again on another page.
         """
-        if not self._profile.gives_any_page(operation):
-            return None
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
         exchange: Exchange[Listing] | None = self._profile.list(operation, account, 0 if beyond else start)

@@ -112,7 +112,7 @@ async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
     lists, upstream = remembering(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
     server.client.save()
-    async with remembering(stores[1]).writing(ALICE):
+    async with remembering(stores[1]).writing(owner_of(ALICE)):
         upstream.text = "new"
     server.stop()
     server.start()
@@ -187,7 +187,7 @@ async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_sho
     reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
     await until_it_is_back(store)
     stretch.cut()
-    async with writer.writing(ALICE):
+    async with writer.writing(owner_of(ALICE)):
         assert (await ask(reader, ALICE, upstream)).text == "old"
         upstream.text = "new"
         assert await known(reader, ALICE) == "old"  # it does not know better, nor need it yet
@@ -204,7 +204,7 @@ async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
     early = asyncio.create_task(ask(reader, ALICE, upstream))
     await upstream.walks_are(1)
     stretch.cut()
-    async with writer.writing(ALICE):
+    async with writer.writing(owner_of(ALICE)):
         upstream.text = "new"
     late = asyncio.create_task(ask(reader, ALICE, upstream))
     await upstream.walks_are(2)
@@ -221,7 +221,7 @@ async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
     stretch.cut()
 
     async def write() -> None:
-        async with writer.writing(ALICE):
+        async with writer.writing(owner_of(ALICE)):
             upstream.text = "new"
 
     writing = asyncio.create_task(write())
@@ -347,7 +347,7 @@ async def test_a_full_redis_still_hears_of_writes(server: Server, stores: list[R
     await ask(lists, ALICE, upstream)
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", "1")
-    async with remembering(stores[1], fresh=3600).writing(ALICE):
+    async with remembering(stores[1], fresh=3600).writing(owner_of(ALICE)):
         upstream.text = "new"
     for walks in (2, 3):
         assert (await ask(lists, ALICE, upstream)).text == "new"
@@ -358,7 +358,7 @@ async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list
     token = secrets.token_hex()
     account = Account("AC1", "up1", Credentials("AC1", token), "vendor")
     await ask(remembering(stores[0]), account, Upstream())
-    async with remembering(stores[0]).writing(account, settles_within=60):
+    async with remembering(stores[0]).writing(owner_of(account), settles_within=60):
         pass
     await ask(remembering(stores[0]), ALICE, Upstream())
     stored = b"".join(bytes(name) + bytes(server.client.get(name) or b"") for name in server.client.keys("*"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
 from proxy.model import Account, Credentials
-from proxy.snapshots import Counters, Inherited, Snapshots, Terms, key_of
+from proxy.snapshots import Counters, Inherited, Snapshots, Terms, key_of, owner_of
 from snapshots.conftest import Clock, Shared, Value
 
 ALICE = Account("AC1", "up1", Credentials("AC1", "token"), "vendor")
@@ -49,11 +49,11 @@ class Upstream:
 
 
 async def ask(lists: Snapshots[Value], who: Account, upstream: Upstream, *what: str) -> Value:
-    return await (await lists.view(who)).obtain(*what, walk=upstream.walk)
+    return await (await lists.view(key_of(who))).obtain(*what, walk=upstream.walk)
 
 
 async def known(lists: Snapshots[Value], who: Account, *what: str) -> str | None:
-    found = await (await lists.view(who)).find(*what)
+    found = await (await lists.view(key_of(who))).find(*what)
     return None if found is None else found.text
 
 
@@ -128,7 +128,7 @@ async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=60)
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
-    async with shared.snapshots(1).writing(ALICE):
+    async with shared.snapshots(1).writing(owner_of(ALICE)):
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
@@ -144,7 +144,7 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
     async def fail(_: Value | None) -> Value:
         raise LegacyError(fault)
 
-    await (await lists.view(ALICE)).obtain(walk=fail)
+    await (await lists.view(key_of(ALICE))).obtain(walk=fail)
     await lists.settle()
     if not shared.stores[0].keeps:  # another replica may still show what it was shown
         assert await known(lists, ALICE) == left
@@ -174,7 +174,7 @@ async def test_what_refused_credentials_had_read_is_forgotten(shared: Shared) ->
     for who in (ALICE, OTHER_TOKEN):
         for what in ((), ("a filter",)):
             await ask(lists, who, upstream, *what)
-    lists.forget(ALICE)
+    lists.forget(key_of(ALICE))
     assert lists.at_once(key_of(ALICE)) is None
     if not shared.stores[0].keeps:
         found = [
@@ -231,7 +231,7 @@ async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> 
         await settle()
         raise LookupError
 
-    view = await lists.view(ALICE)
+    view = await lists.view(key_of(ALICE))
     asked = await asyncio.gather(*(view.obtain(walk=fail) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in asked] == [LookupError] * 3
     assert (await ask(lists, ALICE, upstream)).text == "old"
@@ -247,7 +247,7 @@ async def test_a_write_with_whatever_credentials_makes_it_out_of_date(
 ) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
-    async with shared.snapshots(which).writing(writer):
+    async with shared.snapshots(which).writing(owner_of(writer)):
         pass
     assert lists.at_once(key_of(ALICE)) is None
     assert await known(lists, ALICE) is None
@@ -257,7 +257,7 @@ async def test_a_write_that_fails_makes_it_out_of_date_too(shared: Shared) -> No
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
     with pytest.raises(LookupError):
-        async with lists.writing(ALICE):
+        async with lists.writing(owner_of(ALICE)):
             raise LookupError
     assert await known(lists, ALICE) is None
 
@@ -268,7 +268,7 @@ async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Sha
     upstream.go_on.clear()
     before = asyncio.create_task(ask(lists, ALICE, upstream))
     await upstream.walks_are(1)
-    async with shared.snapshots(which).writing(ALICE):
+    async with shared.snapshots(which).writing(owner_of(ALICE)):
         upstream.text = "new"
     after = asyncio.create_task(ask(lists, ALICE, upstream))
     await upstream.walks_are(2)
@@ -279,7 +279,7 @@ async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Sha
 
 async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
-    async with shared.snapshots(1).writing(ALICE):
+    async with shared.snapshots(1).writing(owner_of(ALICE)):
         assert (await ask(lists, ALICE, upstream)).text == "old"
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
@@ -287,7 +287,7 @@ async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Sh
 
 async def test_nothing_is_remembered_while_a_call_may_change_the_list(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
-    async with shared.snapshots(1).writing(ALICE, settles_within=600):
+    async with shared.snapshots(1).writing(owner_of(ALICE), settles_within=600):
         pass
     for passed, walks in ((0, 1), (1, 2), (597.5, 3), (2.5, 4), (1, 4)):
         shared.pass_time(passed)
@@ -311,7 +311,7 @@ async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
         return Value(nbytes=10_000)
 
     async def walk(name: str, walk: Any) -> None:
-        await (await lists.view(ALICE)).obtain(name, walk=walk)
+        await (await lists.view(key_of(ALICE))).obtain(name, walk=walk)
 
     def are_remembered() -> Sequence[bool]:
         return [lists.holds(key_of(ALICE, name)) for name in names]
@@ -370,12 +370,12 @@ class History:
             return Value(text)
 
         async def asked() -> Value:
-            return await (await self.lists[which].view(who)).obtain(walk=walk)
+            return await (await self.lists[which].view(key_of(who))).obtain(walk=walk)
 
         self.asked.append((asyncio.create_task(asked()), who.upstream_id, self.written[who.upstream_id]))
 
     async def write(self, who: Account, which: int) -> None:
-        async with self.lists[which].writing(who):
+        async with self.lists[which].writing(owner_of(who)):
             self.written[who.upstream_id] += 1
             await settle()
 

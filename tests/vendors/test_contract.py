@@ -100,7 +100,7 @@ def attributes(total: int, page: int, size: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def before(
-    kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True
+    kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True, fresh: int = 0
 ) -> AsyncIterator[tuple[Client, Vendor]]:
     """Run a proxy before a new upstream, which must not have had to refuse anything undescribed."""
     vendor = kind()
@@ -109,6 +109,7 @@ async def before(
         + (f"  validation: {validation}\n" if validation else "")
         + f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
         f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'}}\n"
+        f"snapshots: {{fresh: {fresh}}}\n"
     )
     variables = {"TOKEN": "demo-token", "KEY": key}
     async with listening(vendor), running_proxy(vendor.url, configuration, variables) as port:
@@ -146,6 +147,22 @@ async def test_every_page_of_the_list_as_it_is(kind: Kind, count: str) -> None:
             assert len(vendor.received) <= len(vendor.numbers) // page + 2
             whole += items
         assert whole == everything
+
+
+@every_vendor
+async def test_a_page_that_was_asked_for_is_remembered_until_something_is_written(kind: Kind) -> None:
+    async with before(kind, fresh=3600) as (client, vendor):
+        vendor.fill(9)
+        for parameters in ({"page": 1, "num": 4}, {"page": 2, "num": 4}, {"FriendlyName": "nobody"}):
+            seen = await client.look(**parameters)
+            vendor.received.clear()
+            assert await client.look(**parameters) == seen
+            assert vendor.received == []
+        said, items = await client.look(page=1, num=4)
+        assert (await client.ask("DELETE", f"{LIST}/{items[0]['Sid']}")).status == 204
+        said, left = await client.look(page=1, num=4)
+        assert said == attributes(8, 1, 4)
+        assert items[0] not in left
 
 
 @every_vendor
