@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 _FIRST_DATE = 1_175_000_000  # March 2007: from here on the US clocks follow one rule
 _DATES = 30 * 365 * 86_400
+CHANGING = "@@@@@@@@"
+"""In the place of a name that is another one each time."""
 _NAMES = ("Line {}", "Zoë's line {}", "Sales & Service <{}>", "{} Front Desk", "Company Main Line {}")
 
 
@@ -17,16 +19,26 @@ class Owner(NamedTuple):
     delay: int = 0
     """Milliseconds that the upstream takes for each call."""
     seed: int = 0
+    changes: bool = False
+    """Whether one of its names is another one in each answer."""
 
     @property
     def sid(self) -> str:
         """Its Sid."""
-        return f"AC{self.items:08x}{self.delay:04x}{self.seed:08x}".ljust(34, "0")
+        return f"AC{self.items:08x}{self.delay:04x}{self.seed:08x}{self.changes:x}".ljust(34, "0")
 
     @classmethod
     def of(cls, sid: str) -> "Owner":
         """Return the account of a Sid."""
-        return cls(int(sid[2:10], 16), int(sid[10:14], 16), int(sid[14:22], 16))
+        return cls(int(sid[2:10], 16), int(sid[10:14], 16), int(sid[14:22], 16), sid[22] == "1")
+
+    @classmethod
+    def changes_at(cls, target: str) -> bool:
+        """Whether a target of the upstream asks for an account that changes."""
+        return target[_CHANGES : _CHANGES + 1] == "1"
+
+
+_CHANGES = len("/2010-04-01/Accounts/AC") + 20
 
 
 def item_sid(owner: Owner, index: int) -> str:
@@ -39,10 +51,11 @@ def item(owner: Owner, index: int) -> dict[str, Any]:
     chance = (owner.seed * 1_000_003 + index) * 2_654_435_761
     created = _FIRST_DATE + chance % _DATES
     sid = item_sid(owner, index)
+    name = CHANGING if owner.changes and index == 0 else _NAMES[index % len(_NAMES)].format(index)
     return {
         "sid": sid,
         "account_sid": owner.sid,
-        "friendly_name": _NAMES[index % len(_NAMES)].format(index),
+        "friendly_name": name,
         "phone_number": f"+1415{2_000_000 + index}",
         "date_created": _rfc_2822(created),
         "date_updated": _rfc_2822(created + chance % 8_000_000),

@@ -38,6 +38,9 @@ class Case(NamedTuple):
 INSTANCE = Case("instance", list(the_instances(_FIFTY)))
 # With as many credentials as may be on their way at once: who asks the same with the same ones shares a walk
 LIST = Case("list", [the_list(_FIFTY, caller=number) for number in range(2 * CONNECTIONS)])
+CHANGED = Case(
+    "list, changed", [the_list(Owner(50, changes=True), caller=number) for number in range(2 * CONNECTIONS)]
+)
 COLD = Case("list, new dates", [], new_each_time=True)
 
 _seeds = count(1)
@@ -229,7 +232,8 @@ async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: 
         await comparison.expect()
         rows = []
         for peer in peers:
-            cases = (INSTANCE, LIST, COLD) if peer.ours and not peer.snapshot else (INSTANCE, LIST)
+            asks = peer.ours and not peer.snapshot
+            cases = (INSTANCE, LIST, CHANGED, COLD) if asks else (INSTANCE, LIST)
             rows += await comparison.measure(peer, cases)
     return rows + comparison.yardstick_rows()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.deep import Size
 from bench.goals import Verdict
-from bench.measuring import COLD, INSTANCE, LIST, Row
+from bench.measuring import CHANGED, COLD, INSTANCE, LIST, Row
 from bench.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -18,7 +18,8 @@ _BEGIN, _END = "<!-- make bench writes from here -->", "<!-- to here -->"
 _TITLES = {
     INSTANCE.name: "One caller ID",
     LIST.name: "A list of 50",
-    COLD.name: "A list of 50 with dates that have not been seen before",
+    CHANGED.name: "A list of 50 of which one name has changed",
+    COLD.name: "A list of 50 that is all new, with dates that have not been seen before",
 }
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import uvloop
 
-from bench.data import Owner, item, page
+from bench.data import CHANGING, Owner, item, page
 
 _PATH = re.compile(
     r"/2010-04-01/Accounts/(AC[0-9a-f]{32})/OutgoingCallerIds(?:/PN[0-9a-f]{8}([0-9a-f]{24}))?\.json"
@@ -61,6 +61,8 @@ class _Connection(asyncio.Protocol):
             return
         _Connection.calls += 1
         written, delay = answer(target)
+        if Owner.changes_at(target):
+            written = written.replace(CHANGING.encode(), b"%08d" % _Connection.calls)
         if delay:
             asyncio.get_running_loop().call_later(delay, self._transport.write, written)
         else:
