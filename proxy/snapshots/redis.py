@@ -9,34 +9,21 @@ keys or values.
 import asyncio
 import hashlib
 import hmac
-import logging
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from proxy.snapshots.keys import Key, Owner
+from proxy.snapshots.line import CONNECTING, Line, UnavailableError
 from proxy.snapshots.stores import Generation, Kept, State
-
-_log = logging.getLogger("proxy.snapshots")
 
 # In seconds
 _PATIENCE = 0.05
 _PATIENCE_WITH_LISTS = 0.25  # which may be megabytes
-_CONNECTING = 1.0
-_PAUSE = 1.0  # after a failure
 _LIFETIME = 86_400  # of a generation; where it has ended, another one begins
-
-_Command = tuple[bytes | str | int, ...]
-
-
-class UnavailableError(Exception):
-    """Redis does not answer, or not in time, or not what was asked."""
 
 
 class RedisStore:
@@ -49,13 +36,13 @@ class RedisStore:
         pool = ConnectionPool.from_url(
             url,
             socket_timeout=None,
-            socket_connect_timeout=_CONNECTING,
+            socket_connect_timeout=CONNECTING,
             protocol=2,
             driver_info=None,
             retry=Retry(NoBackoff(), 0),
         )
-        self._checks = _Line(pool.make_connection, _PATIENCE)
-        self._lists = _Line(pool.make_connection, _PATIENCE_WITH_LISTS)
+        self._checks = Line(pool.make_connection, _PATIENCE)
+        self._lists = Line(pool.make_connection, _PATIENCE_WITH_LISTS)
         self._secret = secret
         self._dialect = dialect
 
@@ -157,133 +144,3 @@ class RedisStore:
 
 
 _CHECK = 16  # bytes
-
-
-class _Asked(NamedTuple):
-    commands: Sequence[_Command]
-    answer: "asyncio.Future[tuple[bytes, Sequence[Any]]]"
-
-
-class _Line:
-    """One connection, and one task that carries everything over it: who is cancelled leaves no reply behind.
-
-    What is asked while a batch is on its way goes together in the next one.
-    """
-
-    def __init__(self, connect: Callable[[], AbstractConnection], patience: float) -> None:
-        self._connect = connect
-        self._patience = patience
-        self._connection: AbstractConnection | None = None
-        self._run = b""
-        self._queue: list[_Asked] = []
-        self._courier: asyncio.Task[None] | None = None
-        self._pause_until = 0.0
-        self._is_well = True
-
-    async def ask(self, *commands: _Command, insist: bool = False) -> tuple[bytes, Sequence[Any]]:
-        """Return the run of the server and its replies; UnavailableError if there are none in time.
-
-        After a failure only those who `insist` try again for a while.
-        """
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._pause_until and not insist:
-            raise UnavailableError
-        asked = _Asked(commands, loop.create_future())
-        self._queue.append(asked)
-        if self._courier is None:
-            self._courier = loop.create_task(self._carry())
-        try:
-            async with asyncio.timeout(self._patience):
-                return await asked.answer
-        except TimeoutError:
-            raise UnavailableError from None
-
-    async def close(self) -> None:
-        """Fail what is still asked, and close the connection."""
-        if self._courier:
-            self._courier.cancel()
-            await asyncio.wait([self._courier])
-        await self._hang_up()
-
-    async def _carry(self) -> None:
-        batch: Sequence[_Asked] = ()
-        try:
-            while self._queue:
-                batch, self._queue = self._queue, []
-                await self._carry_out(batch)
-        finally:
-            self._courier = None
-            for asked in (*batch, *self._queue):
-                _fail(asked)
-            self._queue.clear()
-
-    async def _carry_out(self, batch: Sequence[_Asked]) -> None:
-        try:
-            replies = await self._exchange([command for asked in batch for command in asked.commands])
-        except (RedisError, OSError, TimeoutError) as error:
-            await self._hang_up()
-            self._pause_until = asyncio.get_running_loop().time() + _PAUSE
-            self._tell(error)
-            for asked in batch:
-                _fail(asked)
-            return
-        self._pause_until = 0
-        self._tell(None)
-        for asked in batch:
-            own = [next(replies) for _ in asked.commands]
-            if any(isinstance(reply, ResponseError) for reply in own):
-                _fail(asked)
-            elif not asked.answer.done():
-                asked.answer.set_result((self._run, own))
-
-    async def _exchange(self, commands: Sequence[_Command]) -> Any:
-        if (connection := self._connection) is None:
-            async with asyncio.timeout(_CONNECTING):
-                connection = await self._call()
-        async with asyncio.timeout(self._patience):
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            return iter([await _reply(connection) for _ in commands])
-
-    async def _call(self) -> AbstractConnection:
-        connection = self._connection = self._connect()
-        await connection.connect()  # type: ignore[no-untyped-call]
-        await connection.send_command("INFO", "server", check_health=False)
-        self._run = _run_of(await connection.read_response())
-        return connection
-
-    async def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-
-    def _tell(self, error: Exception | None) -> None:
-        """Log when Redis goes and when it comes back, but not each time that it is missed."""
-        if (error is None) != self._is_well:
-            self._is_well = error is None
-            if error is None:
-                _log.warning("Redis answers again")
-            else:
-                _log.warning("Redis does not answer (%s): lists are not remembered", type(error).__name__)
-
-
-async def _reply(connection: AbstractConnection) -> Any:
-    """Read one reply; where it is an error, those after it still follow."""
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
-
-
-def _fail(asked: _Asked) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(UnavailableError())
-        asked.answer.exception()  # whoever was cancelled does not look at it
-
-
-def _run_of(info: Any) -> bytes:
-    """Return what tells one run of a server from another."""
-    for line in bytes(info).splitlines():
-        name, _, value = line.partition(b":")
-        if name == b"run_id":
-            return value.strip()
-    raise RedisError("the server does not tell its run_id")
