@@ -4,13 +4,15 @@
 PYTHON ?= python3
 ARGS ?=
 
+MUTMUT := 3.8.1
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak bench lint types format schema lock wheel setup clean
+.PHONY: help run test soak mutation bench lint types format schema lock wheel setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +25,11 @@ test: $(VENV)/.dev ## run the tests on every core
 
 soak: $(VENV)/.dev ## run what is random at its full length: ten minutes and more
 	@$(BIN)/python -m pytest --full -k nothing_is_stale $(ARGS)
+
+mutation: $(VENV)/.dev ## change what the guarantees rest on, line by line, and see whether a test notices
+	@$(PIP) install 'mutmut==$(MUTMUT)'
+	@$(BIN)/python -m mutmut run $(ARGS)
+	@$(BIN)/python -m mutmut results
 
 bench: $(VENV)/.dev ## measure CPU per request beside other proxies; ARGS=--quick gates
 	@$(BIN)/python -m bench $(ARGS)
@@ -60,7 +67,7 @@ lock: $(BIN)/python ## renew requirements.lock and requirements-dev.lock
 	cp "$$scratch/run" requirements.lock; cp "$$scratch/dev" requirements-dev.lock
 
 clean: ## remove everything these targets made
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	@rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment counts as not installed when its interpreter is gone or the checkout has moved since.

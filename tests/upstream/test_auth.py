@@ -1,0 +1,39 @@
+"""Where each scheme puts the credentials of an account."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from proxy.model import Credentials
+from proxy.upstream.auth import authorize
+from proxy.upstream.calls import Call
+from proxy.upstream.language import Auth
+
+WHO = Credentials("name", "to{username}ken")
+CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})
+
+
+@pytest.mark.parametrize(
+    ("auth", "headers", "query"),
+    [
+        ({"scheme": "caller"}, {"Authorization": "Basic bmFtZTp0b3t1c2VybmFtZX1rZW4="}, {}),
+        ({"scheme": "basic"}, {"Authorization": "Basic bmFtZTp0b3t1c2VybmFtZX1rZW4="}, {}),
+        ({"scheme": "bearer"}, {"Authorization": "Bearer to{username}ken"}, {}),
+        ({"scheme": "header", "name": "X-Key"}, {"X-Key": "to{username}ken"}, {}),
+        (
+            {"scheme": "header", "name": "X-Key", "username": "X-User", "value": "{username}={password}!"},
+            {"X-User": "name", "X-Key": "name=to{username}ken!"},
+            {},
+        ),
+        ({"scheme": "query", "name": "key"}, {}, {"key": "to{username}ken"}),
+        (
+            {"scheme": "query", "name": "key", "username": "user"},
+            {},
+            {"user": "name", "key": "to{username}ken"},
+        ),
+        ({"scheme": "none"}, {}, {}),
+    ],
+)
+def test_who_asks(auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+    call = authorize(Auth.model_validate(auth), CALL, WHO)
+    assert call == CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
