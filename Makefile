@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 .PHONY: help run test soak mutation bench lint types format schema lock wheel setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.run ## serve the demo: the proxy in front of its own sandbox upstream
 	@$(BIN)/callerid-proxy serve --demo $(ARGS)
