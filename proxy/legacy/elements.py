@@ -4,17 +4,14 @@ Every format is written from these tables, so a new child or another order is on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from proxy.errors import Fault
-from proxy.legacy.formats import OutsideNanp, all_ten_digits, ten_digits
-from proxy.memo import remembering
+from proxy.legacy.formats import DateWriter, OutsideNanp, all_ten_digits, ten_digits
 from proxy.model import CallerId, CallerIds, ValidationRequest
 
 T = TypeVar("T")
-
-_KNOWN_DATES = 4096
 
 Texts = Sequence[tuple[str, str | None]]
 """The children of an element in order: name and text. None is an empty child."""
@@ -30,19 +27,11 @@ class Style:
     page_uris: bool = False
     """Whether lists carry the URIs that later revisions of the API added."""
 
-    dates: Callable[[Sequence[int | None]], Sequence[str | None]] = field(
-        init=False, repr=False, compare=False
-    )
-    """A column of dates; one that the upstream does not keep is an empty element, never an invented one."""
-
-    def __post_init__(self) -> None:
-        """Remember the dates that were written last."""
-        date = self.date
-
-        def dates(column: Sequence[int | None]) -> list[str | None]:
-            return [None if seconds is None else date(seconds) for seconds in column]
-
-        object.__setattr__(self, "dates", remembering(dates, _KNOWN_DATES))
+    def dates(self, column: Sequence[int | None]) -> Sequence[str | None]:
+        """Write many dates; one that the upstream does not keep is empty, never invented."""
+        if isinstance(self.date, DateWriter):
+            return self.date.column(column)
+        return [None if seconds is None else self.date(seconds) for seconds in column]
 
     def number(self, phone_number: str) -> str | None:
         """Write a number as `numbers.outside_nanp` says."""
