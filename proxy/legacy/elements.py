@@ -84,7 +84,7 @@ CALLER_ID = ListedElement(
         "DateCreated": lambda them, style: style.dates(them.date_created),
         "DateUpdated": lambda them, style: style.dates(them.date_updated),
     },
-    plain=frozenset({"DateCreated", "DateUpdated"}),
+    plain=frozenset({"Sid", "AccountSid", "DateCreated", "DateUpdated"}),  # matched or made by a pattern
 )
 
 VALIDATION_REQUEST: Element[ValidationRequest] = Element(

@@ -81,7 +81,8 @@ def child(name: str, text: str | None) -> str:
 def _escape(text: str, special: str = _SPECIAL) -> str:
     text = legible(text)
     for character in special:
-        text = text.replace(character, _ESCAPES[character])
+        if character in text:  # most have none, and to see that is a tenth of replacing it
+            text = text.replace(character, _ESCAPES[character])
     return text
 
 
