@@ -181,7 +181,7 @@ class Translator:
         what = operation.phone_number, operation.friendly_name
         # An upstream's total counts the numbers that are left out here
         jumps = self._style.outside_nanp != "skip" and upstream.gives_any_page(operation)
-        if jumps and not await remembered.find(*what):
+        if jumps and (what == _EVERYTHING or not await remembered.find(*what)):
             jumped = self._jump(operation, account, upstream)
             listed = await remembered.obtain(*what, f"{number}", f"{size}", walk=jumped)
             if listed.total is not None:

@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
     def about(self, *what: str | None) -> "Key":
         """Return the key of something else that the same account asks for."""
-        return self._replace(what=what)
+        return Key(self.owner, self.account_sid, self.credential, what)
 
 
 def owner_of(account: Account) -> Owner:

@@ -268,20 +268,19 @@ class View(Generic[V]):
 
     async def find(self, *what: str | None, refresh: Walk[V] | None = None) -> V | None:
         """Return what is remembered, here or by others; what is stale is read anew by `refresh` meanwhile."""
-        if self._state is None:
-            return None
-        key = self._key.about(*what)
-        known = self._snapshots.remembered(key, self._state, refresh)
-        return await self._snapshots.loaded(key, self._state) if known is None else known
+        return await self._find(self._key.about(*what), refresh)
 
     async def obtain(self, *what: str | None, walk: Walk[V]) -> V:
         """Return what is remembered, or what `walk` brings; who asks the same at the same time shares it."""
-        known = await self.find(*what, refresh=walk)
-        return (
-            await self._snapshots.shared(self._key.about(*what), self._state, walk)
-            if known is None
-            else known
-        )
+        key = self._key.about(*what)
+        known = await self._find(key, walk)
+        return await self._snapshots.shared(key, self._state, walk) if known is None else known
+
+    async def _find(self, key: Key, refresh: Walk[V] | None) -> V | None:
+        if self._state is None:
+            return None
+        known = self._snapshots.remembered(key, self._state, refresh)
+        return await self._snapshots.loaded(key, self._state) if known is None else known
 
 
 def _size(snapshot: _Snapshot[V]) -> int:

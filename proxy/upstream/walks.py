@@ -57,9 +57,10 @@ class Walk:
 
     def asks(self, call: Call) -> None:
         """Take note of a call; LegacyError where it has been made before: the walk would never end."""
-        if call.identity in self._asked:
+        identity = call.identity
+        if identity in self._asked:
             raise LegacyError(BAD_UPSTREAM)
-        self._asked.append(call.identity)
+        self._asked.append(identity)
 
     def came(self, exchange: Exchange[Listing], reply: Reply) -> Sequence[Unread]:
         """Take note of an answer; return what has to be read now."""
