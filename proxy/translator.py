@@ -227,11 +227,12 @@ class Translator:
     async def _written(self, caller_ids: CallerIds, operation: List | Fetch, source: Source = ()) -> Listed:
         """Write what the list shows, a slice at a time: ten thousand at once would keep everybody waiting."""
         writer = ListWriter(self._style)
+        is_long = len(caller_ids) > _SLICE
         for start in range(0, len(caller_ids), _SLICE):
-            chosen = caller_ids[start : start + _SLICE] if len(caller_ids) > _SLICE else caller_ids
-            writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
-            if len(caller_ids) > _SLICE:
+            if is_long:  # the last page has been read just now, which took as long
                 await asyncio.sleep(0)
+            chosen = caller_ids[start : start + _SLICE] if is_long else caller_ids
+            writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
         return writer.listed(source)
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:

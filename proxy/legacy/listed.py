@@ -84,7 +84,7 @@ class Listed:
         if operation.phone_number is None and operation.friendly_name is None:
             return self
         texts = [self._item(index) for index in self._matching(operation, style)]
-        return _joined(texts, [_sid(text) for text in texts])
+        return Listed(b"".join(texts), _ends(map(len, texts)), _lines(map(_sid, texts)))
 
     def one(self, sid: str) -> Item | None:
         """Return the item of that Sid, None where the list has none."""
@@ -113,16 +113,12 @@ class Listed:
         return self.ends[index - 1] if index else 0
 
 
-def _joined(
-    texts: Sequence[bytes],
-    sids: Sequence[str],
-    veiled: Iterable[tuple[str, int]] = (),
-    source: object = (),
-) -> Listed:
-    """Return the list of these items, each an element of XML."""
-    lines = "\n".join(["", *sids, ""])
-    ends = array(_ENDS, accumulate(map(len, texts)))
-    return Listed(b"".join(texts), ends, lines.encode(), frozenset(veiled), source=source)
+def _ends(sizes: Iterable[int]) -> "array[int]":
+    return array(_ENDS, accumulate(sizes))
+
+
+def _lines(sids: Iterable[str]) -> bytes:
+    return "\n".join(["", *sids, ""]).encode()
 
 
 def _sid(text: bytes) -> str:
@@ -130,7 +126,7 @@ def _sid(text: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-NOTHING = _joined((), ())
+NOTHING = Listed(b"", _ends(()), _lines(()))
 
 
 class ListWriter:
@@ -139,7 +135,8 @@ class ListWriter:
     def __init__(self, style: Style) -> None:
         """Start with none."""
         self._style = style
-        self._texts: list[bytes] = []
+        self._texts: list[bytes] = []  # of all that came together: to join ten thousand takes its time
+        self._sizes: list[int] = []
         self._sids: list[str] = []
         self._veiled: list[tuple[str, int]] = []
 
@@ -151,7 +148,9 @@ class ListWriter:
             self._veil("PhoneNumber", map(self._looks_north_american, caller_ids.phone_number))
         if not is_legible("".join(caller_ids.friendly_name)):
             self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
-        self._texts += _write(caller_ids, self._style)
+        texts = _write(caller_ids, self._style)
+        self._texts.append(b"".join(texts))
+        self._sizes += map(len, texts)
         self._sids += caller_ids.sid
 
     def _looks_north_american(self, phone_number: str) -> bool:
@@ -159,9 +158,15 @@ class ListWriter:
         return not phone_number.startswith("+1") and _TEN_DIGITS.fullmatch(shown) is not None
 
     def _veil(self, name: str, are_veiled: Iterable[bool]) -> None:
-        first = len(self._texts)
+        first = len(self._sizes)
         self._veiled += [(name, first + index) for index, is_veiled in enumerate(are_veiled) if is_veiled]
 
     def listed(self, source: object = ()) -> Listed:
         """Return what has been written, which was read from there."""
-        return _joined(self._texts, self._sids, self._veiled, source)
+        return Listed(
+            b"".join(self._texts),
+            _ends(self._sizes),
+            _lines(self._sids),
+            frozenset(self._veiled),
+            source=source,
+        )
