@@ -104,18 +104,20 @@ def _offset(offset: timedelta) -> str:
     return f" {'-' if offset < timedelta() else '+'}{hours:02}{minutes:02}"
 
 
-_MINUTE, _DAY = 60, 86_400
+_DAY = 86_400
 _SPAN = 4 * _DAY
 # A caller ID of 2008's API cannot be older than the API, and one of today's hardly
 _FIRST_DAY, _LAST_DAY = ((date(year, 1, 1) - date(1970, 1, 1)).days for year in (2000, 2040))
-_CLOCK = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(1440))
+_HOURS = tuple(f"{hour:02}:" for hour in range(24))
+_MINUTES = tuple(f"{minute:02}" for minute in range(60))
 
 
 @cache
 def _dates() -> tuple[Sequence[str], Sequence[str]]:
     """Return the dates of our times, of the day before them and of the one after, in two parts.
 
-    There are few different ones of each part, which stay near the processor; whole, they would not.
+    There are few different ones of each part, which stay near the processor; whole, they would not. For the
+    same reason the minutes of a day are no table.
     """
     at = [date(1970, 1, 1) + timedelta(day) for day in range(_FIRST_DAY - 1, _LAST_DAY + 1)]
     return [intern(_day(each)) for each in at], [intern(_month(each)) for each in at]
@@ -139,7 +141,7 @@ class DateWriter:
         self._starts = [first, *_changes(offset, first, last), last]
         offsets = [offset(start) for start in self._starts[:-1]]
         known = {each: _shift_and_endings(each) for each in offsets}
-        self._kinds = [None, *(known[each] for each in offsets), None]
+        self._kinds = [None, *(known[each] for each in offsets), None]  # of the time before each and after
 
     def __call__(self, seconds: int) -> str:
         """Write an instant."""
@@ -147,10 +149,11 @@ class DateWriter:
 
     def column(self, column: Sequence[int | None]) -> list[str | None]:
         """Write many instants; None stays None."""
-        starts, kinds, clock, (days, months) = self._starts, self._kinds, _CLOCK, self._dates
+        starts, kinds, (days, months) = self._starts, self._kinds, self._dates
+        hours, minutes = _HOURS, _MINUTES
         return [
-            f"{days[day := (second := seconds + kind[0]) // _DAY]}{months[day]}"
-            f"{clock[second % _DAY // _MINUTE]}{kind[1][second % _MINUTE]}"
+            f"{days[day := (minute := (second := seconds + kind[0]) // 60) // 1440]}{months[day]}"
+            f"{hours[minute % 1440 // 60]}{minutes[minute % 60]}{kind[1][second % 60]}"
             if seconds is not None and (kind := kinds[bisect_right(starts, seconds)])
             else None
             if seconds is None
