@@ -35,7 +35,8 @@ class Codec(Protocol):
 class Identity(Codec):
     """The upstream has Sids of its own."""
 
-    _all = re.compile("(?:PN[0-9a-fA-F]{32}\n)*+")
+    _to_zeros = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+    _zeros = b"PN" + b"0" * 32 + b"\n"
 
     def sid(self, upstream_id: str, _: str) -> str:
         """Take a Sid as it is."""
@@ -46,8 +47,8 @@ class Identity(Codec):
     def sids(self, upstream_ids: Sequence[str], _: str) -> Sequence[str]:
         """Take Sids as they are: looked at all together, they take a tenth of the time."""
         lines = "\n".join([*upstream_ids, ""])
-        # Each line has 35 characters: an id that is several lines makes more of them than there are ids
-        if not self._all.fullmatch(lines) or len(lines) != 35 * len(upstream_ids):
+        zeros = self._zeros * len(upstream_ids)
+        if not lines.isascii() or lines.encode().translate(self._to_zeros) != zeros:
             raise UnreadableError("expected Sids")
         return upstream_ids
 
