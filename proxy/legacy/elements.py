@@ -68,10 +68,14 @@ class ListedElement:
     plain: frozenset[str] = frozenset()
     """Children in which no character means anything to any format."""
 
+    def columns(self, them: CallerIds, style: Style) -> Mapping[str, Sequence[str | None]]:
+        """Return the children of many, in order: child name → its text in each."""
+        return {name: column(them, style) for name, column in self.children.items()}
+
     def texts(self, value: CallerId, style: Style) -> Texts:
         """Return the children of one, in order."""
-        row = CallerIds.of([value])
-        return [(name, column(row, style)[0]) for name, column in self.children.items()]
+        columns = self.columns(CallerIds.of([value]), style)
+        return [(name, column[0]) for name, column in columns.items()]
 
 
 CALLER_ID = ListedElement(

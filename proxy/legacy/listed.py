@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 
 from proxy.legacy.elements import CALLER_ID, Style
-from proxy.legacy.formats import all_ten_digits
 from proxy.legacy.paging import Page
 from proxy.legacy.text import is_legible
 from proxy.legacy.xml import child, writer
@@ -113,6 +112,12 @@ class Listed:
         return self.ends[index - 1] if index else 0
 
 
+def _all_north_american(phone_numbers: Sequence[str]) -> bool:
+    lines = "\n".join(["", *phone_numbers])
+    # A number that is several lines makes more of them than there are numbers
+    return lines.count("\n+1") == lines.count("\n") == len(phone_numbers)
+
+
 def _ends(sizes: Iterable[int]) -> "array[int]":
     return array(_ENDS, accumulate(sizes))
 
@@ -142,13 +147,14 @@ class ListWriter:
 
     def add(self, caller_ids: CallerIds) -> None:
         """Write some more."""
-        if all_ten_digits(caller_ids.phone_number) is None:
+        if self._style.outside_nanp == "skip":
             numbers = self._style.numbers(caller_ids.phone_number)
             caller_ids = caller_ids.only([number is not None for number in numbers])
+        elif not _all_north_american(caller_ids.phone_number):
             self._veil("PhoneNumber", map(self._looks_north_american, caller_ids.phone_number))
         if not is_legible("".join(caller_ids.friendly_name)):
             self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
-        texts = _write(caller_ids, self._style)
+        texts = _write(CALLER_ID.columns(caller_ids, self._style))
         self._texts.append(b"".join(texts))
         self._sizes += map(len, texts)
         self._sids += caller_ids.sid

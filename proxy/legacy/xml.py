@@ -1,14 +1,13 @@
 """The element tables as XML: a declaration, a line feed, then no white space between elements."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, repeat
 from typing import Any
 
-from proxy.legacy.elements import LIST_NAME, ListedElement, Style, Texts
+from proxy.legacy.elements import LIST_NAME, ListedElement, Texts
 from proxy.legacy.paging import Attributes, Page
 from proxy.legacy.text import legible
-from proxy.model import CallerIds
 
 CONTENT_TYPE = "application/xml"
 
@@ -49,18 +48,18 @@ def element(name: str, texts: Texts) -> bytes:
     return f"<{name}>{''.join([child(*each) for each in texts])}</{name}>".encode()
 
 
-def writer(kind: ListedElement) -> Callable[[CallerIds, Style], list[bytes]]:
-    """Return a function that writes many elements of one kind, a column at a time."""
+def writer(kind: ListedElement) -> Callable[[Mapping[str, Sequence[str | None]]], list[bytes]]:
+    """Return a function that writes many elements of one kind, whose children are given as columns."""
     first, *_, last = kind.children
     between = (f"</{one}><{name}>" for one, name in pairwise(kind.children))
     before = [repeat(tag) for tag in (f"<{kind.name}><{first}>", *between)]
     end = repeat(f"</{last}></{kind.name}>")
 
-    def write(them: CallerIds, style: Style) -> list[bytes]:
+    def write(columns: Mapping[str, Sequence[str | None]]) -> list[bytes]:
         cells: list[Iterable[str]] = []
         empty: list[str] = []
-        for tag, (name, column) in zip(before, kind.children.items(), strict=True):
-            texts: Sequence[Any] = column(them, style)
+        for tag, (name, column) in zip(before, columns.items(), strict=True):
+            texts: Sequence[Any] = column
             if not all(texts):
                 empty.append(name)
                 texts = [text or "" for text in texts]
