@@ -109,6 +109,9 @@ RATIO = partial(Goal, "ratio", "ratio")
         (RATIO(0, allowance=0.0), 0, True, False),
         (RATIO(0, allowance=0.0), 1, False, True),
         (RATIO(1.25, allowance=None), 99, False, False),
+        (RATIO(1.0, held_at=2.0), 2.5, False, False),
+        (RATIO(1.0, held_at=2.0), 2.6, False, True),
+        (RATIO(1.0, held_at=2.0), 1.0, True, False),
         (RATIO(1.0), None, False, False),
     ],
 )
