@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import assert_never
@@ -39,6 +39,7 @@ from proxy.model import (
     ValidationRequest,
 )
 from proxy.pending import PendingCalls, Waiting
+from proxy.places import Places
 from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
 from proxy.upstream.walks import Source, Walked
@@ -62,6 +63,11 @@ class _Asked:
     everything: Key
     """Of the list without filters; what else is remembered for whoever asks stands beside it."""
 
+    @property
+    def caller(self) -> Hashable:
+        """Who asks: his own credentials, of whatever account; or an account of the table."""
+        return self.everything.credential, "" if self.account.is_own else self.account.sid
+
 
 class Translator:
     """Answers legacy requests out of an upstream."""
@@ -74,6 +80,7 @@ class Translator:
         self._upstreams = upstreams
         self._style = style
         self._lists = lists
+        self._places = Places()
         self._pending = PendingCalls()
         self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: self._read(Request(*parts)))
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
@@ -145,10 +152,11 @@ class Translator:
                 case Fetch():
                     return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
-                    async with self._lists.writing(asked.everything.owner):
+                    async with self._places.of(asked.caller), self._lists.writing(asked.everything.owner):
                         return await upstream.perform(operation, account)
                 case Validate():
-                    async with self._lists.writing(asked.everything.owner, settles_within=_A_CALL):
+                    writing = self._lists.writing(asked.everything.owner, settles_within=_A_CALL)
+                    async with self._places.of(asked.caller), writing:
                         return await self._validate(operation, account, upstream)
                 case _:
                     assert_never(operation)
@@ -159,11 +167,12 @@ class Translator:
 
     async def _fetch(self, operation: Fetch, asked: _Asked, upstream: Upstream) -> Item:
         async def fetched(last: Listed | None) -> Listed:
-            walked = await upstream.fetch(operation, asked.account, _source(last))
+            async with self._places.of(asked.caller):
+                walked = await upstream.fetch(operation, asked.account, _source(last))
             return await self._read_again(last, walked, operation)
 
         remembered = await self._lists.view(asked.everything)
-        known = await self._everything(remembered, asked.account, upstream)
+        known = await self._everything(remembered, asked, upstream)
         if known and (item := known.one(operation.sid)):
             return item
         listed = await remembered.obtain(operation.sid, walk=fetched)
@@ -172,28 +181,29 @@ class Translator:
         return Item(listed.text)
 
     async def _list(self, operation: List, asked: _Asked, upstream: Upstream) -> Page:
-        number, size, account = operation.page, operation.page_size, asked.account
+        number, size = operation.page, operation.page_size
         if operation.nothing_matches:
             return NOTHING.page(number, size)
         remembered = await self._lists.view(asked.everything)
-        if known := await self._everything(remembered, account, upstream):
+        if known := await self._everything(remembered, asked, upstream):
             return known.matching(operation, self._style).page(number, size)
         what = operation.phone_number, operation.friendly_name
         # An upstream's total counts the numbers that are left out here
         jumps = self._style.outside_nanp != "skip" and upstream.gives_any_page(operation)
         if jumps and (what == _EVERYTHING or not await remembered.find(*what)):
-            jumped = self._jump(operation, account, upstream)
+            jumped = self._jump(operation, asked, upstream)
             listed = await remembered.obtain(*what, f"{number}", f"{size}", walk=jumped)
             if listed.total is not None:
                 return Page(listed.text, len(listed.ends), number, size, listed.total)
-        listed = await remembered.obtain(*what, walk=self._walk(operation, account, upstream))
+        listed = await remembered.obtain(*what, walk=self._walk(operation, asked, upstream))
         return listed.page(number, size)
 
-    def _jump(self, operation: List, account: Account, upstream: Upstream) -> Walk[Listed]:
+    def _jump(self, operation: List, asked: _Asked, upstream: Upstream) -> Walk[Listed]:
         """Return how to read one page of a list; it has no total where it is not to be had so."""
 
         async def jumped(_: Listed | None) -> Listed:
-            window = await upstream.window(operation, account)
+            async with self._places.of(asked.caller):
+                window = await upstream.window(operation, asked.account)
             if window is None:
                 return NOTHING
             listed = await self._written(window.caller_ids, operation)
@@ -201,22 +211,20 @@ class Translator:
 
         return jumped
 
-    async def _everything(
-        self, remembered: View[Listed], account: Account, upstream: Upstream
-    ) -> Listed | None:
+    async def _everything(self, remembered: View[Listed], asked: _Asked, upstream: Upstream) -> Listed | None:
         """Return the list without filters if it is remembered: it answers every other question too."""
-        unfiltered = List(account.sid, page=0, page_size=1)
-        return await remembered.find(*_EVERYTHING, refresh=self._walk(unfiltered, account, upstream))
+        unfiltered = List(asked.account.sid, page=0, page_size=1)
+        return await remembered.find(*_EVERYTHING, refresh=self._walk(unfiltered, asked, upstream))
 
-    def _walk(self, operation: List, account: Account, upstream: Upstream) -> Walk[Listed]:
+    def _walk(self, operation: List, asked: _Asked, upstream: Upstream) -> Walk[Listed]:
         """Return how to read a whole list."""
 
-        async def walked(last: Listed | None) -> Listed:
-            return await self._read_again(
-                last, await upstream.walk(operation, account, _source(last)), operation
-            )
+        async def read(last: Listed | None) -> Listed:
+            async with self._places.of(asked.caller):
+                walked = await upstream.walk(operation, asked.account, _source(last))
+            return await self._read_again(last, walked, operation)
 
-        return walked
+        return read
 
     async def _read_again(self, last: Listed | None, walked: Walked, operation: List | Fetch) -> Listed:
         """Return what a walk led to; `last` where nothing is new, which is then not written again."""
@@ -250,7 +258,7 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
-        async with self._lists.writing(owner_of(account)):
+        async with self._places.of(number), self._lists.writing(owner_of(account)):
             await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
 
