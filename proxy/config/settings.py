@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -63,6 +64,13 @@ def parse_address(text: Any) -> Address:
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+def _network(text: Any) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text if isinstance(text, str) else "")
+    except ValueError:
+        raise ValueError("write an address or a network, for example 10.0.0.0/8") from None
+
+
 def _readable(file: str) -> str:
     try:
         Path(file).read_bytes()
@@ -73,6 +81,9 @@ def _readable(file: str) -> str:
 
 _AS_TEXT = PlainSerializer(str, when_used="json")
 ListenAddress = Annotated[Address, BeforeValidator(parse_address, json_schema_input_type=str), _AS_TEXT]
+Network = Annotated[
+    IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), _AS_TEXT
+]
 ReadableFile = Annotated[str, AfterValidator(_readable)]
 
 
@@ -122,6 +133,8 @@ class Listen(Frozen):
     tls: TlsListener | None = None
     legacy_tls: LegacyTlsListener | None = None
     metrics: ListenAddress | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose word counts about whom they speak for."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Listen":

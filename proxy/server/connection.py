@@ -16,7 +16,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.answering import answer, answer_at_once
+from proxy.server.answering import Answering
 from proxy.server.parsing import (
     EMPTY_PAYLOAD,
     MOST_WAITING,
@@ -27,7 +27,6 @@ from proxy.server.parsing import (
 )
 from proxy.server.reading import objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
-from proxy.translator import Translator
 
 _log = logging.getLogger("proxy.server")
 
@@ -44,6 +43,7 @@ class Connection(BaseProtocol):
     """aiohttp's parser and its flow control with a loop and limits of ours."""
 
     __slots__ = (
+        "_answering",
         "_body",
         "_closes_at",
         "_connected",
@@ -52,9 +52,9 @@ class Connection(BaseProtocol):
         "_is_ending",
         "_lost",
         "_next",
+        "_peer",
         "_requests",
         "_timer",
-        "_translator",
         "task",
     )
 
@@ -63,19 +63,20 @@ class Connection(BaseProtocol):
 
     def __init__(
         self,
-        translator: Translator,
+        answering: Answering,
         loop: asyncio.AbstractEventLoop,
         connected: Callable[["Connection", str | None], None],
     ) -> None:
         """Serve a connection; tell `connected` about it and its TLS version, if any, as soon as it stands."""
         self._http = request_parser(self, loop)
         super().__init__(loop, self._http)
-        self._translator = translator
+        self._answering = answering
         self._connected = connected
         self._requests: deque[_Received] = deque()
         self._next: asyncio.Future[None] | None = None  # while the connection is idle
         self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
         self._lost: asyncio.Future[None] = loop.create_future()
+        self._peer = ""  # its address
         self._is_ending = False
         self._head_begun = False
         self._closes_at = 0.0
@@ -87,6 +88,7 @@ class Connection(BaseProtocol):
         """Expect a request's head."""
         super().connection_made(transport)
         tcp_keepalive(cast(asyncio.Transport, transport))
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._next = self._loop.create_future()
         self._close_within(_HEAD_TIMEOUT)
         self.task = self._loop.create_task(self._serve())
@@ -171,7 +173,7 @@ class Connection(BaseProtocol):
             self._set_timer()
             return
         if self._head_begun:
-            self._write(last_words(self._translator.refuse(REQUEST_TIMEOUT), HttpVersion11))
+            self._write(last_words(self._answering.refuse(REQUEST_TIMEOUT), HttpVersion11))
         self.end()
 
     # Its requests
@@ -191,7 +193,7 @@ class Connection(BaseProtocol):
         ):
             return False
         try:
-            made = answer_at_once(self._translator, head)
+            made = self._answering.at_once(head, self._peer)
             if made is None:
                 return False
             data = response(made, head, close=False)
@@ -242,16 +244,16 @@ class Connection(BaseProtocol):
     async def _carry_out(self, head: RawRequestMessage | None, body: StreamReader) -> bool:
         """Answer a request, or what is none; return whether it is the last."""
         if head is None:
-            self._write(last_words(self._translator.refuse(MALFORMED), HttpVersion10))
+            self._write(last_words(self._answering.refuse(MALFORMED), HttpVersion10))
             return True
         self._body = body
         fault, is_last = None, head.should_close or head.upgrade
         try:
-            made = await answer(self._translator, head, await self._whole(body, head))
+            made = await self._answering.answer(head, await self._whole(body, head), self._peer)
             data = response(made, head, close=is_last or self._is_ending)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
-            data = response(self._translator.refuse(fault, head.path), head, close=True)
+            data = response(self._answering.refuse(fault, head.path), head, close=True)
         self._write(data)
         if self._paused:
             await self._drain_helper()

@@ -10,6 +10,7 @@ from typing import TypeVar
 from proxy.config import Listen
 from proxy.config.settings import TlsListener
 from proxy.observers import Observers
+from proxy.server.answering import Reception
 from proxy.server.connection import Connection
 from proxy.server.metrics import metrics_listening
 from proxy.server.parsing import assert_limits
@@ -53,7 +54,7 @@ async def listening(
     assert_limits(asyncio.get_running_loop())
     turn = turn or Turn(Turns(1), 0)
     turn.begin()
-    connections = _Connections(translator, observers, turn)
+    connections = _Connections(Reception(translator, listen.trusted_proxies), observers, turn)
     tls = _tls(listen)
     async with AsyncExitStack() as stack:
         if "metrics" in every:
@@ -80,15 +81,15 @@ def _given(values: Mapping[str, T | None]) -> Mapping[str, T]:
 class _Connections:
     """The connections of all listeners, as long as something is left to say over them."""
 
-    def __init__(self, translator: Translator, observers: Observers, turn: Turn) -> None:
+    def __init__(self, reception: Reception, observers: Observers, turn: Turn) -> None:
         self._turn = turn
         self._loop = asyncio.get_running_loop()
-        self._translator = translator
+        self._reception = reception
         self._observers = observers
         self._open: set[Connection] = set()
 
     def connection(self, listener: str) -> Connection:
-        return Connection(self._translator, self._loop, partial(self._connected, listener))
+        return Connection(self._reception, self._loop, partial(self._connected, listener))
 
     def _connected(self, listener: str, connection: Connection, tls_version: str | None) -> None:
         self._open.add(connection)

@@ -19,6 +19,7 @@ from proxy.config import Address
 from proxy.legacy import Answer, Request
 from proxy.observers import Observers
 from proxy.sandbox import Store
+from proxy.server.answering import Reception
 from proxy.server.connection import Connection
 from proxy.server.listening import listeners, listening
 from proxy.translator import Translator
@@ -341,7 +342,7 @@ async def test_who_does_not_read_is_not_written_for() -> None:
                 await client.ask(get(target=target))
         loop = asyncio.get_running_loop()
         served, asking = socket.socketpair()
-        connection = Connection(cast(Translator, proxy.watched), loop, lambda *_: None)
+        connection = Connection(Reception(cast(Translator, proxy.watched)), loop, lambda *_: None)
         await loop.connect_accepted_socket(lambda: connection, served)
         reader, writer = await asyncio.open_connection(sock=asking)
         client = RawClient(reader, writer)
