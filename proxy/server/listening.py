@@ -10,9 +10,9 @@ from typing import TypeVar
 from proxy.config import Listen
 from proxy.config.settings import TlsListener
 from proxy.observers import Observers
-from proxy.server.answering import Reception
+from proxy.server.answering import Answering, Reception
 from proxy.server.connection import Connection
-from proxy.server.metrics import metrics_listening
+from proxy.server.metrics import Metrics
 from proxy.server.parsing import assert_limits
 from proxy.server.sockets import Opened, accepting, drained, opened
 from proxy.server.turns import Turn, Turns
@@ -57,8 +57,8 @@ async def listening(
     connections = _Connections(Reception(translator, listen.trusted_proxies), observers, turn)
     tls = _tls(listen)
     async with AsyncExitStack() as stack:
-        if "metrics" in every:
-            await stack.enter_async_context(metrics_listening(observers, every["metrics"]))
+        if (metrics := every.get("metrics")) is not None:
+            await stack.enter_async_context(_metrics_listening(observers, metrics))
         await stack.enter_async_context(drained(connections))
         for name, each in every.items():
             if name == "metrics":
@@ -67,6 +67,14 @@ async def listening(
             await stack.enter_async_context(
                 accepting(partial(connections.connection, name), each, terms, turn)
             )
+        yield
+
+
+@asynccontextmanager
+async def _metrics_listening(observers: Observers, opened: Opened) -> AsyncIterator[None]:
+    metrics = Metrics(observers, opened.address.host)
+    connections = _Connections(metrics, observers, Turn(Turns(1), 0))
+    async with drained(connections), accepting(partial(connections.connection, "metrics"), opened):
         yield
 
 
@@ -81,15 +89,15 @@ def _given(values: Mapping[str, T | None]) -> Mapping[str, T]:
 class _Connections:
     """The connections of all listeners, as long as something is left to say over them."""
 
-    def __init__(self, reception: Reception, observers: Observers, turn: Turn) -> None:
+    def __init__(self, answering: Answering, observers: Observers, turn: Turn) -> None:
         self._turn = turn
         self._loop = asyncio.get_running_loop()
-        self._reception = reception
+        self._answering = answering
         self._observers = observers
         self._open: set[Connection] = set()
 
     def connection(self, listener: str) -> Connection:
-        return Connection(self._reception, self._loop, partial(self._connected, listener))
+        return Connection(self._answering, self._loop, partial(self._connected, listener))
 
     def _connected(self, listener: str, connection: Connection, tls_version: str | None) -> None:
         self._open.add(connection)
@@ -105,7 +113,7 @@ class _Connections:
         for each in self._open:
             each.end()
 
-    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - as of web.Server
+    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - of sockets.Server
         if self._open:
             await asyncio.wait([each.task for each in self._open], timeout=timeout)
         for each in self._open:

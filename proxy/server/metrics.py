@@ -1,23 +1,71 @@
-"""A listener of its own for the counters."""
+"""What is answered on the listener for the counters: one page, and nothing to browsers that were led here."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
+from proxy.errors import FORBIDDEN, METHOD_NOT_ALLOWED, NOT_FOUND, Fault
+from proxy.legacy import Answer
 from proxy.observers import EXPOSITION_TYPE, Observers
-from proxy.server.sockets import Opened, accepting, drained
+from proxy.server.parsing import RawRequestMessage
+
+PATH = "/metrics"
+
+_HEADERS: Mapping[str, str] = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
-@asynccontextmanager
-async def metrics_listening(observers: Observers, opened: Opened) -> AsyncIterator[None]:
-    """Serve what `observers` have counted until the block ends."""
+class Metrics:
+    """Shows what `observers` have counted."""
 
-    async def answer(request: web.BaseRequest) -> web.Response:
-        if (request.method, request.path) != (hdrs.METH_GET, "/metrics"):
-            return web.Response(status=404)
-        return web.Response(body=observers.exposition(), headers={hdrs.CONTENT_TYPE: EXPOSITION_TYPE})
+    def __init__(self, observers: Observers, host: str) -> None:
+        """Answer where `host` is listened on."""
+        self._observers = observers
+        self._host = host
 
-    server = web.Server(answer, access_log=None, keepalive_timeout=75)
-    async with drained(server), accepting(server, opened):
-        yield
+    async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
+        """Answer a request."""
+        del body, connected  # nobody asks with one, and who may connect may read
+        if not _is_local(head.headers.get(hdrs.HOST), self._host):
+            return self.refuse(FORBIDDEN)
+        if head.path.partition("?")[0] != PATH:
+            return self.refuse(NOT_FOUND)
+        if head.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
+            return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
+        return Answer(200, EXPOSITION_TYPE, self._observers.exposition(), _HEADERS)
+
+    def at_once(self, head: RawRequestMessage, connected: str) -> None:
+        """Leave everything to `answer`."""
+
+    def refuse(self, fault: Fault, target: str = "") -> Answer:
+        """Answer in plain words."""
+        del target
+        text = f"{fault.message}\n".encode()
+        return Answer(fault.status, "text/plain; charset=utf-8", text, {**_HEADERS, **fault.headers})
+
+
+def _is_local(host: str | None, own: str) -> bool:
+    """Whether nobody can have led a browser here by a name of his: all of those have a dot.
+
+    A name without one is of this network, an address is no name, and only who is no browser sends no Host.
+    """
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == own.lower() or "." not in name.strip("[]") or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -163,12 +163,12 @@ def _handshake(terms: Terms) -> Mapping[str, Any]:
 
 
 class Server(Protocol):
-    """What has connections; aiohttp's web.Server is one."""
+    """What has connections."""
 
     def pre_shutdown(self) -> None:
         """Close what is idle, and the rest after the next answer."""
 
-    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - as of web.Server
+    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - what is still there then is closed
         """Wait so long for what is in flight, and then no longer."""
 
 
