@@ -14,6 +14,7 @@ from proxy.server.answering import Answering, Reception
 from proxy.server.connection import Connection
 from proxy.server.metrics import Metrics
 from proxy.server.parsing import assert_limits
+from proxy.server.room import Room, most_connections
 from proxy.server.sockets import Opened, accepting, drained, opened
 from proxy.server.turns import Turn, Turns
 from proxy.translator import Translator
@@ -21,6 +22,8 @@ from proxy.translator import Translator
 _log = logging.getLogger("proxy.server")
 
 T = TypeVar("T")
+
+_MOST_FOR_METRICS = 64  # connections
 
 
 @contextmanager
@@ -54,7 +57,8 @@ async def listening(
     assert_limits(asyncio.get_running_loop())
     turn = turn or Turn(Turns(1), 0)
     turn.begin()
-    connections = _Connections(Reception(translator, listen.trusted_proxies), observers, turn)
+    reception = Reception(translator, listen.trusted_proxies)
+    connections = _Connections(reception, observers, turn, Room(most_connections()))
     tls = _tls(listen)
     async with AsyncExitStack() as stack:
         if (metrics := every.get("metrics")) is not None:
@@ -64,17 +68,17 @@ async def listening(
             if name == "metrics":
                 continue
             terms = tls[name].terms() if name in tls else None
-            await stack.enter_async_context(
-                accepting(partial(connections.connection, name), each, terms, turn)
-            )
+            connection = partial(connections.connection, name)
+            await stack.enter_async_context(accepting(connection, each, connections.room, terms, turn))
         yield
 
 
 @asynccontextmanager
 async def _metrics_listening(observers: Observers, opened: Opened) -> AsyncIterator[None]:
     metrics = Metrics(observers, opened.address.host)
-    connections = _Connections(metrics, observers, Turn(Turns(1), 0))
-    async with drained(connections), accepting(partial(connections.connection, "metrics"), opened):
+    connections = _Connections(metrics, observers, Turn(Turns(1), 0), Room(_MOST_FOR_METRICS))
+    connection = partial(connections.connection, "metrics")
+    async with drained(connections), accepting(connection, opened, connections.room):
         yield
 
 
@@ -89,24 +93,31 @@ def _given(values: Mapping[str, T | None]) -> Mapping[str, T]:
 class _Connections:
     """The connections of all listeners, as long as something is left to say over them."""
 
-    def __init__(self, answering: Answering, observers: Observers, turn: Turn) -> None:
+    def __init__(self, answering: Answering, observers: Observers, turn: Turn, room: Room) -> None:
         self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._answering = answering
         self._observers = observers
         self._open: set[Connection] = set()
+        self.room = room
 
     def connection(self, listener: str) -> Connection:
         return Connection(self._answering, self._loop, partial(self._connected, listener))
 
     def _connected(self, listener: str, connection: Connection, tls_version: str | None) -> None:
+        # There was room for it when its handshake began, if it had one
+        if tls_version is None and not self.room.is_left():
+            connection.abort()
+            return
         self._open.add(connection)
+        self.room.taken += 1
         self._turn.took()
         connection.task.add_done_callback(lambda _: self._ended(connection))
         self._observers.connected(listener, tls_version)
 
     def _ended(self, connection: Connection) -> None:
         self._open.discard(connection)
+        self.room.taken -= 1
         self._turn.lost()
 
     def pre_shutdown(self) -> None:

@@ -9,7 +9,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
 from proxy.config import Address
-from proxy.server.turns import Turn
+from proxy.server.room import Room
+from proxy.server.turns import Turn, Turns
 
 _log = logging.getLogger("proxy.server")
 
@@ -77,19 +78,21 @@ Terms = ssl.SSLContext | None
 
 @asynccontextmanager
 async def accepting(
-    protocol: Factory, opened: Opened, terms: Terms = None, turn: Turn | None = None
+    protocol: Factory,
+    opened: Opened,
+    room: Room,
+    terms: Terms = None,
+    turn: Turn | None = None,
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; in turn with other processes where there are some."""
+    turn = turn or Turn(Turns(1), 0)
     servers: list[asyncio.Server | _InTurn] = []
     for listener in opened.sockets:
-        if turn and not turn.is_alone:
-            servers.append(_InTurn(protocol, listener, terms, turn))
-        else:  # not aiohttp's site: it has no limit for handshakes
+        if terms or not turn.is_alone:
+            servers.append(_InTurn(protocol, listener, room, terms, turn))
+        else:
             loop = asyncio.get_running_loop()
-            options = _handshake(terms)
-            servers.append(
-                await loop.create_server(protocol, sock=listener, backlog=_BACKLOG, ssl=terms, **options)
-            )
+            servers.append(await loop.create_server(protocol, sock=listener, backlog=_BACKLOG))
     try:
         yield
     finally:
@@ -98,12 +101,18 @@ async def accepting(
 
 
 class _InTurn:
-    """Takes one connection at a time, if it is its turn; a loop's own server takes all that wait."""
+    """Takes one connection at a time, if it is its turn, and knows of handshakes before they are over.
 
-    def __init__(self, protocol: Factory, listener: socket.socket, terms: Terms, turn: Turn) -> None:
+    A loop's own server takes all that wait.
+    """
+
+    def __init__(
+        self, protocol: Factory, listener: socket.socket, room: Room, terms: Terms, turn: Turn
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._listener = listener
+        self._room = room
         self._terms = terms
         self._turn = turn
         self._beginning: set[asyncio.Task[None]] = set()
@@ -144,15 +153,23 @@ class _InTurn:
             _log.error("no connection can be taken: %s", error.strerror)  # for want of file descriptors
             self._rest(_WITHOUT_ANY, self._go_on)
             return
+        if self._terms and not self._room.is_left():
+            connection.close()
+            return
         task = self._loop.create_task(self._begin(connection))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, connection: socket.socket) -> None:
-        with suppress(OSError, TimeoutError):  # of a handshake
-            await self._loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._terms, **_handshake(self._terms)
-            )
+        shakes_hands = self._terms is not None
+        self._room.taken += shakes_hands
+        try:
+            with suppress(OSError, TimeoutError):  # of a handshake
+                await self._loop.connect_accepted_socket(
+                    self._protocol, connection, ssl=self._terms, **_handshake(self._terms)
+                )
+        finally:
+            self._room.taken -= shakes_hands
 
 
 def _handshake(terms: Terms) -> Mapping[str, Any]:
