@@ -27,6 +27,7 @@ from proxy.server.parsing import (
 )
 from proxy.server.reading import objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
+from proxy.server.stalls import Patience, give_up, untaken
 
 _log = logging.getLogger("proxy.server")
 
@@ -34,6 +35,8 @@ _log = logging.getLogger("proxy.server")
 _HEAD_TIMEOUT = 10
 _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
+_STALL = 30  # for a client that takes nothing of what is sent
+_LOOKS = 5  # between two looks at whether it does
 
 _Received = tuple[RawRequestMessage | None, StreamReader]
 """A request's head, None where there is no HTTP, and its body."""
@@ -54,6 +57,7 @@ class Connection(BaseProtocol):
         "_next",
         "_peer",
         "_requests",
+        "_stall",
         "_timer",
         "task",
     )
@@ -81,6 +85,7 @@ class Connection(BaseProtocol):
         self._head_begun = False
         self._closes_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None  # while something waits to be taken
 
     # What happens to it
 
@@ -99,8 +104,9 @@ class Connection(BaseProtocol):
         """Expect nothing any more; what is being carried out goes on."""
         super().connection_lost(exc)
         self.end()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
         if not self._lost.done():
             self._lost.set_result(None)
         self._body.set_exception(ConnectionResetError())
@@ -275,6 +281,19 @@ class Connection(BaseProtocol):
         if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
         self.transport.write(data)
+        if self._stall is None and self.transport.get_write_buffer_size():
+            self._look_whether_it_is_taken(Patience(_STALL))
+
+    def _look_whether_it_is_taken(self, patience: Patience) -> None:
+        """Close the connection if nothing of what was written is taken for too long."""
+        self._stall = None
+        if self.transport is None:
+            return
+        left = untaken(self.transport)
+        if patience.is_over(left, self._loop.time()):
+            give_up(self.transport)
+        elif left.here:
+            self._stall = self._loop.call_later(_LOOKS, self._look_whether_it_is_taken, patience)
 
 
 def _fault(error: Exception) -> Fault:

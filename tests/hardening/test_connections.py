@@ -1,17 +1,23 @@
-"""How many connections a worker has."""
+"""How many connections a worker has, and for how long it has those over which nothing is taken."""
 
 import asyncio
 import resource
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+import select
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
 import trustme
+from support import leap
 from support.running import running_listeners, running_proxy
-from support.wire import connect
+from support.seed import ACCOUNT, LIST
+from support.wire import connect, json_answer, scripted_upstream
 
-from hardening.test_places import CANNOT_WAIT
+from hardening.test_places import CANNOT_WAIT, get
 from proxy.server.room import Room
+
+# How many
 
 
 @contextmanager
@@ -71,3 +77,76 @@ def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
         now[0] = second
         assert not room.is_left()
     assert len(caplog.messages) == 3
+
+
+# Those who take nothing
+
+PAGE, REQUESTS = 1000, 40
+
+
+def many(number: int) -> bytes:
+    item = b'{"sid": "PN%032x", "account_sid": "%b", "friendly_name": "%b", "phone_number": "+1415%07d"}'
+    items = b", ".join(item % (n, ACCOUNT.encode(), b"x" * 64, n) for n in range(number))
+    return b'{"outgoing_caller_ids": [%b], "next_page_uri": null}' % items
+
+
+@asynccontextmanager
+async def who_reads_nothing(port: int) -> AsyncIterator[socket.socket]:
+    """Ask for so much that no kernel holds it, and leave it there."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+        asked = get("x", f"{LIST}?num={PAGE}") * (REQUESTS - 1)
+        asked += get("x", f"{LIST}?num={PAGE}", b"Connection: close")
+        await asyncio.get_running_loop().sock_sendall(client, asked)
+        yield client
+
+
+def is_broken(client: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(client, select.POLLERR)
+    return bool(poll.poll(0))
+
+
+REMEMBERING = "snapshots: {fresh: 3600}\n"
+
+
+def test_who_takes_nothing_for_30_seconds_is_closed() -> None:
+    async def wait() -> None:
+        clock = asyncio.get_running_loop().time
+        async with (
+            scripted_upstream(json_answer(200, many(PAGE))) as upstream,
+            running_proxy(upstream.url, REMEMBERING) as port,
+            who_reads_nothing(port) as client,
+        ):
+            begun = clock()
+            while not is_broken(client):
+                await asyncio.sleep(1)
+            assert 29 <= clock() - begun <= 40
+
+    leap.run(wait())
+
+
+def test_who_reads_slowly_gets_all_of_it() -> None:
+    """So slowly that for minutes nothing of it shows in this process."""
+
+    async def read() -> None:
+        loop = asyncio.get_running_loop()
+        async with (
+            scripted_upstream(json_answer(200, many(PAGE))) as upstream,
+            running_proxy(upstream.url, REMEMBERING) as port,
+            who_reads_nothing(port) as client,
+        ):
+            begun, got = loop.time(), bytearray()
+            for _ in range(20):
+                await asyncio.sleep(25)
+                for _ in range(4):
+                    got += await loop.sock_recv(client, 65_536)
+            assert loop.time() - begun >= 500
+            assert not is_broken(client)
+            while data := await loop.sock_recv(client, 1_000_000):
+                got += data
+            assert got.count(b"</TwilioResponse>") == REQUESTS
+
+    leap.run(read())
