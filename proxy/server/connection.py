@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.legacy import Answer
 from proxy.server.answering import Answering
 from proxy.server.parsing import (
     EMPTY_PAYLOAD,
@@ -38,6 +39,8 @@ _LINGER = 5  # for a client that is still sending what has been refused
 _STALL = 30  # for a client that takes nothing of what is sent
 _LOOKS = 5  # between two looks at whether it does
 
+_READING = (hdrs.METH_GET, hdrs.METH_HEAD)
+
 _Received = tuple[RawRequestMessage | None, StreamReader]
 """A request's head, None where there is no HTTP, and its body."""
 
@@ -59,6 +62,7 @@ class Connection(BaseProtocol):
         "_requests",
         "_stall",
         "_timer",
+        "_works_for_client",
         "task",
     )
 
@@ -81,6 +85,7 @@ class Connection(BaseProtocol):
         self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
         self._lost: asyncio.Future[None] = loop.create_future()
         self._peer = ""  # its address
+        self._works_for_client = False  # and for nobody else: what is done has no effect
         self._is_ending = False
         self._head_begun = False
         self._closes_at = 0.0
@@ -101,12 +106,14 @@ class Connection(BaseProtocol):
         self._connected(self, tls.version() if tls else None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Expect nothing any more; what is being carried out goes on."""
+        """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
         super().connection_lost(exc)
         self.end()
         for timer in (self._timer, self._stall):
             if timer is not None:
                 timer.cancel()
+        if self._works_for_client:
+            self.task.cancel()
         if not self._lost.done():
             self._lost.set_result(None)
         self._body.set_exception(ConnectionResetError())
@@ -255,7 +262,7 @@ class Connection(BaseProtocol):
         self._body = body
         fault, is_last = None, head.should_close or head.upgrade
         try:
-            made = await self._answering.answer(head, await self._whole(body, head), self._peer)
+            made = await self._answered(head, await self._whole(body, head))
             data = response(made, head, close=is_last or self._is_ending)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
@@ -266,6 +273,17 @@ class Connection(BaseProtocol):
         if not body.is_eof() and fault is not REQUEST_TIMEOUT:
             await _linger(body)
         return is_last or self._is_ending
+
+    async def _answered(self, head: RawRequestMessage, body: bytes) -> Answer:
+        """Have a request answered, if it has an effect even where its client has gone."""
+        self._works_for_client = head.method in _READING
+        try:
+            made = await self._answering.answer(head, body, self._peer)
+        finally:
+            self._works_for_client = False
+        if self.transport is None and not 400 <= made.status < 500:
+            _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
+        return made
 
     async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
