@@ -4,12 +4,13 @@ from proxy.legacy.answers import Answer, Shown, render, render_error
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style
 from proxy.legacy.formats import e164, rfc_2822_writer
-from proxy.legacy.forms import parse_body
+from proxy.legacy.forms import LXML_VERSION, parse_body
 from proxy.legacy.listed import NOTHING, Item, Listed, ListWriter
 from proxy.legacy.paging import Page
 from proxy.legacy.requests import Request, Route, route
 
 __all__ = [
+    "LXML_VERSION",
     "NOTHING",
     "Answer",
     "Item",

@@ -14,6 +14,8 @@ from python_multipart.multipart import parse_options_header
 
 from proxy.errors import MALFORMED, UNSUPPORTED_MEDIA_TYPE, LegacyError
 
+LXML_VERSION: Sequence[int] = etree.LXML_VERSION
+
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says would show what clients sent
 
 

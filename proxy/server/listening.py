@@ -13,7 +13,7 @@ from proxy.observers import Observers
 from proxy.server.answering import Answering, Reception
 from proxy.server.connection import Connection
 from proxy.server.metrics import Metrics
-from proxy.server.parsing import assert_limits
+from proxy.server.parsing import assert_limits, assert_versions
 from proxy.server.room import Room, most_connections
 from proxy.server.sockets import Opened, accepting, drained, opened
 from proxy.server.turns import Turn, Turns
@@ -54,6 +54,7 @@ async def listening(
     turn: Turn | None = None,
 ) -> AsyncIterator[None]:
     """Serve over these `listeners` until the block ends, then let requests in flight finish."""
+    assert_versions()
     assert_limits(asyncio.get_running_loop())
     turn = turn or Turn(Turns(1), 0)
     turn.begin()

@@ -1,12 +1,16 @@
 """aiohttp's parser of HTTP requests, which is C, and our limits of what it reads."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
+import aiohttp
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+from proxy.legacy import LXML_VERSION
 
 __all__ = [
     "EMPTY_PAYLOAD",
@@ -15,6 +19,7 @@ __all__ = [
     "RawRequestMessage",
     "StreamReader",
     "assert_limits",
+    "assert_versions",
     "request_parser",
 ]
 
@@ -38,6 +43,21 @@ def request_parser(protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> H
         auto_decompress=False,
         max_msg_queue_size=MOST_WAITING,
     )
+
+
+_FOUND: Mapping[str, Sequence[int]] = {
+    "aiohttp": [int(number) for number in re.findall("[0-9]+", aiohttp.__version__)],
+    "lxml": LXML_VERSION,
+}
+_LEAST: Mapping[str, Sequence[int]] = {"aiohttp": (3, 14, 5), "lxml": (6, 1)}
+"""In older ones are holes that let requests be smuggled in, fill the memory, or read files."""
+
+
+def assert_versions(found: Mapping[str, Sequence[int]] = _FOUND) -> None:
+    """RuntimeError where a library that reads what strangers send is older than it may be."""
+    for library, least in _LEAST.items():
+        if tuple(found[library]) < tuple(least):
+            raise RuntimeError(f"{library} is too old: {'.'.join(map(str, least))} is needed")
 
 
 def assert_limits(loop: asyncio.AbstractEventLoop) -> None:

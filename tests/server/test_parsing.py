@@ -1,6 +1,9 @@
 """That the limits of what a parser reads are really those of the parser."""
 
 import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,3 +40,39 @@ async def test_a_parser_that_is_not_c_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(parsing, "HttpRequestParser", HttpRequestParserPy)
     with pytest.raises(RuntimeError, match="in C"):
         parsing.assert_limits(asyncio.get_running_loop())
+
+
+@pytest.mark.parametrize(
+    ("aiohttp", "lxml", "too_old"),
+    [
+        ((3, 14, 5), (6, 1, 0, 0), None),
+        ((3, 15), (7, 0), None),
+        ((4, 0, 0), (6, 1, 3, 0), None),
+        ((3, 14, 4), (6, 1, 0, 0), "aiohttp"),
+        ((3, 9, 99), (6, 1, 0, 0), "aiohttp"),
+        ((3, 14, 5), (6, 0, 9, 0), "lxml"),
+        ((3, 14, 5), (5, 99), "lxml"),
+    ],
+)
+def test_libraries_that_are_too_old_are_found(
+    aiohttp: Sequence[int], lxml: Sequence[int], too_old: str | None
+) -> None:
+    found = {"aiohttp": aiohttp, "lxml": lxml}
+    if too_old is None:
+        parsing.assert_versions(found)
+    else:
+        with pytest.raises(RuntimeError, match=f"{too_old} is too old"):
+            parsing.assert_versions(found)
+
+
+def test_the_libraries_are_what_the_project_asks_for() -> None:
+    parsing.assert_versions()
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    asked = {
+        name: re.search(rf'"{name}>=([0-9.]+)', project)
+        for name in parsing._LEAST  # noqa: SLF001
+    }
+    assert {name: found and found[1] for name, found in asked.items()} == {
+        name: ".".join(map(str, least))
+        for name, least in parsing._LEAST.items()  # noqa: SLF001
+    }
