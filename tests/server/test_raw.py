@@ -254,6 +254,9 @@ HEADERS: Mapping[str, Refused] = {
     "LF after the request line": Refused(get().replace(b"\r\n", b"\n", 1)),
     "LF instead of the empty line": Refused(get().removesuffix(b"\r\n") + b"\n"),
     "CR after the request line": Refused(get().replace(b"\r\n", b"\r", 1)),
+}
+
+HOSTS: Mapping[str, Refused] = {
     # row 3
     "no Host": Refused(request(b"GET %b HTTP/1.1" % TARGET, AUTHORIZATION)),
     "no Host, over an absolute target": Refused(
@@ -264,8 +267,6 @@ HEADERS: Mapping[str, Refused] = {
     "two Hosts over HTTP/1.0": Refused(
         request(b"GET %b HTTP/1.0" % TARGET, HOST, b"Host: " + CANARY, AUTHORIZATION)
     ),
-    # row 31
-    "two Content-Types": Refused(post(b"Content-Type: text/plain", LENGTH)),
 }
 
 VERSIONS: Mapping[str, Refused] = {
@@ -358,6 +359,10 @@ BODIES: Mapping[str, Refused] = {
     "a body of unknown length over HTTP/1.0": Refused(
         request(b"POST %b HTTP/1.0" % TARGET, AUTHORIZATION, FORM, body=NUMBER)
     ),
+    "two Content-Types": Refused(post(b"Content-Type: text/plain", LENGTH)),
+}
+
+ENCODINGS: Mapping[str, Refused] = {
     # row 14
     **{
         f"Content-Encoding: {coding}": Refused(post(b"Content-Encoding: " + coding.encode(), LENGTH), (415,))
@@ -378,6 +383,9 @@ BODIES: Mapping[str, Refused] = {
         post(b"Content-Encoding: identity", b"Content-Encoding: gzip", LENGTH), (415,)
     ),
     "a Content-Encoding of a GET": Refused(get(b"Content-Encoding: gzip"), (415,)),
+}
+
+EXPECTATIONS: Mapping[str, Refused] = {
     # row 15
     "another Expect": Refused(post(b"Expect: " + CANARY, LENGTH), (417,)),
     "another Expect behind the known one": Refused(
@@ -386,13 +394,23 @@ BODIES: Mapping[str, Refused] = {
     "another Expect of a GET": Refused(get(b"Expect: 200-ok"), (417,)),
 }
 
-REFUSED = {**LENGTHS, **HEADERS, **VERSIONS, **METHODS, **TOO_LONG, **BODIES}
+REFUSED = {
+    **LENGTHS,
+    **HEADERS,
+    **HOSTS,
+    **VERSIONS,
+    **METHODS,
+    **TOO_LONG,
+    **BODIES,
+    **ENCODINGS,
+    **EXPECTATIONS,
+}
+"""All of these are sent by hardening/test_inputs.py, row by row."""
 
 
-@pytest.mark.parametrize("name", REFUSED)
-async def test_refused(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    data, statuses = REFUSED[name]
+async def assert_refused(refused: Refused) -> None:
+    """Check that it gets one answer, without a word of it, and an end, whatever comes behind it."""
+    data, statuses = refused
     async with proxy_before() as proxy:
         for behind in (b"", SMUGGLED):
             async with connect(proxy.port) as client:
@@ -405,8 +423,6 @@ async def test_refused(name: str, caplog: pytest.LogCaptureFixture) -> None:
                 assert CANARY not in answer.encode().lower()
                 assert await client.is_closed()
         assert proxy.upstream.received == []
-    assert CANARY.decode() not in caplog.text.lower()
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 CUT_UP = [
@@ -637,7 +653,11 @@ SERVED: Mapping[str, Served] = {
 
 @pytest.mark.parametrize("name", SERVED)
 async def test_served(name: str) -> None:
-    data, method, start = SERVED[name]
+    await assert_served(SERVED[name])
+
+
+async def assert_served(served: Served) -> None:
+    data, method, start = served
     async with proxy_before(CALL if method == b"POST" else EMPTY_LIST) as (_, client, upstream):
         answer = await asked(client, data)
         assert answer.start == start
