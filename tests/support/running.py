@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from proxy import config, sandbox
-from proxy.assembly import assemble
+from proxy.assembly import assemble, store_of
 from proxy.config import Address
 from proxy.config.settings import SnapshotSettings
 from proxy.observers import Observers
@@ -42,8 +42,10 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
         configuration = configuration._replace(settings=settings)
     listen = configuration.settings.listen.model_copy(update={"address": _ANY_PORT})
-    async with Client() as client:
-        translator = assemble(configuration, client)
+    store = store_of(configuration)
+    async with Client() as client, contextlib.AsyncExitStack() as afterwards:
+        afterwards.push_async_callback(store.close)
+        translator = assemble(configuration, client, store)
         with listeners(listen) as every:
             async with listening(translator, listen, every, Observers()):
                 yield {name: each.address for name, each in every.items()}

@@ -2,8 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Self
 
 _TIMEOUT = 10  # seconds; a test that waits longer than this has failed
@@ -51,12 +55,14 @@ def parse(text: str) -> Message:
     return Message(start, headers, body.removesuffix("\n").encode())
 
 
-async def read_message(reader: asyncio.StreamReader, *, body: bool = True) -> Message | None:
-    """Read one message; None at the end of the connection."""
+async def read_message(
+    reader: asyncio.StreamReader, *, body: bool = True, after: bytes = b""
+) -> Message | None:
+    """Read one message, `after` its first bytes; None at the end of the connection."""
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = after + await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
-        if error.partial:
+        if error.partial or after:
             raise
         return None
     start, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
@@ -118,23 +124,69 @@ async def ask(port: int, data: bytes) -> Message:
         return await client.ask(data)
 
 
+class End(Enum):
+    """How an upstream ends a connection."""
+
+    FIN = "fin"
+    RST = "rst"
+    RST_EARLY = "rst early"
+    """After the first byte of the request, whose rest is not read; it stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """Bytes that come one at a time."""
+
+    data: bytes
+    seconds: float = 1
+    """Before each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Nothing comes."""
+
+    seconds: float = 3600
+
+
+Step = bytes | Drip | Stall | asyncio.Event | End
+"""A part of an answer; an event is waited for."""
+Answer = bytes | Sequence[Step]
+
+
+def no_more(_: Message) -> Answer:
+    """Answer what no script wants."""
+    return json_answer(599, b"{}").encode()
+
+
 @dataclass
 class ScriptedUpstream:
     """An upstream that gives the scripted answers in turn and keeps what it was asked.
 
-    An answer is sent as it stands, byte for byte; in the place of one without bytes the connection is closed.
-    After the last one it answers 599, which no script wants.
+    An answer is sent as it stands, byte for byte, or step by step; in the place of one without bytes the
+    connection is closed. After the last one it answers `otherwise`: 599, unless a script has something else.
     """
 
-    answers: list[bytes] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     received: list[Message] = field(default_factory=list)
     port: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, every answer waits."""
+    otherwise: Callable[[Message], Answer] = no_more
+    accepted: int = 0
+    """Connections."""
+    first_bytes: bytearray = field(default_factory=bytearray)
+    """Of every request, be the rest of it never read."""
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def begun(self) -> int:
+        """Count the requests of which at least a byte came."""
+        return len(self.first_bytes)
 
     async def is_asked(self, times: int) -> None:
         """Wait until it has been asked so often."""
@@ -142,25 +194,73 @@ class ScriptedUpstream:
             while len(self.received) < times:
                 await asyncio.sleep(0.01)
 
-    def then(self, *answers: Message) -> Self:
+    def then(self, *answers: Message | Answer) -> Self:
         """Add to the script."""
-        self.answers += [answer.encode() if answer.start else b"" for answer in answers]
+        for answer in answers:
+            if isinstance(answer, Message):
+                self.answers.append(answer.encode() if answer.start else b"")
+            else:
+                self.answers.append(answer)
         return self
 
-    def hits(self, method: str) -> int:
-        """Count the requests with this method."""
-        return sum(message.start.startswith(f"{method} ") for message in self.received)
+    def hits(self, method: str = "", path: str = "") -> int:
+        """Count the requests with this method and for this path, whatever its query; all if none is given."""
+        return sum(
+            message.start.startswith(f"{method} " if method else "")
+            and path in ("", message.target.partition("?")[0])
+            for message in self.received
+        )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
-            while message := await read_message(reader):
+        self.accepted += 1
+        over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
+        with contextlib.suppress(*over), contextlib.closing(writer):
+            while first := await reader.read(1):
+                self.first_bytes += first
+                if self.answers and self.answers[0] == (End.RST_EARLY,):
+                    self.answers.pop(0)
+                    reset(writer)
+                    return
+                message = await read_message(reader, after=first)
+                assert message is not None
                 self.received.append(message)
                 await self.released.wait()
-                answer = self.answers.pop(0) if self.answers else json_answer(599, b"{}").encode()
+                answer = self.answers.pop(0) if self.answers else self.otherwise(message)
                 if not answer:
                     return
-                writer.write(answer)
+                for step in (answer,) if isinstance(answer, bytes) else answer:
+                    if not await _take(step, writer):
+                        return
+
+
+async def _take(step: Step, writer: asyncio.StreamWriter) -> bool:
+    """Take a step of an answer; return whether the connection goes on."""
+    match step:
+        case bytes():
+            writer.write(step)
+            await writer.drain()
+        case Drip():
+            for byte in step.data:
+                await asyncio.sleep(step.seconds)
+                writer.write(bytes([byte]))
                 await writer.drain()
+        case Stall():
+            await asyncio.sleep(step.seconds)
+        case asyncio.Event():
+            await step.wait()
+        case End.FIN:
+            return False
+        case _:
+            reset(writer)
+            return False
+    return True
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection with RST instead of FIN."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def json_answer(status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Message:
@@ -169,11 +269,14 @@ def json_answer(status: int, body: bytes, headers: Sequence[tuple[str, str]] = (
 
 
 @contextlib.asynccontextmanager
-async def scripted_upstream(*answers: Message) -> AsyncIterator[ScriptedUpstream]:
-    """Run a scripted upstream on a free port."""
-    upstream = ScriptedUpstream().then(*answers)
+async def scripted_upstream(
+    *answers: Message | Answer, tls: ssl.SSLContext | None = None, on: socket.socket | None = None
+) -> AsyncIterator[ScriptedUpstream]:
+    """Run a scripted upstream on a free port, or `on` a socket that is bound to one."""
+    upstream = ScriptedUpstream(scheme="https" if tls else "http").then(*answers)
     upstream.released.set()
-    server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0)  # noqa: SLF001
+    listener = on or socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.start_server(upstream._serve, sock=listener, ssl=tls)  # noqa: SLF001
     upstream.port = server.sockets[0].getsockname()[1]
     async with server:
         yield upstream

@@ -6,7 +6,6 @@ import gzip
 import os
 import socket
 import ssl
-import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,14 @@ from typing import Literal
 import pytest
 import trustme
 from support import leap
-from support.wire import Message, ScriptedUpstream, json_answer, read_message, scripted_upstream
+from support.wire import (
+    Message,
+    ScriptedUpstream,
+    json_answer,
+    read_message,
+    reset,
+    scripted_upstream,
+)
 
 from proxy import __version__
 from proxy.errors import BAD_UPSTREAM, TOO_SLOW, Fault, LegacyError
@@ -455,13 +461,6 @@ async def test_a_reset_connection(before: bytes) -> None:
 
     async with serving(serve) as url:
         assert await failure(url) == BAD_UPSTREAM
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close a connection with RST instead of FIN."""
-    connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def test_a_client_goes_on_after_a_failure() -> None:
