@@ -10,8 +10,9 @@ from proxy.upstream.language import Auth
 
 
 def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    """Return `call` with the credentials where the upstream looks for them."""
-    return _SCHEMES[auth.scheme](auth, call, credentials)
+    """Return `call` with the credentials where the upstream looks for them, and what tells them apart."""
+    authorized = _SCHEMES[auth.scheme](auth, call, credentials)
+    return authorized._replace(credentials=hash((credentials.username, credentials.password)))
 
 
 def basic_token(credentials: Credentials) -> str:

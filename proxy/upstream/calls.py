@@ -2,12 +2,13 @@
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import orjson
 
+from proxy.errors import Fault, LegacyError
 from proxy.upstream.pointers import path_of
 
 
@@ -67,6 +68,12 @@ class Call(NamedTuple):
     body_type: Literal["form", "json"] | None = None
     retries: int = 0
     """How often it may be sent again; a call that must not happen twice has none."""
+    reads: bool = False
+    """Whether it changes nothing, be it sent as a POST."""
+    credentials: int = 0
+    """What only calls with the same credentials have; nobody can ask with it."""
+    is_overtaken: Callable[[], Awaitable[bool]] | None = None
+    """Asked before it is sent again: whether something newer would be undone."""
 
     @property
     def url(self) -> str:
@@ -117,6 +124,22 @@ class Reply(NamedTuple):
 
     @property
     def retry_after(self) -> int | None:
-        """How many seconds the upstream asks to be left alone (RFC 9110 section 10.2.3)."""
+        """How many seconds the upstream asks to be left alone, within reason: 1 to an hour."""
         asked = self.headers.get("retry-after", "")
-        return int(asked) if re.fullmatch("[0-9]{1,9}", asked) else None
+        return int(min(max(float(asked), 1), 3600)) if re.fullmatch("[0-9]+", asked) else None
+
+
+class NoReplyError(LegacyError):
+    """A call has led to no Reply."""
+
+    def __init__(
+        self, fault: Fault, *, was_sent: bool, may_pass: bool = False, is_out_of_time: bool = False
+    ) -> None:
+        """Know whether a byte of the call went out; if none did, the upstream has seen nothing of it.
+
+        What `may_pass` may go better next time. Out of time is the whole request, of which this call is part.
+        """
+        super().__init__(fault)
+        self.was_sent = was_sent
+        self.may_pass = may_pass
+        self.is_out_of_time = is_out_of_time

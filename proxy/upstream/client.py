@@ -6,26 +6,35 @@ costs twice as much.
 """
 
 import asyncio
+import math
+import time
+from collections.abc import Coroutine
 from functools import lru_cache
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDictProxy
 from yarl import URL
 
-from proxy.errors import BAD_UPSTREAM, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
+from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
 from proxy.upstream import retry, wire
-from proxy.upstream.calls import Call, Reply
+from proxy.upstream.breaker import Breaker
+from proxy.upstream.budget import Budget
+from proxy.upstream.calls import Call, NoReplyError, Reply
 from proxy.upstream.deadlines import Deadlines
+from proxy.upstream.pauses import Pauses, as_seconds
 
 _MAX_BODY = 8 * 1024 * 1024
-_TOTAL = 25.0  # seconds, with retries
 _GAP = 10.0  # seconds without a byte
-_CONNECTING = aiohttp.ClientTimeout(total=None, sock_connect=5)  # seconds
+_CONNECTING = aiohttp.ClientTimeout(total=None, sock_connect=5, connect=10)
+"""In seconds: for an address, and for everything up to a connection, a free place among them included."""
 _KEPT_HEADERS = ("content-type", "content-range", "link", "retry-after")
+_MOST_PLACES = 256
 
 _NOT_REACHED = UNAVAILABLE.with_header("Retry-After", "1")
 
@@ -37,23 +46,14 @@ _FAILURES: tuple[tuple[type[Exception], bool, Fault], ...] = (
     (aiohttp.ClientError, True, BAD_UPSTREAM),
     (HttpProcessingError, True, BAD_UPSTREAM),
     (OSError, True, BAD_UPSTREAM),
-    (ValueError, False, BAD_UPSTREAM),  # for what cannot be sent
+    (ValueError, False, BAD_UPSTREAM),  # for a host that cannot be looked up
 )
 _FOREIGN = tuple(kind for kind, _, _ in _FAILURES)
 
 
-class _ConnectionError(LegacyError):
-    """The upstream was not reached, or its answer was lost on the way: this may pass."""
-
-    def __init__(self, fault: Fault, *, was_sent: bool) -> None:
-        """Know whether a byte of the request `was_sent`; if none was, the upstream has seen nothing of it."""
-        super().__init__(fault)
-        self.was_sent = was_sent
-
-
-def _failure(error: Exception, *, was_sent: bool) -> LegacyError:
+def _failure(error: Exception, *, was_sent: bool) -> NoReplyError:
     may_pass, fault = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
-    return _ConnectionError(fault, was_sent=was_sent) if may_pass else LegacyError(fault)
+    return NoReplyError(fault, was_sent=was_sent, may_pass=may_pass)
 
 
 class Origin(aiohttp.ClientRequest):
@@ -66,11 +66,20 @@ class Origin(aiohttp.ClientRequest):
         super().__init__("GET", URL(origin))
         key = super().connection_key
         self._key = key._replace(proxy_headers_hash=1) if apart else key
+        self.is_apart = apart
         self.host_header = self.headers["Host"]
 
     @property
     def connection_key(self) -> ConnectionKey:
         return self._key
+
+
+class _Place:
+    """One origin as one worker knows it: how to connect to it, and how it fares."""
+
+    def __init__(self, origin: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.kept, self.apart = Origin(origin, apart=False), Origin(origin, apart=True)
+        self.breaker, self.budget, self.pauses = Breaker(loop.time), Budget(loop.time), Pauses(loop.time)
 
 
 class Client:
@@ -79,8 +88,8 @@ class Client:
     async def __aenter__(self) -> Self:
         """Open the pool."""
         self._connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=15)
-        self._loop, self._deadlines = asyncio.get_running_loop(), Deadlines(_TOTAL)
-        self._origin = lru_cache(maxsize=256)(Origin)
+        self._loop, self._deadlines = asyncio.get_running_loop(), Deadlines()
+        self._place = lru_cache(_MOST_PLACES)(lambda origin: _Place(origin, self._loop))
         return self
 
     async def __aexit__(
@@ -93,66 +102,115 @@ class Client:
     async def send(self, call: Call) -> Reply:
         """Carry out `call`, again if it has retries and the failure may pass; redirects are not followed.
 
-        Raises LegacyError 502 for an answer that makes no sense, 503 where the upstream cannot be reached and
-        504 where it is too slow.
+        Raises LegacyError 502 for an answer that makes no sense, 503 where the upstream cannot be reached or
+        is left alone for a while, and 504 where it is too slow: NoReplyError where there was no whole answer.
         """
         try:
-            with self._deadlines as deadline:
-                return await self._send(call, deadline)
-        except TimeoutError as error:
-            raise LegacyError(TOO_SLOW) from error
-
-    async def _send(self, call: Call, deadline: float) -> Reply:
-        apart = call.method == "POST" and not call.retries  # a stale connection would cost it its only chance
-        tried, is_repeated = 0, False
-        while True:
-            outcome: Reply | _ConnectionError
-            try:
-                outcome = await self._send_once(call, apart=apart, is_repeated=is_repeated)
-                came: Reply | Literal["unsent"] | None = outcome
-            except _ConnectionError as error:
-                outcome, came, apart = error, None if error.was_sent else "unsent", True
-            tried += 1
-            pause = retry.pause(call, tried, came, deadline - self._loop.time())
-            if pause is not None:
-                is_repeated |= came != "unsent"
-                await asyncio.sleep(pause)
-            elif isinstance(outcome, Reply):
-                return outcome
-            else:
-                raise outcome
-
-    async def _send_once(self, call: Call, *, apart: bool, is_repeated: bool) -> Reply:
-        try:
             place, target = wire.origin_and_target(call.url)
-            origin = self._origin(place, apart=apart)
-            request = wire.encode(call, target, origin.host_header)
-            connection = await self._connector.connect(origin, [], _CONNECTING)
-        except _FOREIGN as error:
-            raise _failure(error, was_sent=False) from error
+            to = self._place(place)
+            request = wire.encode(call, target, to.kept.host_header)
+        except ValueError as error:
+            raise NoReplyError(BAD_UPSTREAM, was_sent=False) from error
+        if fault := to.pauses.fault(call.credentials):
+            raise NoReplyError(fault, was_sent=False)
         try:
-            reply = await _exchange(connection, request, call.method, is_repeated=is_repeated)
+            with self._deadlines as deadline:
+                return await self._send(call, request, to, deadline)
+        except TimeoutError as error:
+            raise NoReplyError(TOO_SLOW, was_sent=True, is_out_of_time=True) from error
+
+    async def _send(self, call: Call, request: bytes, to: _Place, deadline: float) -> Reply:
+        apart = call.method == "POST" and not call.retries  # a stale connection would cost it its only chance
+        reads = call.reads or call.method == "GET"
+        sent, is_repeated = 0, False
+        outcome: Reply | NoReplyError | None = None
+        while (ticket := to.breaker.admit(reads=reads)) is not None:
+            if not sent:
+                to.budget.sent()
+            sending = self._exchange(call.method, request, to.apart if apart else to.kept, again=is_repeated)
+            outcome = await _outcome(sending, to.breaker, ticket)
+            sent += 1
+            unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
+            reply = outcome if isinstance(outcome, Reply) else None
+            pause = retry.pause(call, sent, "unsent" if unsent else reply, deadline - self._loop.time())
+            if reply and (pause is None or reply.retry_after):
+                to.pauses.answered(call.credentials, reply)
+            if pause is None or not to.budget.takes():
+                break
+            apart, is_repeated = apart or reply is None, is_repeated or not unsent
+            await asyncio.sleep(pause)
+            if call.is_overtaken and await call.is_overtaken():
+                break
+        if outcome is None:
+            left = max(1, math.ceil(to.breaker.left()))
+            raise NoReplyError(DECLINED.with_header("Retry-After", str(left)), was_sent=False)
+        if isinstance(outcome, Reply):
+            return outcome
+        raise outcome
+
+    async def _exchange(self, method: str, request: bytes, origin: Origin, *, again: bool) -> Reply:
+        """Send a request once; NoReplyError where no whole answer comes."""
+        connection: Connection | None = None
+        was_sent = False
+        try:
+            connection = await self._connector.connect(origin, [], _CONNECTING)
+            protocol, transport = _usable(connection)
+            protocol.set_response_params(
+                skip_payload=method == "HEAD", read_until_eof=True, auto_decompress=False, read_timeout=_GAP
+            )
+            was_sent = True
+            transport.write(request)
+            reply = await _answer(protocol, again=again)
         except BaseException as error:
-            connection.close()
+            if connection:
+                connection.close()
             if isinstance(error, _FOREIGN):
-                raise _failure(error, was_sent=True) from error
+                raise _failure(error, was_sent=was_sent) from error
+            if isinstance(error, asyncio.CancelledError) and self._deadlines.are_over():
+                raise NoReplyError(TOO_SLOW, was_sent=was_sent, is_out_of_time=True) from error
             raise
-        if apart or _is_writing(connection):
+        if origin.is_apart or transport.get_write_buffer_size():  # an answer to half a request
             connection.close()
         else:
             connection.release()  # to the pool, unless aiohttp has seen a reason against it
         return reply
 
 
-async def _exchange(connection: Connection, request: bytes, method: str, *, is_repeated: bool) -> Reply:
+async def _outcome(
+    sending: Coroutine[None, None, Reply], breaker: Breaker, ticket: int
+) -> Reply | NoReplyError:
+    """Tell the breaker what comes of a request that is sent once; raise what cannot pass."""
+    try:
+        reply = await sending
+    except NoReplyError as error:
+        breaker.failed(ticket)
+        if error.may_pass:
+            return error
+        raise
+    except LegacyError:
+        breaker.succeeded(ticket)  # it does answer
+        raise
+    except BaseException:
+        breaker.abandoned(ticket)
+        raise
+    if reply.status < 500:
+        breaker.succeeded(ticket)
+    else:
+        breaker.failed(ticket)
+    return reply
+
+
+def _usable(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:
+    """Return what a request is sent and answered with; NoReplyError where there is nothing left of it."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
         # It was closed in this moment, or the upstream has said something that nobody asked for
-        raise _ConnectionError(_NOT_REACHED, was_sent=False)
-    protocol.set_response_params(
-        skip_payload=method == "HEAD", read_until_eof=True, auto_decompress=False, read_timeout=_GAP
-    )
-    transport.write(request)
+        raise NoReplyError(_NOT_REACHED, was_sent=False, may_pass=True)
+    return protocol, transport
+
+
+async def _answer(protocol: ResponseHandler, *, again: bool) -> Reply:
+    """Read the answer to what has just been sent."""
     protocol.start_timeout()
     message, content = await protocol.read()
     while 100 <= message.code < 200 and message.code != 101:  # interim answers, which stop the clock
@@ -160,14 +218,14 @@ async def _exchange(connection: Connection, request: bytes, method: str, *, is_r
         message, content = await protocol.read()
     # What has come at once is far below the limit: aiohttp stops reading in time
     body = content.read_nowait() if content.is_eof() else await _read(content)
-    headers = message.headers
+    return Reply(message.code, body, _kept(message.headers), again)
+
+
+def _kept(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-    return Reply(message.code, body, kept, is_repeated)
-
-
-def _is_writing(connection: Connection) -> bool:
-    """Whether an answer came before the whole request had gone out."""
-    return connection.transport is not None and connection.transport.get_write_buffer_size() > 0
+    if asked := kept.get("retry-after"):
+        kept["retry-after"] = as_seconds(asked, headers.get("date"), time.time())
+    return kept
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -1,18 +1,44 @@
-"""One time limit for many tasks at next to no cost: who begins first ends first, and one timer serves all."""
+"""Time limits: of a whole request, and of many tasks at next to no cost, as one timer serves them all."""
 
 import asyncio
+from contextvars import ContextVar, Token
+from math import inf
 from types import TracebackType
+
+TOTAL = 25.0
+"""Seconds that a request may take, with all that is asked for it and with retries."""
+
+_request_ends: ContextVar[float] = ContextVar("request_ends", default=inf)
+
+
+class RequestDeadline:
+    """A context manager within which whatever is begun, in other tasks too, ends by the same time."""
+
+    def __init__(self, seconds: float = TOTAL) -> None:
+        """Give a request so many seconds."""
+        self._seconds = seconds
+        self._token: Token[float] | None = None
+
+    def __enter__(self) -> None:
+        """Begin the request."""
+        self._token = _request_ends.set(asyncio.get_running_loop().time() + self._seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token:
+            _request_ends.reset(self._token)
 
 
 class Deadlines:
     """A context manager that many tasks may be in at once; TimeoutError as from asyncio.timeout."""
 
-    def __init__(self, seconds: float) -> None:
-        """Give each task so many seconds, on the running event loop."""
+    def __init__(self, seconds: float = TOTAL) -> None:
+        """Give each task so many seconds, or what its request has left, on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._running: dict[asyncio.Task[object], tuple[float, int]] = {}
-        """In the order of their ends: when, and how often the task had been cancelled before."""
+        """When each task's time is over, and how often it had been cancelled before."""
         self._ended: dict[asyncio.Task[object], int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -23,11 +49,11 @@ class Deadlines:
 
     def __enter__(self) -> float:
         """Return when the time of this task is over."""
-        when = self._loop.time() + self._seconds
+        when = min(self._loop.time() + self._seconds, _request_ends.get())
         task = _this_task()
         self._running[task] = when, task.cancelling()
-        if self._timer is None:
-            self._timer = self._loop.call_at(when, self._end)
+        if self._timer is None or when < self._timer.when():
+            self._set_timer(when)
         return when
 
     def __exit__(
@@ -39,16 +65,28 @@ class Deadlines:
         if task.uncancel() <= self._ended.pop(task) and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def are_over(self) -> bool:
+        """Whether this task is being cancelled because its time is over, and for nothing else."""
+        task = _this_task()
+        return task in self._ended and task.cancelling() == self._ended[task] + 1
+
+    def _set_timer(self, when: float) -> None:
+        self.close()
+        self._timer = self._loop.call_at(when, self._end)
+
     def _end(self) -> None:
         """Cancel the tasks whose time is over; the timer is set for the first of the others."""
         self._timer = None
+        now, first = self._loop.time(), inf
         for task, (when, cancelling) in list(self._running.items()):
-            if when > self._loop.time():
-                self._timer = self._loop.call_at(when, self._end)
-                break
+            if when > now:
+                first = min(first, when)
+                continue
             del self._running[task]
             self._ended[task] = cancelling
             task.cancel()
+        if first < inf:
+            self._set_timer(first)
 
 
 def _this_task() -> asyncio.Task[object]:

@@ -79,8 +79,7 @@ def _mapped(row: ErrorRow, message: str, reply: Reply) -> Fault:
 def _with_retry_after(fault: Fault, reply: Reply) -> Fault:
     if fault not in (TOO_MANY_REQUESTS, DECLINED):
         return fault
-    seconds = _DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after
-    return fault.with_header("Retry-After", str(min(max(seconds, 1), 3600)))
+    return fault.with_header("Retry-After", str(reply.retry_after or _DEFAULT_RETRY_AFTER))
 
 
 def _number(code: Any) -> int | None:

@@ -262,11 +262,12 @@ class Profile:
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         if endpoint.json_ is not None:
             body = parameters(endpoint.json_, values)
-            return Call(endpoint.method, address, headers, query, body, "json", retries)
+        reads = isinstance(operation, List | Fetch)
+            return Call(endpoint.method, address, headers, query, body, "json", retries, reads)
         if endpoint.form is not None:
             form = as_text(parameters(endpoint.form, values))
-            return Call(endpoint.method, address, headers, query, form, "form", retries)
-        return Call(endpoint.method, address, headers, query, retries=retries)
+            return Call(endpoint.method, address, headers, query, form, "form", retries, reads)
+        return Call(endpoint.method, address, headers, query, retries=retries, reads=reads)
 
     def _values(
         self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support import leap
 
-from proxy.upstream.deadlines import Deadlines
+from proxy.upstream.deadlines import Deadlines, RequestDeadline
 
 
 def test_each_task_has_its_own_time() -> None:
@@ -91,3 +91,57 @@ def test_another_failure_stays_itself() -> None:
         assert task.cancelling() == 0
 
     leap.run(main())
+
+
+def test_what_a_request_begins_ends_with_it() -> None:
+    async def work(deadlines: Deadlines, before: float) -> float:
+        begun = asyncio.get_running_loop().time()
+        await asyncio.sleep(before)
+        with pytest.raises(TimeoutError), deadlines:
+            await asyncio.sleep(60)
+        return asyncio.get_running_loop().time() - begun
+
+    async def main() -> list[float]:
+        deadlines = Deadlines(10)
+        with RequestDeadline(12):
+            within = [asyncio.create_task(work(deadlines, before)) for before in (0, 5, 20)]
+        outside = [asyncio.create_task(work(deadlines, before)) for before in (0, 5)]
+        return await asyncio.gather(*within, *outside)
+
+    assert leap.run(main()) == [pytest.approx(seconds, abs=0.5) for seconds in (10, 12, 20, 10, 15)]
+
+
+def test_one_request_after_the_other() -> None:
+    async def main() -> None:
+        deadlines = Deadlines(10)
+        for _ in range(3):
+            with RequestDeadline(4), pytest.raises(TimeoutError), deadlines:
+                await asyncio.sleep(60)
+        with deadlines:
+            await asyncio.sleep(9)
+
+    leap.run(main())
+
+
+def test_who_is_cancelled_as_well_is_not_out_of_time() -> None:
+    async def work(deadlines: Deadlines, seen: list[bool]) -> None:
+        with deadlines:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                seen.append(deadlines.are_over())
+                raise
+
+    async def main() -> tuple[list[bool], list[bool]]:
+        deadlines, loop = Deadlines(10), asyncio.get_running_loop()
+        late: list[bool] = []
+        with pytest.raises(TimeoutError):
+            await work(deadlines, late)
+        given_up: list[bool] = []
+        task = asyncio.create_task(work(deadlines, given_up))
+        loop.call_later(3, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return late, given_up
+
+    assert leap.run(main()) == ([True], [False])

@@ -329,7 +329,7 @@ def test_a_page_and_the_next_one() -> None:
     assert list(listing.caller_ids) == [READ, READ]
     assert listing.next is not None
     following = listing.next(CALLER)
-    assert following.call == Call("GET", f"{BASE}{target}", first.call.headers, retries=1)
+    assert following.call == first.call._replace(address=f"{BASE}{target}", query={})
     last = following.read(replied(200, {"outgoing_caller_ids": [], "next_page_uri": None}))
     assert (list(last.caller_ids), last.next) == ([], None)
 

@@ -1,0 +1,32 @@
+"""How often two things have happened lately."""
+
+from collections import deque
+from collections.abc import Callable
+
+_SECONDS = 10
+
+
+class Recent:
+    """Two counts over the last ten seconds, to the second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Start with none of either."""
+        self._clock = clock
+        self._seconds: deque[tuple[int, list[int]]] = deque(maxlen=_SECONDS)
+
+    def add(self, which: int) -> None:
+        """Count the first thing, 0, or the second, 1."""
+        seconds, second = self._seconds, int(self._clock())
+        if not seconds or seconds[-1][0] != second:
+            seconds.append((second, [0, 0]))
+        seconds[-1][1][which] += 1
+
+    def counts(self) -> tuple[int, int]:
+        """Return how often each happened."""
+        after = int(self._clock()) - _SECONDS
+        counted = [each for second, each in self._seconds if second > after]
+        return sum(each[0] for each in counted), sum(each[1] for each in counted)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._seconds.clear()

@@ -1,0 +1,157 @@
+"""The breaker and the budget against models that keep everything, over any order of events."""
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+
+from proxy.upstream.breaker import Breaker, Ticket
+from proxy.upstream.budget import Budget
+
+
+class Clock:
+    now = 1000.5
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    """What is known of every call, and what follows from it."""
+
+    admitted: Bundle[tuple[int, Ticket]] = Bundle("admitted")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.breaker = Breaker(self.clock)
+        self.outcomes: list[tuple[int, bool]] = []
+        self.era = 0
+        self.opened: float | None = None
+        self.rest = 0.0
+        self.probe = False
+
+    def recent(self) -> tuple[int, int]:
+        seconds = [well for second, well in self.outcomes if second > int(self.clock.now) - 10]
+        return seconds.count(True), seconds.count(False)
+
+    def opens(self) -> None:
+        self.rest = 5 if self.opened is None else min(60, 2 * self.rest)
+        self.opened, self.probe, self.outcomes = self.clock.now, False, []
+        self.era += 1
+
+    @rule(seconds=st.sampled_from([0.0, 0.4, 1, 3, 5, 9, 11, 60]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule(target=admitted, reads=st.booleans())
+    def a_call(self, reads: bool) -> Any:
+        rests = self.opened is not None and self.clock.now < self.opened + self.rest
+        expected = self.opened is None or (not rests and reads and not self.probe)
+        ticket = self.breaker.admit(reads=reads)
+        assert (ticket is not None) == expected
+        if ticket is None:
+            return -1, 0
+        self.probe = self.opened is not None
+        return self.era, ticket
+
+    @rule(call=consumes(admitted), times=st.integers(1, 12))
+    def it_fails(self, call: tuple[int, Ticket], times: int) -> None:
+        """As it does that many times, where many have been sent."""
+        for _ in range(times):
+            if call[0] < 0:
+                return
+            self.breaker.failed(call[1])
+            if call[0] != self.era:
+                continue
+            if self.opened is None:
+                self.outcomes.append((int(self.clock.now), False))
+                good, bad = self.recent()
+                if bad >= 10 and bad >= good:
+                    self.opens()
+            else:
+                self.opens()
+
+    @rule(call=consumes(admitted), times=st.integers(1, 12))
+    def it_succeeds(self, call: tuple[int, Ticket], times: int) -> None:
+        for _ in range(times):
+            if call[0] < 0:
+                return
+            self.breaker.succeeded(call[1])
+            if call[0] != self.era:
+                continue
+            if self.opened is None:
+                self.outcomes.append((int(self.clock.now), True))
+            else:
+                self.opened, self.probe, self.outcomes = None, False, []
+                self.era += 1
+
+    @rule(call=consumes(admitted))
+    def it_is_given_up(self, call: tuple[int, Ticket]) -> None:
+        if call[0] < 0:
+            return
+        self.breaker.abandoned(call[1])
+        if call[0] == self.era:
+            self.probe = False
+
+    @invariant()
+    def what_is_left(self) -> None:
+        left = 0.0 if self.opened is None else max(0.0, self.opened + self.rest - self.clock.now)
+        assert self.breaker.left() == pytest.approx(left)
+
+    @precondition(lambda self: self.opened is None)
+    @invariant()
+    def who_writes_gets_through_while_it_is_closed(self) -> None:
+        assert self.breaker.admit(reads=False) is not None
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """How much was sent, and when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.budget = Budget(self.clock)
+        self.first: list[int] = []
+        self.again: list[int] = []
+
+    def recent(self, of: list[int]) -> int:
+        return sum(second > int(self.clock.now) - 10 for second in of)
+
+    @rule(seconds=st.sampled_from([0.3, 1, 4, 9.9, 30]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule(times=st.integers(1, 30))
+    def calls(self, times: int) -> None:
+        for _ in range(times):
+            self.budget.sent()
+            self.first.append(int(self.clock.now))
+
+    @rule()
+    def once_more(self) -> None:
+        expected = self.recent(self.again) < max(3, 0.2 * self.recent(self.first) // 1)
+        assert self.budget.takes() == expected
+        if expected:
+            self.again.append(int(self.clock.now))
+
+
+TestBreaker = BreakerMachine.TestCase
+TestBudget = BudgetMachine.TestCase
+
+
+def test_a_breaker_rests_longer_each_time() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    rests = []
+    for _ in range(10):
+        breaker.failed(breaker.admit(reads=True) or 0)
+    for _ in range(6):
+        rests.append(breaker.left())
+        clock.now += breaker.left()
+        ticket = breaker.admit(reads=True)
+        assert ticket is not None
+        assert breaker.admit(reads=True) is None
+        breaker.failed(ticket)
+    assert rests == [5, 10, 20, 40, 60, 60]
