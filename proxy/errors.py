@@ -30,6 +30,24 @@ class LegacyError(Exception):
         super().__init__(fault.message)
         self.fault = fault
 
+    @property
+    def refuses_credentials(self) -> bool:
+        """Whether nothing may be shown any more of what was read with the same credentials."""
+        return self.fault.status in (401, 403)
+
+
+class RefusedError(LegacyError):
+    """The upstream refuses credentials that are not the caller's, which is no fault of the caller's."""
+
+    def __init__(self) -> None:
+        """Tell the caller no more than that something is wrong."""
+        super().__init__(BAD_UPSTREAM)
+
+    @property
+    def refuses_credentials(self) -> bool:
+        """It is what this is about."""
+        return True
+
 
 # Requests that cannot be understood, before any parameter is looked at
 MALFORMED = Fault(400, "The request could not be understood")
@@ -58,6 +76,8 @@ BAD_UPSTREAM = Fault(502, "The upstream API gave an answer that makes no sense",
 UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
 DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
+UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
+TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
 
 # Codes that come back from a phone (not part of the 2008 API)
 NO_SUCH_CALL = Fault(404, "No call to this number waits for a code")

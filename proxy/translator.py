@@ -40,7 +40,7 @@ from proxy.model import (
 )
 from proxy.pending import PendingCalls, Waiting
 from proxy.places import Places
-from proxy.snapshots import REFUSED_CREDENTIALS, Key, Snapshots, View, Walk, key_of, owner_of
+from proxy.snapshots import Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
 from proxy.upstream.walks import Source, Walked
 
@@ -161,7 +161,7 @@ class Translator:
                 case _:
                     assert_never(operation)
         except LegacyError as error:
-            if error.fault.status in REFUSED_CREDENTIALS:
+            if error.refuses_credentials:
                 self._lists.forget(asked.everything)
             raise
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from proxy.errors import LegacyError
 from proxy.snapshots.keys import Key, Owner
@@ -38,9 +38,7 @@ V = TypeVar("V", bound=Listable)
 Walk = Callable[[V | None], Coroutine[Any, Any, V]]
 """Reads anew; what was remembered last may spare it some of the work."""
 
-REFUSED_CREDENTIALS = (401, 403)
-"""Statuses of an upstream after which nothing is shown of what was read with the same credentials."""
-
+_MOST_REFUSED = 4096
 _TRY_AGAIN = 0.25
 """Seconds between two attempts to tell others of a write."""
 
@@ -129,6 +127,8 @@ class Snapshots(Generic[V]):
         self._clock = clock
         self._snapshots: LRUCache[Key, _Snapshot[V]] = LRUCache(terms.most_bytes, _size)
         self._flights = _Flights(clock)
+        self._refused: TTLCache[Key, bool] = TTLCache(_MOST_REFUSED, terms.lifetime, clock)
+        """Whose lists are not taken from others: they may have been kept before the refusal."""
         self._background: set[asyncio.Task[None]] = set()
 
     def at_once(self, key: Key) -> V | None:
@@ -172,8 +172,11 @@ class Snapshots(Generic[V]):
 
     def forget(self, key: Key) -> None:
         """Forget everything that was read with the credentials of a caller."""
-        for each in [each for each in self._snapshots if each.about() == key.about()]:
-            del self._snapshots[each]
+        who = key.about()
+        for each in [each for each in self._snapshots if each.credential == who.credential]:
+            if each.about() == who:
+                del self._snapshots[each]
+        self._refused[who] = True
 
     async def settle(self) -> None:
         """Wait for what goes on in the background: lists that are kept for others, or read anew."""
@@ -196,7 +199,7 @@ class Snapshots(Generic[V]):
 
     async def loaded(self, key: Key, state: State) -> V | None:
         """Return what the store has kept, and remember it too."""
-        if not (self._store.keeps and self._terms.fresh and state.is_settled):
+        if not (self._store.keeps and self._terms.fresh and state.is_settled) or key.about() in self._refused:
             return None
 
         async def load() -> V | None:
@@ -245,8 +248,8 @@ class Snapshots(Generic[V]):
             try:
                 await self.shared(key, state, walk)
             except LegacyError as error:  # who asks once it is no longer shown is told
-                if error.fault.status in REFUSED_CREDENTIALS:
-                    self._snapshots.pop(key, None)
+                if error.refuses_credentials:
+                    self.forget(key)
 
         if (key, state.generation) not in self._flights:
             self._in_background(refreshed())

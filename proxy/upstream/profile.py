@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import uritemplate
 
-from proxy.errors import BAD_CALL_DELAY, BAD_UPSTREAM, NOT_FOUND, UNSUPPORTED, LegacyError
+from proxy.errors import BAD_CALL_DELAY, BAD_UPSTREAM, NOT_FOUND, UNSUPPORTED, LegacyError, RefusedError
 from proxy.model import (
     Account,
     CallerIds,
@@ -297,7 +297,7 @@ class Profile:
             fault = fault_of(reply, document, self._settings.errors, secrets)
             if fault.status in (401, 403) and not account.is_own:
                 _security.warning("the upstream refuses the credentials configured for %s", account.sid)
-                fault = BAD_UPSTREAM
+                raise RefusedError
             raise LegacyError(fault)
         if document is NO_JSON:
             raise LegacyError(BAD_UPSTREAM)
