@@ -42,6 +42,7 @@ from proxy.pending import PendingCalls, Waiting
 from proxy.places import Places
 from proxy.snapshots import Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
+from proxy.upstream.deadlines import RequestDeadline
 from proxy.upstream.walks import Source, Walked
 
 _EVERYTHING = (None, None)
@@ -89,7 +90,8 @@ class Translator:
         """Carry out `request`; whatever goes wrong on the way is an answer too."""
         try:
             asked = self._understood(request)
-            result = await self._perform(asked)
+            with RequestDeadline():
+                result = await self._perform(asked)
         except LegacyError as error:
             return self.refuse(error.fault, request.target)
         return render(result, asked.to, self._style)

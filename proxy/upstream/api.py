@@ -3,7 +3,15 @@
 import asyncio
 from typing import NamedTuple, Protocol
 
-from proxy.errors import NOT_FOUND, LegacyError
+from proxy.errors import (
+    DECLINED,
+    LIST_TOO_LARGE,
+    NOT_FOUND,
+    TOO_SLOW_TO_TELL,
+    UNKNOWN_OUTCOME,
+    LegacyError,
+    RefusedError,
+)
 from proxy.model import (
     NOBODY,
     Account,
@@ -18,10 +26,19 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
-from proxy.upstream.calls import Call, Reply
+from proxy.upstream.calls import Call, NoReplyError, Reply
 from proxy.upstream.paging import UnevenPagesError
 from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
-from proxy.upstream.walks import NOTHING_THERE, Answered, Source, Walk, Walked, digest, is_past_end
+from proxy.upstream.walks import (
+    NOTHING_THERE,
+    Answered,
+    LostPlaceError,
+    Source,
+    Walk,
+    Walked,
+    digest,
+    is_past_end,
+)
 
 
 class Sender(Protocol):
@@ -78,7 +95,13 @@ class Upstream:
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
             walk.asks(exchange.call)
-            unread = walk.came(exchange, await self._client.send(exchange.call))
+            try:
+                reply = await self._client.send(exchange.call)
+            except NoReplyError as error:
+                if error.is_out_of_time and walk.has_begun:
+                    raise LegacyError(LIST_TOO_LARGE) from error
+                raise
+            unread = walk.came(exchange, reply)
             for each in unread:
                 walk.read(*each)
                 if len(unread) > 1:  # each is some milliseconds' work
@@ -95,6 +118,16 @@ class Upstream:
 
         None where it gives something that does not add up: then a walk tells. What no single page can tell is
         taken on trust: whether the upstream's total is right where this page does not contradict it, and
+        try:
+            return await self._whole(operation, account, known)
+        except LostPlaceError:
+            pass  # a list that has changed much, or a walk that took long
+        try:
+            return await self._whole(operation, account, known)
+        except LostPlaceError as error:
+            raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
+
+    async def _whole(self, operation: List, account: Account, known: Source) -> Walked:
         whether an item comes again on another page.
         """
         start, size = operation.page * operation.page_size, operation.page_size

@@ -15,6 +15,10 @@ from proxy.upstream.language import Limits
 from proxy.upstream.profile import Exchange, Listing
 
 
+class LostPlaceError(LegacyError):
+    """The upstream does not know any more how its list goes on."""
+
+
 class Answered(NamedTuple):
     """What is known of an answer that has been read."""
 
@@ -80,18 +84,31 @@ class Walk:
         """Read an answer; LegacyError where it makes no sense, or where the list is too large."""
         self.following = None
         if not is_past_end(exchange.call, reply, self._last):
-            self._last = exchange.read(reply)
+            self._last = self._listing(exchange, reply)
             self._pages.append(self._last.caller_ids)
             self._sids.update(self._last.caller_ids.sid)
             self.following = self._last.next
         self._source.append(Answered(digest(reply), self.following))
         self._check()
 
+    def _listing(self, exchange: Exchange[Listing], reply: Reply) -> Listing:
+        try:
+            return exchange.read(reply)
+        except LegacyError as error:
+            if self._last and 400 <= reply.status < 500 and reply.status not in _NOT_ABOUT_THE_PAGE:
+                raise LostPlaceError(error.fault) from error
+            raise
+
     def _check(self) -> None:
         limits = self._limits
         cut_short = self.following and len(self._asked) == limits.pages
         if cut_short or len(self._sids) > limits.items or self._size > limits.bytes:
             raise LegacyError(LIST_TOO_LARGE)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a page has come."""
+        return self._size > 0
 
     def walked(self) -> Walked:
         """Return all that was read, each Sid once."""
@@ -113,6 +130,8 @@ def _each_once(caller_ids: CallerIds) -> CallerIds:
     first = {sid: index for index, sid in reversed(list(enumerate(caller_ids.sid)))}
     return caller_ids.only(first[sid] == index for index, sid in enumerate(caller_ids.sid))
 
+
+_NOT_ABOUT_THE_PAGE = (401, 403, 429)
 
 NOTHING_THERE = (404, 416)
 """Statuses that may say no more than that a list ends."""
