@@ -69,10 +69,16 @@ class Upstream:
         return await self._send(self._profile.exchange(operation, account))
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | Started:
-        """Place one call."""
-        started = await self._send(self._profile.validate(operation, account))
-        if isinstance(started, Started) and (call := self._profile.call(operation, started, account)):
-            await self._send(call)
+        """Place one call, never a second one; where it is not known to have failed, the error says so."""
+        exchange = self._profile.validate(operation, account)
+        try:
+            started = await self._send(exchange)
+            if isinstance(started, Started) and (call := self._profile.call(operation, started, account)):
+                await self._send(call)
+        except LegacyError as error:
+            if error.fault.status < 500 or isinstance(error, RefusedError) or _was_kept_back(error):
+                raise
+            raise LegacyError(TOO_SLOW_TO_TELL if error.fault.status == 504 else UNKNOWN_OUTCOME) from error
         return started
 
     async def verify(self, operation: Verify, account: Account) -> None:
@@ -175,3 +181,7 @@ class Upstream:
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
+
+
+def _was_kept_back(error: LegacyError) -> bool:
+    return isinstance(error, NoReplyError) and not error.was_sent
