@@ -154,8 +154,9 @@ class Translator:
                 case Fetch():
                     return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
-                    async with self._places.of(asked.caller), self._lists.writing(asked.everything.owner):
-                        return await upstream.perform(operation, account)
+                    writing = self._lists.writing(asked.everything.owner)
+                    async with self._places.of(asked.caller), writing as state:
+                        return await upstream.perform(operation, account, state)
                 case Validate():
                     writing = self._lists.writing(asked.everything.owner, settles_within=_A_CALL)
                     async with self._places.of(asked.caller), writing:

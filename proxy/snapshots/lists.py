@@ -6,9 +6,10 @@ is not shown after it; memory is bounded by bytes.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from cachetools import LRUCache, TTLCache
@@ -126,9 +127,9 @@ class Snapshots(Generic[V]):
         self._store = store
         self._clock = clock
         self._snapshots: LRUCache[Key, _Snapshot[V]] = LRUCache(terms.most_bytes, _size)
-        self._flights = _Flights(clock)
         self._refused: TTLCache[Key, bool] = TTLCache(_MOST_REFUSED, terms.lifetime, clock)
         """Whose lists are not taken from others: they may have been kept before the refusal."""
+        self._flights = _Flights(clock)
         self._background: set[asyncio.Task[None]] = set()
 
     def at_once(self, key: Key) -> V | None:
@@ -149,15 +150,19 @@ class Snapshots(Generic[V]):
         return View(self, key, await self._store.state(key.owner))
 
     @asynccontextmanager
-    async def writing(self, owner: Owner, settles_within: float = 0) -> AsyncIterator[None]:
+    async def writing(
+        self, owner: Owner, settles_within: float = 0
+    ) -> AsyncIterator[Callable[[], Awaitable[State | None]]]:
         """Make what was read before the block, or is read while it lasts, out of date.
+
+        Yields how to ask how the data stands, for those who would write once more.
 
         What the write has started may change the data once more, at a moment that nobody tells, for as many
         seconds as it `settles_within`; nothing is remembered meanwhile.
         """
         await self._store.next(owner)
         try:
-            yield
+            yield partial(self._store.state, owner)
         finally:
             if not await self._store.next(owner, settles_within):
                 await self._outlast(owner, settles_within)

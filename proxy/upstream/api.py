@@ -1,6 +1,7 @@
 """The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from proxy.errors import (
@@ -64,9 +65,23 @@ class Upstream:
         self._client = client
         self.speaks_codes = profile.speaks_codes
 
-    async def perform(self, operation: Rename | Delete, account: Account) -> Result:
-        """Ask once and read the answer; LegacyError for whatever stands in the way."""
-        return await self._send(self._profile.exchange(operation, account))
+    async def perform(
+        self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]
+    ) -> Result:
+        """Write, and read the answer; LegacyError for whatever stands in the way.
+
+        A name is not sent again once the `state` of the account's data has changed, by another write that may
+        have been of the same name.
+        """
+        exchange = self._profile.exchange(operation, account)
+        if exchange.call.retries and isinstance(operation, Rename):
+            begun = await state()
+
+            async def is_overtaken() -> bool:
+                return begun is None or await state() != begun
+
+            exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
+        return await self._send(exchange)
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | Started:
         """Place one call, never a second one; where it is not known to have failed, the error says so."""
@@ -97,6 +112,16 @@ class Upstream:
         """
         if lookup := self._profile.lookup(operation, account):
             return await self._looked_up(lookup, known)
+        try:
+            return await self._whole(operation, account, known)
+        except LostPlaceError:
+            pass  # a list that has changed much, or a walk that took long
+        try:
+            return await self._whole(operation, account, known)
+        except LostPlaceError as error:
+            raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
+
+    async def _whole(self, operation: List, account: Account, known: Source) -> Walked:
         walk = Walk(self._profile.limits, known)
         exchange: Exchange[Listing] | None = self._profile.list(operation, account)
         while exchange is not None:
@@ -124,16 +149,6 @@ class Upstream:
 
         None where it gives something that does not add up: then a walk tells. What no single page can tell is
         taken on trust: whether the upstream's total is right where this page does not contradict it, and
-        try:
-            return await self._whole(operation, account, known)
-        except LostPlaceError:
-            pass  # a list that has changed much, or a walk that took long
-        try:
-            return await self._whole(operation, account, known)
-        except LostPlaceError as error:
-            raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
-
-    async def _whole(self, operation: List, account: Account, known: Source) -> Walked:
         whether an item comes again on another page.
         """
         start, size = operation.page * operation.page_size, operation.page_size
