@@ -189,6 +189,8 @@ class Profile:
             document = self._document(endpoint, account, reply)
             if isinstance(operation, Delete):
                 return Deleted()
+            if document is None:  # says nothing, not even that there is none
+                raise LegacyError(BAD_UPSTREAM)
             item = item_of(document)
             if (item is None and endpoint.item) or not self._included([item]):
                 raise LegacyError(NOT_FOUND)
@@ -260,9 +262,9 @@ class Profile:
         headers = {**self._settings.headers, **endpoint.headers}
         query = as_text(parameters(endpoint.query, values)) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
+        reads = isinstance(operation, List | Fetch)
         if endpoint.json_ is not None:
             body = parameters(endpoint.json_, values)
-        reads = isinstance(operation, List | Fetch)
             return Call(endpoint.method, address, headers, query, body, "json", retries, reads)
         if endpoint.form is not None:
             form = as_text(parameters(endpoint.form, values))
@@ -299,7 +301,8 @@ class Profile:
                 _security.warning("the upstream refuses the credentials configured for %s", account.sid)
                 raise RefusedError
             raise LegacyError(fault)
-        if document is NO_JSON:
+        # Whatever a page for people holds, it is not the API that has answered
+        if document is NO_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
             raise LegacyError(BAD_UPSTREAM)
         return document
 
