@@ -1,5 +1,6 @@
 """How each kind of upstream leads from one page of a list to the next: a table of pure strategies."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from proxy.upstream.language import (
     RangeHeader,
 )
 from proxy.upstream.pointers import follow
+
+_security = logging.getLogger("proxy.security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +192,14 @@ def _at(here: Call, target: Any) -> Call | None:
     """Return the call for a URL that an answer names; one of another origin is never asked."""
     if target is None or target == "":
         return None
+    if not isinstance(target, str):  # what is false, as 0 or [], would lead urljoin to the page itself
+        raise LegacyError(BAD_UPSTREAM)
     try:
-        # What is no text but false, as 0 or [], would lead urljoin to the page itself
-        if isinstance(target, str) and _origin(url := urljoin(here.url, target)) == _origin(here.url):
+        if _origin(url := urljoin(here.url, target)) == _origin(here.url):
             return here.at(url)
     except ValueError:  # from urllib, for what is no URL at all
         pass
+    _security.warning("a page of %s names one elsewhere: it is not asked for", urlsplit(here.url).hostname)
     raise LegacyError(BAD_UPSTREAM)
 
 

@@ -1,5 +1,6 @@
 """Values between JSON and the model, as a profile's pointers and conversions say."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from proxy.upstream.conversions import (
 )
 from proxy.upstream.ids import Codec
 from proxy.upstream.pointers import follow, follow_each
+
+_security = logging.getLogger("proxy.security")
 
 # JSON → model
 
@@ -77,6 +80,7 @@ def items_reader(
     def read(items: Sequence[Any], account: Account) -> CallerIds:
         try:
             if not set(owners(items)) <= {None, account.upstream_id}:
+                _security.warning("the upstream shows something of another account to %s", account.sid)
                 raise LegacyError(BAD_UPSTREAM)
             sids = ids.sids(upstream_ids(items), account.upstream_id)
             friendly_names, phone_numbers = names(items), numbers(items)
