@@ -78,7 +78,8 @@ def _urlencoded(body: bytes, _: str, encodings: _Encodings) -> Form:
 
 def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     """Read multipart/form-data (RFC 7578) with plain fields; a file among them is not accepted."""
-    delimiter = b"\r\n--" + parse_options_header(content_type)[1].get(b"boundary", b"")
+    header = content_type.encode("latin-1", "replace")  # a boundary of anything else is none
+    delimiter = b"\r\n--" + parse_options_header(header)[1].get(b"boundary", b"")
     _, first, parts = (b"\r\n" + body).partition(delimiter)  # what comes before is no part
     if delimiter + b"--" not in first + parts:
         raise LegacyError(_UNREADABLE)  # cut off
@@ -88,7 +89,7 @@ def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     files: list[object] = []
     parts = (first + parts).removeprefix(b"\r\n")
     headers = {
-        "Content-Type": content_type.encode("latin-1", "replace"),
+        "Content-Type": header,
         "Content-Length": b"%d" % len(parts),
     }
     try:
