@@ -116,7 +116,7 @@ def rfc_2822(value: Any) -> int | None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         of_day = int(hour) * 3600 + int(minute) * 60 + int(second)
         return _midnight(day) + of_day + (offset if sign == "-" else -offset)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
