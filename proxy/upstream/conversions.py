@@ -55,6 +55,16 @@ def integer(value: Any) -> str:
     return digits
 
 
+def sent_back(value: Any) -> str | int:
+    """Take what the upstream wants to see again, if a call can hold it: half a character it cannot."""
+    match value:
+        case str() if not re.search("[\ud800-\udfff]", value):
+            return value
+        case int() if not isinstance(value, bool) and value.bit_length() < 64:
+            return value
+    raise UnreadableError("expected something that can be sent back")
+
+
 def boolean(value: Any) -> str:
     """Take true or false, as such or as text."""
     word = str(value).lower() if isinstance(value, bool | str) else ""

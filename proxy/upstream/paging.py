@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.upstream.calls import Call, Reply
+from proxy.upstream.conversions import UnreadableError, sent_back
 from proxy.upstream.language import (
     AfterLast,
     Cursor,
@@ -163,9 +164,10 @@ def _says_more(flag: tuple[str, ...], came: Came) -> bool:
 
 
 def _asking_for(token: Any, parameter: str, first: Call) -> Call:
-    if not isinstance(token, str | int) or isinstance(token, bool):
-        raise LegacyError(BAD_UPSTREAM)
-    return first.asking({parameter: token})
+    try:
+        return first.asking({parameter: sent_back(token)})
+    except UnreadableError:
+        raise LegacyError(BAD_UPSTREAM) from None
 
 
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')

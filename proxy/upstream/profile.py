@@ -26,7 +26,7 @@ from proxy.model import (
 from proxy.upstream import language
 from proxy.upstream.auth import authorize, basic_token
 from proxy.upstream.calls import Call, Reply
-from proxy.upstream.conversions import WRITE, UnreadableError, is_default_name
+from proxy.upstream.conversions import WRITE, UnreadableError, is_default_name, sent_back
 from proxy.upstream.documents import NO_JSON, parse
 from proxy.upstream.faults import fault_of, is_error
 from proxy.upstream.ids import codec
@@ -220,7 +220,8 @@ class Profile:
                     name(document) or operation.friendly_name,
                     code(document) if shown else "",
                 )
-                return request if shown else Started(request, pending(document) or operation.phone_number)
+                called = pending(document) or operation.phone_number
+                return request if shown else Started(request, str(sent_back(called)))
             except UnreadableError:
                 raise LegacyError(BAD_UPSTREAM) from None
 
