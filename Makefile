@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak mutation bench lint types format schema lock wheel setup clean
+.PHONY: help run test soak fuzz mutation bench lint types format schema lock wheel setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ mutation: $(VENV)/.dev ## change what the guarantees rest on, line by line, and 
 	@$(PIP) install 'mutmut==$(MUTMUT)'
 	@$(BIN)/python -m mutmut run $(ARGS)
 	@$(BIN)/python -m mutmut results
+
+fuzz: $(VENV)/.fuzz ## look for bytes that break something, FUZZ_SECONDS (60) a target; ARGS="xml list" for some
+	@PYTHONPATH=tests:. $(BIN)/python -m fuzz.with_atheris $(ARGS)
 
 bench: $(VENV)/.dev ## measure CPU per request beside other proxies; ARGS=--quick gates
 	@$(BIN)/python -m bench $(ARGS)
@@ -71,7 +74,7 @@ clean: ## remove everything these targets made
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment counts as not installed when its interpreter is gone or the checkout has moved since.
-$(shell [ -x $(BIN)/python ] && pwd -P | cmp -s - $(VENV)/.run || rm -f $(VENV)/.run $(VENV)/.dev)
+$(shell [ -x $(BIN)/python ] && pwd -P | cmp -s - $(VENV)/.run || rm -f $(VENV)/.run $(VENV)/.dev $(VENV)/.fuzz)
 
 # Two stamps: what running needs, and on top of it what checking needs. Each step may be interrupted and
 # repeated: the environment starts without pip, and ensurepip does nothing where pip is there already.
@@ -85,6 +88,11 @@ $(VENV)/.run: $(BIN)/python requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "Installing requirements-dev.lock into $(VENV) (once)"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+# atheris is not there for every platform, so no lock names it.
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(PIP) install --no-deps --only-binary :all: atheris==3.0.0
 	@touch $@
 
 # Debian keeps ensurepip in a package of its own; root gets it installed, anybody else is told its name.

@@ -1,0 +1,105 @@
+"""What fuzzing starts from: what is said in the conversations, and recordings where there are some."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import test_conversations as conversations
+from support.seed import ACCOUNT, BOB
+from support.wire import Message
+
+from fuzz.targets import BASE, TARGETS, VENDORS
+
+_TESTS = Path(conversations.__file__).parent
+_CAPTURES = sorted((_TESTS.parents[1] / "shared" / "captures").glob("*/*.txt"))
+_TWILIO = "twilio-2010-04-01"
+_UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+# Lists of the shipped profiles that no conversation speaks of
+_LISTS = {
+    "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
+    "plivo": '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}',
+    "restcomm": f'[{{"sid": "{BOB}", "account_sid": "{ACCOUNT}", "phone_number": "+14158675309"}}]',
+    "signalwire": f'{{"data": [{{"id": "{_UUID}", "number": "+14158675309", "verified": true, '
+    '"verified_at": "2024-05-01T10:00:00Z"}], "links": {"next": "/verified_caller_ids?page=2"}}',
+    "telnyx": '{"data": [{"phone_number": "+14158675309"}], "meta": {"total_results": 1}}',
+    "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
+}
+_TEXTS = ("Bob & <Co>", "]]>", "=1+1", '"', "a,b\r\nc", "\r", "\0\ufffe", "\ud800", "שלום", "📞" * 64, "</b>")
+
+Seed = tuple[str, bytes]
+"""A target's name, and what it may be given."""
+
+
+def seeds() -> Mapping[str, Sequence[bytes]]:
+    """Return what there is for each target."""
+    found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
+    for name, seed in chain(_conversations(), _recordings(), _vendors(), _rows()):
+        found[name][seed] = None
+    return {name: list(them) for name, them in found.items()}
+
+
+def _conversations() -> Iterator[Seed]:
+    for file in conversations.FILES:
+        for kind, text in conversations.sections(file, BASE):
+            if kind == "client":
+                yield from _request(conversations.message(text))
+            elif kind == "upstream answers":
+                yield from _answer(_TWILIO, conversations.message(text))
+    for file in sorted((_TESTS / "upstream" / "vendors").glob("*.txt")):
+        for kind, text in conversations.sections(file, BASE):
+            if kind == "upstream answers":
+                yield from _answer(file.stem, conversations.message(text))
+
+
+def _recordings() -> Iterator[Seed]:
+    for file in _CAPTURES:
+        head, _, body = file.read_bytes().partition(b"\r\n\r\n")
+        start, *lines = head.decode("latin-1").split("\r\n")
+        headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+        yield from _request(Message(start, headers, body))
+
+
+def _vendors() -> Iterator[Seed]:
+    for name, text in _LISTS.items():
+        yield from _answer(name, Message("HTTP/1.1 200 OK", (), text.encode()))
+
+
+def _rows() -> Iterator[Seed]:
+    every = (text.encode("utf-8", "surrogatepass") for text in _TEXTS)
+    yield (
+        "writers",
+        b"\xff".join([b"\0\0\4\3\4\5", *chain.from_iterable((text, b"+14158675309") for text in every)]),
+    )
+    yield (
+        "writers",
+        b"\xff".join([b"\3\1\0\3", b"Bob", b"+442071838750", b"Ann", b"+14158675309", b"", b"911"]),
+    )
+
+
+def _request(message: Message) -> Iterator[Seed]:
+    start = message.start.rpartition(" ")[0].encode("latin-1")
+    content_type, credentials = (
+        (message.header(name) or "").encode("latin-1", "replace")
+        for name in ("Content-Type", "Authorization")
+    )
+    yield "request", b"\n".join([start, content_type, credentials, message.body])
+    yield "query", start.partition(b"?")[2]
+    yield "authorization", credentials
+    yield "body", content_type + b"\n" + message.body
+    kind, _, parameters = content_type.partition(b";")
+    match kind.lower():
+        case b"multipart/form-data":
+            yield "multipart", parameters + b"\n" + message.body
+        case b"application/xml" | b"text/xml":
+            yield "xml", message.body
+        case _:
+            yield "urlencoded", message.body
+
+
+def _answer(vendor: str, message: Message) -> Iterator[Seed]:
+    """Name the vendor, a good status, and each operation in turn: what fits none is fuzzed all the same."""
+    which = list(VENDORS).index(vendor)
+    link, content_range = ((message.header(name) or "").encode() for name in ("Link", "Content-Range"))
+    yield "list", b"\n".join([bytes((which, 0, 1)), link, content_range, message.body])
+    for operation in range(5):
+        yield "instance", bytes((which, 0, operation)) + b"\n" + message.body

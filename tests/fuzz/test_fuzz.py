@@ -1,0 +1,126 @@
+"""Every target with bytes of any kind, and with what is nearly right; with_atheris.py looks further."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.seed import ACCOUNT, BOB
+
+from fuzz.seeds import seeds
+from fuzz.targets import TARGETS, VENDORS
+
+SEEDS = seeds()
+EXAMPLES = settings(max_examples=2 * settings.default.max_examples) if settings.default else settings()
+# What means something to one of those who read
+WORDS = [
+    *(
+        b"%",
+        b"%00",
+        b"%c3",
+        b"%0d%0a",
+        b"+",
+        b"&",
+        b"=",
+        b";",
+        b"\r\n",
+        b"\0",
+        b"\xff",
+        b"\xc3",
+        b"\xed\xa0\x80",
+    ),
+    *(
+        b"--",
+        b"--b0",
+        b"boundary=",
+        b"charset=utf-16",
+        b"<!DOCTYPE x>",
+        b"<![CDATA[",
+        b"]]>",
+        b"&#0;",
+        b"&lt;",
+    ),
+    *(
+        b"\\ud800",
+        b"\\u0000",
+        b"null",
+        b"NaN",
+        b"1e999",
+        b"-1",
+        b"[[[[",
+        b"{}",
+        b'"',
+        b"9" * 30,
+        b"\xef\xbb\xbf",
+    ),
+]
+
+Edit = tuple[int, int, bytes]
+"""Where, how much is cut out there, and what takes its place."""
+EDITS = st.lists(
+    st.tuples(st.integers(0, 2**16), st.integers(0, 9), st.sampled_from(WORDS) | st.binary(max_size=8)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def edited(seed: bytes, edits: Sequence[Edit]) -> bytes:
+    for place, length, put in edits:
+        at = place % (len(seed) + 1)
+        seed = seed[:at] + put + seed[at + length :]
+    return seed
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_known(name: str) -> None:
+    for seed in SEEDS[name]:
+        TARGETS[name](seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@EXAMPLES
+@given(data=st.binary())
+def test_anything(name: str, data: bytes) -> None:
+    TARGETS[name](data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@EXAMPLES
+@given(data=st.data())
+def test_what_is_nearly_right(name: str, data: st.DataObject) -> None:
+    TARGETS[name](data.draw(st.builds(edited, st.sampled_from(SEEDS[name]), EDITS)))
+
+
+def said_by(vendor: str, answer: str, operation: int = 0) -> bytes:
+    """Return an answer of 200, to a list with two headers that are empty, or to one of the operations."""
+    which = bytes((list(VENDORS).index(vendor), 0, operation))
+    return (which + b"\n\n\n" if operation == 0 else which + b"\n") + answer.encode()
+
+
+def twilio_list(date: str) -> str:
+    item = {"sid": BOB, "account_sid": ACCOUNT, "phone_number": "+14158675309", "date_created": date}
+    return json.dumps({"outgoing_caller_ids": [item]})
+
+
+FOUND: Mapping[str, Sequence[bytes]] = {
+    "multipart": [b"boundary=\xff\n", "boundary=\u0141\n".encode()],
+    "list": [
+        said_by("twilio-2010-04-01", twilio_list("Tue, 01 Apr 99999999999 18:26:32 +0000")),
+        said_by("twilio-2010-04-01", twilio_list("Tue, 01 Apr 2008 18:26:32 +99999999999999999999")),
+        said_by(
+            "rpc", '{"result": {"rows": [{"id": 1, "number": "1"}], "cursor": "\\ud800", "has_more": true}}'
+        ),
+    ],
+    "instance": [
+        said_by("plivo", '{"verification_uuid": "\\ud800"}', operation=3),
+        said_by("voximplant", '{"callerid_id": "\\ud800"}', operation=3),
+    ],
+}
+"""What once raised something else."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found(name: str) -> None:
+    for data in FOUND[name]:
+        TARGETS[name](data)
