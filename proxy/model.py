@@ -1,7 +1,7 @@
 """The neutral middle: what both shores talk about. Frozen values, no imports of ours."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, compress
 from operator import attrgetter
 from typing import NamedTuple
@@ -75,7 +75,7 @@ class ValidationRequest:
     account_sid: str
     phone_number: str
     friendly_name: str | None
-    validation_code: str
+    validation_code: str = field(repr=False)
     """Six digits as text: leading zeros count."""
 
 
@@ -92,8 +92,8 @@ class Credentials:
     password: str
 
     def __repr__(self) -> str:
-        """Keep the password out of logs and tracebacks."""
-        return f"Credentials({self.username!r}, …)"
+        """Keep both out of logs and tracebacks: some clients send their token as a user name."""
+        return "Credentials(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Verify:
     """E.164."""
     pending: str
     """What the upstream called the validation when it started."""
-    code: str
+    code: str = field(repr=False)
 
 
 Operation = List | Fetch | Rename | Delete | Validate

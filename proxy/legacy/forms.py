@@ -27,6 +27,10 @@ class Form(dict[str, str]):
         self._pairs = tuple(pairs)
         super().__init__(self._pairs)
 
+    def __repr__(self) -> str:
+        """Keep what a client sent out of logs and tracebacks."""
+        return f"Form(of {len(self._pairs)})"
+
     def every(self, name: str) -> Sequence[str]:
         """Return all values of a parameter that are not empty."""
         return [value for key, value in self._pairs if key == name and value]

@@ -6,7 +6,7 @@ from anything else that a client wrote in one.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from proxy.errors import (
@@ -24,15 +24,18 @@ from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parts of an HTTP request that the 2008 API looks at, as they came over the wire."""
+    """The parts of an HTTP request that the 2008 API looks at, as they came over the wire.
+
+    Only the method is shown in tracebacks: any other may hold a token.
+    """
 
     method: str
-    target: str
+    target: str = field(repr=False)
     """The request line's target, undecoded."""
-    authorization: Sequence[str] = ()
+    authorization: Sequence[str] = field(default=(), repr=False)
     """The values of all Authorization headers."""
-    content_type: str | None = None
-    body: bytes = b""
+    content_type: str | None = field(default=None, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,10 @@ class Call(NamedTuple):
         """What two calls share that ask for the same."""
         return self.url, self.body, self.headers.get("Range")
 
+    def __repr__(self) -> str:
+        """Keep credentials, which may stand anywhere but in the path, out of logs and tracebacks."""
+        return f"Call({self.method} {self.address.partition('?')[0]})"
+
     def encoded_body(self) -> tuple[str, bytes] | None:
         """Return the content type and the bytes of the body, None without one."""
         if self.body_type is None:
@@ -121,6 +125,10 @@ class Reply(NamedTuple):
     """Names in lower case; those that profiles and fault rules look at."""
     is_repeated: bool = False
     """Whether the call was sent before, so that its first sending may have had its effect already."""
+
+    def __repr__(self) -> str:
+        """Keep what the upstream says out of logs and tracebacks."""
+        return f"Reply({self.status}, of {len(self.body)} bytes)"
 
     @property
     def retry_after(self) -> int | None:
