@@ -1,18 +1,15 @@
 """The command line; each command is a function of a module beside this one."""
 
-import logging
-import sys
-
 import click
 
-from proxy import __version__
+from proxy import __version__, logs
 from proxy.cli import configuring, rehearsing, serving
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logs.to_stderr()
 
 
 @main.command()

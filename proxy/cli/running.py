@@ -11,6 +11,7 @@ from typing import Any
 import click
 import uvloop
 
+from proxy import logs
 from proxy.workers import side_by_side
 
 Part = Callable[[], AbstractAsyncContextManager[None]]
@@ -36,6 +37,7 @@ def _run_alone(part: Part, lifeline: int) -> None:
 async def _together(
     parts: Sequence[Part], announcement: str | None = None, lifeline: int | None = None
 ) -> None:
+    asyncio.get_running_loop().set_exception_handler(logs.unhandled)
     async with AsyncExitStack() as stack:
         for part in parts:
             await stack.enter_async_context(part())
