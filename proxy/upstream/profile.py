@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import uritemplate
 
@@ -330,4 +330,6 @@ def _secrets(account: Account, *urls: str) -> Sequence[str]:
     private = (account.upstream_id, credentials.username)
     hosts = (urlsplit(url).hostname or "" for url in urls)
     own = (text for text in private if text != account.sid)
-    return (credentials.password, basic_token(credentials), *hosts, *own)
+    password = credentials.password
+    sent = (password, quote(password, safe=""), quote_plus(password), basic_token(credentials).rstrip("="))
+    return (*sent, *hosts, *own)
