@@ -37,9 +37,10 @@ fuzz: $(VENV)/.fuzz ## look for bytes that break something, FUZZ_SECONDS (60) a 
 bench: $(VENV)/.dev ## measure CPU per request beside other proxies; ARGS=--quick gates
 	@$(BIN)/python -m bench $(ARGS)
 
-lint: $(VENV)/.dev ## check style and formatting
+lint: $(VENV)/.dev ## check style, formatting and what is known to be unsafe
 	@$(BIN)/python -m ruff check $(ARGS) .
 	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive proxy
 
 types: $(VENV)/.dev ## check types, strictly
 	@$(BIN)/python -m mypy $(ARGS)
