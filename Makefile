@@ -91,9 +91,10 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
-# atheris is not there for every platform, so no lock names it.
+# atheris is not there for every platform, so no lock names it; its last version for Python 3.11 is 3.0.0.
 $(VENV)/.fuzz: $(VENV)/.dev
-	@$(PIP) install --no-deps --only-binary :all: atheris==3.0.0
+	@$(PIP) install --no-deps --only-binary :all: \
+	  'atheris==3.0.0; python_version < "3.12"' 'atheris==3.1.0; python_version >= "3.12"'
 	@touch $@
 
 # Debian keeps ensurepip in a package of its own; root gets it installed, anybody else is told its name.
