@@ -388,6 +388,8 @@ async def say_everything(port: int) -> None:
     async def say(index: int, row: Row) -> None:
         whose = [account_of(index, is_second=is_second) for is_second in (False, True)]
         data = row.data.replace(FIRST, whose[0].encode()).replace(OTHER, whose[1].encode())
+        # One caller alone would not be carried out so many requests at once
+        data = data.replace(AUTHORIZATION, f"Authorization: {basic(password=str(index))}".encode())
         async with turns, connect(port) as client:
             with suppress(ConnectionError):
                 client.writer.write(data)

@@ -36,4 +36,5 @@ CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})
 )
 def test_who_asks(auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]) -> None:
     call = authorize(Auth.model_validate(auth), CALL, WHO)
-    assert call == CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
+    expected = CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
+    assert call._replace(credentials=0) == expected
