@@ -42,7 +42,7 @@ from proxy.pending import PendingCalls, Waiting
 from proxy.places import Places
 from proxy.snapshots import Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
-from proxy.upstream.deadlines import RequestDeadline
+from proxy.upstream.deadlines import begin_request
 from proxy.upstream.walks import Source, Walked
 
 _EVERYTHING = (None, None)
@@ -90,8 +90,8 @@ class Translator:
         """Carry out `request`; whatever goes wrong on the way is an answer too."""
         try:
             asked = self._understood(request)
-            with RequestDeadline():
-                result = await self._perform(asked)
+            begin_request()
+            result = await self._perform(asked)
         except LegacyError as error:
             return self.refuse(error.fault, request.target)
         return render(result, asked.to, self._style)
@@ -261,6 +261,7 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
+        begin_request()
         async with self._places.of(number), self._lists.writing(owner_of(account)):
             await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)

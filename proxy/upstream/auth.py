@@ -8,11 +8,25 @@ from proxy.model import Credentials
 from proxy.upstream.calls import Call
 from proxy.upstream.language import Auth
 
+_Tables = tuple[Mapping[str, str], Mapping[str, str]]
+"""Headers and query."""
+
 
 def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
     """Return `call` with the credentials where the upstream looks for them, and what tells them apart."""
-    authorized = _SCHEMES[auth.scheme](auth, call, credentials)
-    return authorized._replace(credentials=hash((credentials.username, credentials.password)))
+    headers, query = _SCHEMES[auth.scheme](auth, call, credentials)
+    told_apart = hash((credentials.username, credentials.password))
+    return Call(  # a third of what _replace costs
+        call.method,
+        call.address,
+        headers,
+        query,
+        call.body,
+        call.body_type,
+        call.retries,
+        call.reads,
+        told_apart,
+    )
 
 
 def basic_token(credentials: Credentials) -> str:
@@ -20,20 +34,20 @@ def basic_token(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
 
 
-def _basic(_: Auth, call: Call, credentials: Credentials) -> Call:
-    return call.with_header("Authorization", f"Basic {basic_token(credentials)}")
+def _basic(_: Auth, call: Call, credentials: Credentials) -> _Tables:
+    return {**call.headers, "Authorization": f"Basic {basic_token(credentials)}"}, call.query
 
 
-def _bearer(_: Auth, call: Call, credentials: Credentials) -> Call:
-    return call.with_header("Authorization", f"Bearer {credentials.password}")
+def _bearer(_: Auth, call: Call, credentials: Credentials) -> _Tables:
+    return {**call.headers, "Authorization": f"Bearer {credentials.password}"}, call.query
 
 
-def _header(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return call._replace(headers={**call.headers, **_named(auth, credentials)})
+def _header(auth: Auth, call: Call, credentials: Credentials) -> _Tables:
+    return {**call.headers, **_named(auth, credentials)}, call.query
 
 
-def _query(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    return call._replace(query={**call.query, **_named(auth, credentials)})
+def _query(auth: Auth, call: Call, credentials: Credentials) -> _Tables:
+    return call.headers, {**call.query, **_named(auth, credentials)}
 
 
 def _named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
@@ -48,11 +62,11 @@ def _filled(auth: Auth, credentials: Credentials) -> str:
     return re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
 
 
-def _none(_: Auth, call: Call, __: Credentials) -> Call:
-    return call
+def _none(_: Auth, call: Call, __: Credentials) -> _Tables:
+    return call.headers, call.query
 
 
-_SCHEMES: Mapping[str, Callable[[Auth, Call, Credentials], Call]] = {
+_SCHEMES: Mapping[str, Callable[[Auth, Call, Credentials], _Tables]] = {
     "caller": _basic,
     "basic": _basic,
     "bearer": _bearer,

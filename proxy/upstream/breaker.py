@@ -41,27 +41,23 @@ class Breaker:
         """Return the seconds until a probe is let through."""
         return max(0.0, (self._open_until or 0.0) - self._clock())
 
-    def succeeded(self, ticket: Ticket) -> None:
-        """Close after a good probe."""
+    def answered(self, ticket: Ticket, *, well: bool) -> None:
+        """Open after too many failures, and after a bad probe for twice as long; close after a good one."""
         if ticket != self._state:
             return
-        if self._open_until is None:
-            self._recent.add(0)
-        else:
+        is_probe = self._open_until is not None
+        if not is_probe:
+            self._recent.add(not well)
+        if well and is_probe:
             self._rest = _FIRST_REST
             self._change(None)
+        elif not well and (is_probe or self._has_failed_too_often()):
+            self._change(self._clock() + self._rest)
+            self._rest = min(2 * self._rest, _LONGEST_REST)
 
-    def failed(self, ticket: Ticket) -> None:
-        """Open after too many failures, and after a bad probe for twice as long as before."""
-        if ticket != self._state:
-            return
-        if self._open_until is None:
-            self._recent.add(1)
-            good, bad = self._recent.counts()
-            if bad < _LEAST_FAILURES or bad < _SHARE_OF_FAILURES * (good + bad):
-                return
-        self._change(self._clock() + self._rest)
-        self._rest = min(2 * self._rest, _LONGEST_REST)
+    def _has_failed_too_often(self) -> bool:
+        good, bad = self._recent.counts()
+        return bad >= _LEAST_FAILURES and bad >= _SHARE_OF_FAILURES * (good + bad)
 
     def abandoned(self, ticket: Ticket) -> None:
         """Let another one probe: this call was given up before its outcome was known."""

@@ -8,7 +8,6 @@ costs twice as much.
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -127,8 +126,13 @@ class Client:
         while (ticket := to.breaker.admit(reads=reads)) is not None:
             if not sent:
                 to.budget.sent()
-            sending = self._exchange(call.method, request, to.apart if apart else to.kept, again=is_repeated)
-            outcome = await _outcome(sending, to.breaker, ticket)
+            try:
+                outcome = await self._exchange(
+                    call.method, request, to.apart if apart else to.kept, again=is_repeated
+                )
+                to.breaker.answered(ticket, well=outcome.status < 500)
+            except BaseException as error:  # noqa: BLE001 - raised again where it cannot pass
+                outcome = _passing(error, to.breaker, ticket)
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
             reply = outcome if isinstance(outcome, Reply) else None
@@ -176,28 +180,18 @@ class Client:
         return reply
 
 
-async def _outcome(
-    sending: Coroutine[None, None, Reply], breaker: Breaker, ticket: int
-) -> Reply | NoReplyError:
-    """Tell the breaker what comes of a request that is sent once; raise what cannot pass."""
-    try:
-        reply = await sending
-    except NoReplyError as error:
-        breaker.failed(ticket)
-        if error.may_pass:
-            return error
-        raise
-    except LegacyError:
-        breaker.succeeded(ticket)  # it does answer
-        raise
-    except BaseException:
-        breaker.abandoned(ticket)
-        raise
-    if reply.status < 500:
-        breaker.succeeded(ticket)
-    else:
-        breaker.failed(ticket)
-    return reply
+def _passing(error: BaseException, breaker: Breaker, ticket: int) -> NoReplyError:
+    """Tell the breaker what has become of a call that was sent once; raise what will not pass by itself."""
+    match error:
+        case NoReplyError():
+            breaker.answered(ticket, well=False)
+            if error.may_pass:
+                return error
+        case LegacyError():
+            breaker.answered(ticket, well=True)  # it does answer, be it too much
+        case _:
+            breaker.abandoned(ticket)
+    raise error
 
 
 def _usable(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:

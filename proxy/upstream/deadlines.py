@@ -1,7 +1,7 @@
 """Time limits: of a whole request, and of many tasks at next to no cost, as one timer serves them all."""
 
 import asyncio
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from math import inf
 from types import TracebackType
 
@@ -11,23 +11,9 @@ TOTAL = 25.0
 _request_ends: ContextVar[float] = ContextVar("request_ends", default=inf)
 
 
-class RequestDeadline:
-    """A context manager within which whatever is begun, in other tasks too, ends by the same time."""
-
-    def __init__(self, seconds: float = TOTAL) -> None:
-        """Give a request so many seconds."""
-        self._seconds = seconds
-        self._token: Token[float] | None = None
-
-    def __enter__(self) -> None:
-        """Begin the request."""
-        self._token = _request_ends.set(asyncio.get_running_loop().time() + self._seconds)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token:
-            _request_ends.reset(self._token)
+def begin_request(seconds: float = TOTAL) -> None:
+    """Give whatever this task asks for from now on, and the tasks that it creates, so many seconds in all."""
+    _request_ends.set(asyncio.get_running_loop().time() + seconds)
 
 
 class Deadlines:
@@ -41,6 +27,7 @@ class Deadlines:
         """When each task's time is over, and how often it had been cancelled before."""
         self._ended: dict[asyncio.Task[object], int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._next = inf  # for which the timer is set
 
     def close(self) -> None:
         """Leave no timer behind."""
@@ -52,7 +39,7 @@ class Deadlines:
         when = min(self._loop.time() + self._seconds, _request_ends.get())
         task = _this_task()
         self._running[task] = when, task.cancelling()
-        if self._timer is None or when < self._timer.when():
+        if when < self._next:
             self._set_timer(when)
         return when
 
@@ -72,11 +59,12 @@ class Deadlines:
 
     def _set_timer(self, when: float) -> None:
         self.close()
+        self._next = when
         self._timer = self._loop.call_at(when, self._end)
 
     def _end(self) -> None:
         """Cancel the tasks whose time is over; the timer is set for the first of the others."""
-        self._timer = None
+        self._next = inf
         now, first = self._loop.time(), inf
         for task, (when, cancelling) in list(self._running.items()):
             if when > now:

@@ -20,7 +20,7 @@ def parse(body: bytes) -> Any:
     try:
         document = orjson.loads(text)
         # A quotation mark that is escaped by its number is the only one that is written in another way
-        if b"\\u0022" not in text:
+        if b"\\" not in text or b"\\u0022" not in text:
             is_whole = orjson.dumps(document).count(b'"') == text.count(b'"')
             return document if is_whole else NO_JSON
     except orjson.JSONDecodeError:

@@ -263,7 +263,7 @@ class Profile:
         headers = {**self._settings.headers, **endpoint.headers}
         query = as_text(parameters(endpoint.query, values)) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
-        reads = isinstance(operation, List | Fetch)
+        reads = type(operation) in _READING
         if endpoint.json_ is not None:
             body = parameters(endpoint.json_, values)
             return Call(endpoint.method, address, headers, query, body, "json", retries, reads)
@@ -307,6 +307,8 @@ class Profile:
             raise LegacyError(BAD_UPSTREAM)
         return document
 
+
+_READING = frozenset({List, Fetch})
 
 # What is harmless to ask twice by itself; a profile may say so of its verb for renaming
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}

@@ -12,21 +12,23 @@ class Recent:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start with none of either."""
         self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._second, self._counts = -1, [0, 0]
         self._seconds: deque[tuple[int, list[int]]] = deque(maxlen=_SECONDS)
 
     def add(self, which: int) -> None:
         """Count the first thing, 0, or the second, 1."""
-        seconds, second = self._seconds, int(self._clock())
-        if not seconds or seconds[-1][0] != second:
-            seconds.append((second, [0, 0]))
-        seconds[-1][1][which] += 1
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._counts = second, [0, 0]
+            self._seconds.append((second, self._counts))
+        self._counts[which] += 1
 
     def counts(self) -> tuple[int, int]:
         """Return how often each happened."""
         after = int(self._clock()) - _SECONDS
         counted = [each for second, each in self._seconds if second > after]
         return sum(each[0] for each in counted), sum(each[1] for each in counted)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._seconds.clear()

@@ -62,7 +62,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.failed(call[1])
+            self.breaker.answered(call[1], well=False)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -78,7 +78,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.succeeded(call[1])
+            self.breaker.answered(call[1], well=True)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -146,12 +146,12 @@ def test_a_breaker_rests_longer_each_time() -> None:
     breaker = Breaker(clock)
     rests = []
     for _ in range(10):
-        breaker.failed(breaker.admit(reads=True) or 0)
+        breaker.answered(breaker.admit(reads=True) or 0, well=False)
     for _ in range(6):
         rests.append(breaker.left())
         clock.now += breaker.left()
         ticket = breaker.admit(reads=True)
         assert ticket is not None
         assert breaker.admit(reads=True) is None
-        breaker.failed(ticket)
+        breaker.answered(ticket, well=False)
     assert rests == [5, 10, 20, 40, 60, 60]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support import leap
 
-from proxy.upstream.deadlines import Deadlines, RequestDeadline
+from proxy.upstream.deadlines import Deadlines, begin_request
 
 
 def test_each_task_has_its_own_time() -> None:
@@ -103,10 +103,11 @@ def test_what_a_request_begins_ends_with_it() -> None:
 
     async def main() -> list[float]:
         deadlines = Deadlines(10)
-        with RequestDeadline(12):
-            within = [asyncio.create_task(work(deadlines, before)) for before in (0, 5, 20)]
-        outside = [asyncio.create_task(work(deadlines, before)) for before in (0, 5)]
-        return await asyncio.gather(*within, *outside)
+        begin_request(12)
+        within = [asyncio.create_task(work(deadlines, before)) for before in (0, 5, 20)]
+        begin_request()
+        others = [asyncio.create_task(work(deadlines, before)) for before in (0, 5)]
+        return await asyncio.gather(*within, *others)
 
     assert leap.run(main()) == [pytest.approx(seconds, abs=0.5) for seconds in (10, 12, 20, 10, 15)]
 
@@ -115,8 +116,10 @@ def test_one_request_after_the_other() -> None:
     async def main() -> None:
         deadlines = Deadlines(10)
         for _ in range(3):
-            with RequestDeadline(4), pytest.raises(TimeoutError), deadlines:
+            begin_request(4)
+            with pytest.raises(TimeoutError), deadlines:
                 await asyncio.sleep(60)
+        begin_request()
         with deadlines:
             await asyncio.sleep(9)
 
