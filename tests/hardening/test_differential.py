@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from support.fronts import HAPROXY, NGINX, Front, running
 from support.running import running_proxy
-from support.seed import basic
+from support.seed import TOKEN, basic
 from support.wire import Message, connect, json_answer, read_message
 
 SID = "PN" + "1" * 32
@@ -388,8 +388,9 @@ async def say_everything(port: int) -> None:
     async def say(index: int, row: Row) -> None:
         whose = [account_of(index, is_second=is_second) for is_second in (False, True)]
         data = row.data.replace(FIRST, whose[0].encode()).replace(OTHER, whose[1].encode())
-        # One caller alone would not be carried out so many requests at once
-        data = data.replace(AUTHORIZATION, f"Authorization: {basic(password=str(index))}".encode())
+        # One caller alone would not be carried out so many requests at once; no length changes
+        token = str(index).rjust(len(TOKEN), "t")
+        data = data.replace(AUTHORIZATION, f"Authorization: {basic(password=token)}".encode())
         async with turns, connect(port) as client:
             with suppress(ConnectionError):
                 client.writer.write(data)
