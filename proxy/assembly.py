@@ -8,6 +8,7 @@ from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.legacy import Listed, Style, rfc_2822_writer
 from proxy.model import Credentials
+from proxy.observers import Observers
 from proxy.snapshots import Counters, Inherited, Snapshots, Store, Terms
 from proxy.translator import Translator
 from proxy.upstream.api import Sender, Upstream
@@ -19,10 +20,11 @@ def assemble(
     client: Sender,
     store: Store | None = None,
     accounts: Accounts | None = None,
+    observers: Observers | None = None,
 ) -> Translator:
     """Return a translator that asks through `client`, for the configured accounts or for others.
 
-    It hears of writes through `store`, where it is not the only one.
+    It hears of writes through `store`, where it is not the only one, and tells `observers` what is odd.
     """
     upstreams = {
         name_of(settings): Upstream(profile_of(configuration, settings), client)
@@ -35,7 +37,7 @@ def assemble(
     remembered = settings.snapshots
     fresh = remembered.fresh if remembered.are_taken else 0
     lists = Snapshots(Listed, Terms(fresh, remembered.stale, remembered.bytes), store or Inherited())
-    return Translator(accounts or accounts_of(settings), upstreams, style, lists)
+    return Translator(accounts or accounts_of(settings), upstreams, style, lists, observers)
 
 
 def store_of(configuration: Configuration, counters: Counters | None = None, worker: int = 0) -> Store:

@@ -21,19 +21,22 @@ _TLS: Mapping[tuple[str, str | None], int] = {
     labels: place for place, labels in enumerate(product(_TLS_LISTENERS, _TLS_VERSIONS))
 }
 
+_REPLACED = len(_TLS)
+_PLACES = _REPLACED + 1
+
 
 class Tallies:
     """Counters in memory that the workers of one machine inherit: each counts in a row of its own."""
 
     def __init__(self, workers: int = 1) -> None:
         """Make them, before any worker starts."""
-        size = workers * len(_TLS)
+        size = workers * _PLACES
         self._counts = memoryview(mmap.mmap(-1, size * 8)).cast("Q")
-        self._rows = range(0, size, len(_TLS))
+        self._rows = range(0, size, _PLACES)
 
-    def count(self, worker: int, place: int) -> None:
-        """Count one more."""
-        self._counts[self._rows[worker] + place] += 1
+    def count(self, worker: int, place: int, times: int = 1) -> None:
+        """Count one more, or several."""
+        self._counts[self._rows[worker] + place] += times
 
     def total(self, place: int) -> int:
         """Return what all workers have counted, those before them that died included."""
@@ -55,6 +58,10 @@ class Observers(Collector):
         if (place := _TLS.get((listener, tls_version))) is not None:
             self._tallies.count(self._worker, place)
 
+    def replaced(self, names: int) -> None:
+        """Take note of names that were read and cannot be shown as they are."""
+        self._tallies.count(self._worker, _REPLACED, names)
+
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the counters of all workers."""
         tls = CounterMetricFamily(
@@ -65,6 +72,11 @@ class Observers(Collector):
         for labels, place in _TLS.items():
             tls.add_metric([str(label) for label in labels], self._tallies.total(place))
         yield tls
+        yield CounterMetricFamily(
+            "callerid_proxy_replaced_names",
+            "Names read from an upstream with characters that XML cannot hold, shown as U+FFFD.",
+            self._tallies.total(_REPLACED),
+        )
 
     def exposition(self) -> bytes:
         """Return all counters in Prometheus' text format, of the type EXPOSITION_TYPE."""

@@ -38,6 +38,7 @@ from proxy.model import (
     Validate,
     ValidationRequest,
 )
+from proxy.observers import Observers
 from proxy.pending import PendingCalls, Waiting
 from proxy.places import Places
 from proxy.snapshots import Key, Snapshots, View, Walk, key_of, owner_of
@@ -74,13 +75,19 @@ class Translator:
     """Answers legacy requests out of an upstream."""
 
     def __init__(
-        self, accounts: Accounts, upstreams: Mapping[str, Upstream], style: Style, lists: Snapshots[Listed]
+        self,
+        accounts: Accounts,
+        upstreams: Mapping[str, Upstream],
+        style: Style,
+        lists: Snapshots[Listed],
+        observers: Observers | None = None,
     ) -> None:
         """Bind the parts together; each account names the one of `upstreams` that it is asked of."""
         self._accounts = accounts
         self._upstreams = upstreams
         self._style = style
         self._lists = lists
+        self._observers = observers or Observers()
         self._places = Places()
         self._pending = PendingCalls()
         self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: self._read(Request(*parts)))
@@ -244,7 +251,10 @@ class Translator:
                 await asyncio.sleep(0)
             chosen = caller_ids[start : start + _SLICE] if is_long else caller_ids
             writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
-        return writer.listed(source)
+        listed = writer.listed(source)
+        if listed.veiled:
+            self._observers.replaced(sum(child == "FriendlyName" for child, _ in listed.veiled))
+        return listed
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:
         started = await upstream.validate(operation, account)

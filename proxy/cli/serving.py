@@ -130,7 +130,7 @@ async def _proxy(
 ) -> AsyncIterator[None]:
     async with Client() as client:
         try:
-            translator = assemble(configuration, client, store)
+            translator = assemble(configuration, client, store, observers=observers)
             async with listening(translator, configuration.settings.listen, every, observers, turn):
                 yield
         finally:

@@ -45,9 +45,10 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     store = store_of(configuration)
     async with Client() as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
-        translator = assemble(configuration, client, store)
+        observers = Observers()
+        translator = assemble(configuration, client, store, observers=observers)
         with listeners(listen) as every:
-            async with listening(translator, listen, every, Observers()):
+            async with listening(translator, listen, every, observers):
                 yield {name: each.address for name, each in every.items()}
 
 
