@@ -940,7 +940,7 @@ def test_fault_37_what_is_said_to_clients_is_no_failure(status: int) -> None:
 
 @pytest.mark.parametrize(("failing", "most"), [(1, 10), (4, 120)])
 def test_fault_37_an_upstream_in_trouble_gets_little_more(failing: int, most: int) -> None:
-    """Where one in four gets 503 alone, a fifth more is asked, not a quarter; where all do, next to nothing."""
+    """Where one in four gets 503, a fifth more is asked, not a quarter; where all do, next to nothing."""
 
     async def ask(between: Proxied) -> int:
         for number in range(100):
