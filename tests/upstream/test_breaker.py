@@ -155,3 +155,30 @@ def test_a_breaker_rests_longer_each_time() -> None:
         assert breaker.admit(reads=True) is None
         breaker.answered(ticket, well=False)
     assert rests == [5, 10, 20, 40, 60, 60]
+
+
+def test_half_of_twenty_is_too_many_failures_and_less_is_not() -> None:
+    for good, opens in ((10, True), (11, False)):
+        breaker = Breaker(Clock())
+        for well in [True] * good + [False] * 10:
+            ticket = breaker.admit(reads=True)
+            assert ticket is not None
+            breaker.answered(ticket, well=well)
+        assert (breaker.admit(reads=True) is None) == opens
+
+
+def test_where_a_probe_is_given_up_another_one_gets_through() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    before = breaker.admit(reads=True)
+    assert before is not None
+    for _ in range(10):
+        breaker.answered(before, well=False)
+    clock.now += 5
+    probe = breaker.admit(reads=True)
+    assert probe is not None
+    assert breaker.admit(reads=True) is None
+    breaker.abandoned(before)  # it has nothing to do with this
+    assert breaker.admit(reads=True) is None
+    breaker.abandoned(probe)
+    assert breaker.admit(reads=True) is not None
