@@ -56,17 +56,19 @@ class Table(Generic[W]):
 
     def go(self, caller: Hashable, who: W) -> W | None:
         """Leave, with a place or without one yet; return who has got a place thereby."""
-        theirs = self._theirs.pop(caller) - 1
+        theirs = self._theirs[caller] - 1
         if theirs:
             self._theirs[caller] = theirs
+        else:
+            del self._theirs[caller]
+        if not self._waiting:
+            self._taken -= 1
+            return None
         if who in self._waiting:
             del self._waiting[who]
             return None
-        following = next(iter(self._waiting), None)
-        if following is None:
-            self._taken -= 1
-        else:
-            del self._waiting[following]
+        following = next(iter(self._waiting))
+        del self._waiting[following]
         return following
 
 
@@ -77,40 +79,46 @@ class Places:
         """Have so many."""
         self._table: Table[Place] = Table(limits or Limits())
 
-    def of(self, caller: Hashable) -> "Place":
-        """Return a place for something that `caller` wants."""
-        return Place(self._table, caller)
+    async def of(self, caller: Hashable) -> "Place":
+        """Return a place for something that `caller` wants; LegacyError 429 or 503 where there is none."""
+        place = Place(self._table, caller)
+        if not self._table.come(caller, place):
+            await place.wait()
+        return place
 
 
 class Place:
-    """An asynchronous context manager, for once; LegacyError 429 or 503 where there is no place."""
+    """A context manager, for once: whoever has a place leaves it at the end of the block."""
 
-    __slots__ = ("_caller", "_table", "is_there")
+    __slots__ = ("_caller", "_is_there", "_table")
 
     def __init__(self, table: "Table[Place]", caller: Hashable) -> None:
-        """Be nobody's yet."""
+        """Be a place that the table knows of."""
         self._table = table
         self._caller = caller
-        self.is_there: asyncio.Future[None] | None = None
+        self._is_there: asyncio.Future[None] | None = None
 
-    async def __aenter__(self) -> None:
-        if self._table.come(self._caller, self):
-            return
-        self.is_there = asyncio.get_running_loop().create_future()
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        following = self._table.go(self._caller, self)
+        if following:
+            following.take()
+
+    async def wait(self) -> None:
+        """Wait until the place is there, but not for long."""
+        self._is_there = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self.is_there
+                await self._is_there
         except BaseException as error:
-            self._leave()
+            self.__exit__()
             if isinstance(error, TimeoutError):
                 raise LegacyError(_BUSY) from None
             raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        following = self._table.go(self._caller, self)
-        # Who gives up in this very moment passes the place on when it leaves
-        if following and following.is_there and not following.is_there.done():
-            following.is_there.set_result(None)
+    def take(self) -> None:
+        """Know that the place is there; who gives up in this very moment passes it on when it leaves."""
+        if self._is_there and not self._is_there.done():
+            self._is_there.set_result(None)

@@ -65,10 +65,8 @@ class _Asked:
     everything: Key
     """Of the list without filters; what else is remembered for whoever asks stands beside it."""
 
-    @property
-    def caller(self) -> Hashable:
-        """Who asks: his own credentials, of whatever account; or an account of the table."""
-        return self.everything.credential, "" if self.account.is_own else self.account.sid
+    caller: Hashable
+    """Who asks: his own credentials, of whatever account; or an account of the table."""
 
 
 class Translator:
@@ -128,7 +126,9 @@ class Translator:
     def _read(self, request: Request) -> _Asked:
         to = route(request)
         account = self._accounts.admit(to.account_sid, read_credentials(request.authorization))
-        return _Asked(to, to.read(request), account, key_of(account, *_EVERYTHING))
+        key = key_of(account, *_EVERYTHING)
+        caller = key.credential, "" if account.is_own else account.sid
+        return _Asked(to, to.read(request), account, key, caller)
 
     def _remembered(self, operation: Operation, everything: Key) -> Shown | None:
         known = self._lists.at_once(everything)
@@ -161,13 +161,13 @@ class Translator:
                 case Fetch():
                     return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
-                    writing = self._lists.writing(asked.everything.owner)
-                    async with self._places.of(asked.caller), writing as state:
-                        return await upstream.perform(operation, account, state)
+                    with await self._places.of(asked.caller):
+                        async with self._lists.writing(asked.everything.owner) as state:
+                            return await upstream.perform(operation, account, state)
                 case Validate():
-                    writing = self._lists.writing(asked.everything.owner, settles_within=_A_CALL)
-                    async with self._places.of(asked.caller), writing:
-                        return await self._validate(operation, account, upstream)
+                    with await self._places.of(asked.caller):
+                        async with self._lists.writing(asked.everything.owner, settles_within=_A_CALL):
+                            return await self._validate(operation, account, upstream)
                 case _:
                     assert_never(operation)
         except LegacyError as error:
@@ -177,7 +177,7 @@ class Translator:
 
     async def _fetch(self, operation: Fetch, asked: _Asked, upstream: Upstream) -> Item:
         async def fetched(last: Listed | None) -> Listed:
-            async with self._places.of(asked.caller):
+            with await self._places.of(asked.caller):
                 walked = await upstream.fetch(operation, asked.account, _source(last))
             return await self._read_again(last, walked, operation)
 
@@ -212,7 +212,7 @@ class Translator:
         """Return how to read one page of a list; it has no total where it is not to be had so."""
 
         async def jumped(_: Listed | None) -> Listed:
-            async with self._places.of(asked.caller):
+            with await self._places.of(asked.caller):
                 window = await upstream.window(operation, asked.account)
             if window is None:
                 return NOTHING
@@ -230,7 +230,7 @@ class Translator:
         """Return how to read a whole list."""
 
         async def read(last: Listed | None) -> Listed:
-            async with self._places.of(asked.caller):
+            with await self._places.of(asked.caller):
                 walked = await upstream.walk(operation, asked.account, _source(last))
             return await self._read_again(last, walked, operation)
 
@@ -272,8 +272,9 @@ class Translator:
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
         begin_request()
-        async with self._places.of(number), self._lists.writing(owner_of(account)):
-            await self._upstreams[account.upstream].verify(verify, account)
+        with await self._places.of(number):
+            async with self._lists.writing(owner_of(account)):
+                await self._upstreams[account.upstream].verify(verify, account)
         self._pending.done(number)
 
 

@@ -43,7 +43,7 @@ class Reception:
         """Answer a request; who has guessed too often is not judged."""
         if self._translator.takes_codes and head.url.path == codes.PATH:
             return await codes.answer(head.method, head.headers, body, self._translator)
-        if seconds := self._seconds_locked_out(head, connected):
+        if self._failed.lock_anybody_out and (seconds := self._seconds_locked_out(head, connected)):
             fault = TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(seconds)))
             return self.refuse(fault, head.path)
         made = await self._translator.answer(_request(head, body))
@@ -53,12 +53,13 @@ class Reception:
 
     def at_once(self, head: RawRequestMessage, connected: str) -> Answer | None:
         """Answer what is remembered."""
-        return None if self._seconds_locked_out(head, connected) else self._translator.at_once(_request(head))
+        if self._failed.lock_anybody_out and self._seconds_locked_out(head, connected):
+            return None
+        return self._translator.at_once(_request(head))
 
     def _seconds_locked_out(self, head: RawRequestMessage, connected: str) -> float:
-        if not self._failed.lock_anybody_out() or (account := _account(head)) is None:
-            return 0
-        return self._failed.seconds_left(self._peer(head, connected), account)
+        account = _account(head)
+        return 0 if account is None else self._failed.seconds_left(self._peer(head, connected), account)
 
     def _peer(self, head: RawRequestMessage, connected: str) -> str:
         return peer_of(connected, head.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._trusted)

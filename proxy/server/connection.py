@@ -16,7 +16,6 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.legacy import Answer
 from proxy.server.answering import Answering
 from proxy.server.parsing import (
     EMPTY_PAYLOAD,
@@ -262,7 +261,13 @@ class Connection(BaseProtocol):
         self._body = body
         fault, is_last = None, head.should_close or head.upgrade
         try:
-            made = await self._answered(head, await self._whole(body, head))
+            is_bare = body.at_eof() and not objection(head)
+            whole = b"" if is_bare else await self._whole(body, head)
+            self._works_for_client = head.method in _READING
+            made = await self._answering.answer(head, whole, self._peer)
+            self._works_for_client = False
+            if self.transport is None and not 400 <= made.status < 500:
+                _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
             data = response(made, head, close=is_last or self._is_ending)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
@@ -274,23 +279,10 @@ class Connection(BaseProtocol):
             await _linger(body)
         return is_last or self._is_ending
 
-    async def _answered(self, head: RawRequestMessage, body: bytes) -> Answer:
-        """Have a request answered, if it has an effect even where its client has gone."""
-        self._works_for_client = head.method in _READING
-        try:
-            made = await self._answering.answer(head, body, self._peer)
-        finally:
-            self._works_for_client = False
-        if self.transport is None and not 400 <= made.status < 500:
-            _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
-        return made
-
     async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
         if fault := objection(head):
             raise LegacyError(fault)
-        if body.at_eof():
-            return b""
         if waits_for_leave(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await read(body)

@@ -24,13 +24,12 @@ class FailedLogins:
         self._clock = clock
         self._failures: TTLCache[bytes, deque[float]] = TTLCache(_REMEMBERED, _WITHIN, clock)
         self._locked_until = 0.0
-
-    def lock_anybody_out(self) -> bool:
-        """Whether there is anybody to be sent away, which is cheap to know."""
-        return self._clock() < self._locked_until
+        self.lock_anybody_out = False
+        """Whether there may be anybody to be sent away, which is cheap to know."""
 
     def seconds_left(self, peer: str, account: str) -> float:
         """Return for how long a peer is not judged for an account; 0 if it is."""
+        self.lock_anybody_out = self._clock() < self._locked_until
         failures = self._failures.get(_key(peer, account))
         if failures is None or len(failures) < _MOST:
             return 0
@@ -43,6 +42,7 @@ class FailedLogins:
         failures.append(now)
         self._failures[key] = failures  # and remember it from now on
         if len(failures) == _MOST:
+            self.lock_anybody_out = True
             self._locked_until = max(self._locked_until, failures[0] + _WITHIN)
 
 
