@@ -63,7 +63,7 @@ GOALS = (
     Goal(
         "list of 50, upstream asked, a name changed", f"{OURS.name}: list, changed", 2.7, allowance=_ONLY_TOLD
     ),
-    Goal("list of 50, upstream asked, all new", f"{OURS.name}: list, new dates", 2.7),
+    Goal("list of 50, upstream asked, all new", f"{OURS.name}: list, new dates", 2.7, held_at=3.3),
     Goal("translation of 50 alone, all new", "translation of 50, cold", 0.20, held_at=0.33),
     Goal("translation of 50 alone, as it was", "translation of 50, warm", 0.10),
     Goal("translation of 1000 alone, all new", "translation of 1000, cold", 0.20),

@@ -1,5 +1,6 @@
 """What is measured, each against the pass-through in turn with it: A B A B."""
 
+import asyncio
 import statistics
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -11,15 +12,16 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from bench.data import Owner, Question, ask, the_instances, the_list
+from bench.data import Owner, Question, ask, legacy_path, the_instances, the_list
 from bench.load import Asked, Outcome, connected
-from bench.peers.table import OURS, PASS_THROUGH, Peer, ours, started, workers_exist
+from bench.peers.table import OURS, PASS_THROUGH, SNAPSHOT, Peer, ours, started, workers_exist
 from bench.processes import Cores, Server, cores, free_port, running
 from bench.tools import UnavailableError
 
 CONNECTIONS = 32
 _FIFTY = Owner(50)
 _TRIAL = 200  # requests
+_UNTIL_ALL_ARE_THERE = 1  # second
 _NEW = 200  # lists at a time: so many that no date cache could know their dates
 
 Metrics = dict[str, float | None]
@@ -239,20 +241,23 @@ async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: 
 
 
 async def workers(modern: Server, rounds: int) -> float | None:
-    """Return the throughput of two workers against that of one, for lists of 50 with the upstream asked.
+    """Return the throughput of two workers against that of one, for answers that cost them milliseconds.
 
-    Load and upstream need some of the second core too, so what comes out is less than is gained.
+    What is cheaper says nothing here: load and upstream need the second core too, and more of it.
     """
     if not workers_exist():
         return None
     everywhere = frozenset.union(*cores())
-    requests = [Asked(LIST.questions[0].legacy)]
+    owner = Owner(1000)
+    requests = [Asked(ask(f"{legacy_path(owner)}.json?num=1000", owner))]
     speeds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
         for number, measured in speeds.items():
-            peer = OURS._replace(launch=partial(ours, workers=number))
+            peer = SNAPSHOT._replace(launch=partial(ours, fresh=3600, workers=number))
             with started(peer, modern.port, everywhere) as server:
-                warmed = await _run(server, requests[0], requests, 1000)
-                run = await _run(server, requests[0], requests, max(1000, int(warmed.throughput)))
+                await asyncio.sleep(_UNTIL_ALL_ARE_THERE)
+                warmed = await _run(server, requests[0], requests, 4 * CONNECTIONS)
+                await asyncio.sleep(_UNTIL_ALL_ARE_THERE)  # and have seen who is gone
+                run = await _run(server, requests[0], requests, max(_TRIAL, int(2 * warmed.throughput)))
                 measured.append(run.throughput)
     return statistics.median(speeds[2]) / statistics.median(speeds[1])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,7 @@ _PAGE, _TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 Cores = frozenset[int]
 
 
+@cache  # before anything is pinned
 def cores() -> tuple[Cores, Cores]:
     """Return where the proxy runs, and where load and upstream do: one core each if there are two."""
     ours = sorted(os.sched_getaffinity(0))
