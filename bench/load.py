@@ -60,7 +60,8 @@ class _Connection(asyncio.Protocol):
     def _next(self, body: bytes) -> None:
         asked = next(self._todo, None)
         if asked is None:
-            self._done.set_result(body)
+            if not self._done.done():  # who asked may have been cancelled meanwhile
+                self._done.set_result(body)
             return
         self._asked, self._since = asked, time.perf_counter()
         self.transport.write(asked.request)
