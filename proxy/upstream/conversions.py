@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal
 
-from proxy.errors import BAD_PHONE_NUMBER, LegacyError
+from proxy.errors import BAD_PHONE_NUMBER, BAD_UPSTREAM, LegacyError
 
 
 class UnreadableError(ValueError):
@@ -223,9 +223,16 @@ def _ten_digits(number: str) -> str:
     return number[2:]
 
 
+def _whole_number(value: Any) -> int:
+    """Write an account or an id as a number; one that is none does not fit its upstream."""
+    if not re.fullmatch("-?[0-9]{1,18}", str(value)):
+        raise LegacyError(BAD_UPSTREAM)
+    return int(value)
+
+
 WRITE: Mapping[WriteName, Callable[[Any], Any]] = {
     "text": str,
-    "integer": int,
+    "integer": _whole_number,
     "boolean": lambda value: str(value).lower() == "true",
     "e164": str,
     "digits": lambda number: str(number).removeprefix("+"),

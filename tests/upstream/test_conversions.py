@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.errors import LegacyError
 from proxy.upstream.conversions import READ, WRITE, ReadName, UnreadableError, formatted_number
 
 read_date, read_text, read_code = READ["rfc2822"], READ["text"], READ["six_digits"]
@@ -213,3 +214,10 @@ def test_what_is_not_even_a_number(value: object) -> None:
 )
 def test_a_number_as_people_write_it(written: object, number: str) -> None:
     assert READ["formatted"](written) == number
+
+
+@pytest.mark.parametrize("account", ["AC7", "", "7.0", "\u0667", "7" * 19])
+def test_what_is_no_number_is_not_written_as_one(account: str) -> None:
+    assert WRITE["integer"]("-7") == -7
+    with pytest.raises(LegacyError):
+        WRITE["integer"](account)
