@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.data import Owner, ask, modern_path, the_instances, the_list
 from bench.load import Asked, Pool, connected
 from bench.measuring import CONNECTIONS, LIST, Metrics, calls_counted
-from bench.peers.table import OURS, SNAPSHOT, snapshots_exist, started
+from bench.peers.table import SNAPSHOT, started
 from bench.processes import Server, cores
 
 _ITEMS = 10_000
@@ -45,15 +45,12 @@ async def deep(modern: Server) -> tuple[Metrics, list[Wait]]:
             seconds = [wait.seconds for wait in waits]
             figures["loop stall, ms"] = 1000 * (max(seconds) - statistics.median(seconds))
             figures |= await _from_the_snapshot(server, pool, owner, modern)
-        figures["bytes an item"] = await _bytes_an_item(server, modern) if snapshots_exist() else None
+        figures["bytes an item"] = await _bytes_an_item(server, modern)
     return figures, waits
 
 
 async def _from_the_snapshot(server: Server, pool: Pool, owner: Owner, modern: Server) -> Metrics:
     """Ask for what a snapshot knows already."""
-    if not snapshots_exist():
-        names = ("calls for what a snapshot knows", "page from the snapshot, first, us")
-        return dict.fromkeys((*names, "page from the snapshot, after, us"))
     figures: Metrics = {}
     queries = ("?page=1", "?page=199", "?num=1000&page=3", "?PhoneNumber=4152000007", "?FriendlyName=Line+5")
     asked = [the_list(owner, query) for query in queries] + list(islice(the_instances(owner), 2))
@@ -88,8 +85,8 @@ class Size:
     items: int
     walk: float
     """Seconds of CPU time until the first page of it is there."""
-    page: float | None
-    """Of one more page, where there are snapshots."""
+    page: float
+    """Of one more page."""
     grown: int
     """Bytes of memory."""
 
@@ -105,17 +102,15 @@ async def growth(modern: Server) -> list[Size]:
                 memory, before = server.memory(), server.cpu()
                 await pool.ask(the_list(owner).legacy)
                 walk, grown, before = server.cpu() - before, server.memory() - memory, server.cpu()
-                page = None
-                if snapshots_exist():
-                    await pool.run([Asked(the_list(owner).legacy)], 200)
-                    page = (server.cpu() - before) / 200
+                await pool.run([Asked(the_list(owner).legacy)], 200)
+                page = (server.cpu() - before) / 200
         sizes.append(Size(items, walk, page, grown))
     return sizes
 
 
 @contextmanager
 def _ours(modern: Server) -> Iterator[Server]:
-    with started(SNAPSHOT if snapshots_exist() else OURS, modern.port, cores()[0]) as server:
+    with started(SNAPSHOT, modern.port, cores()[0]) as server:
         yield server
 
 

@@ -14,7 +14,7 @@ from lxml import etree
 
 from bench.data import Owner, Question, ask, legacy_path, the_instances, the_list
 from bench.load import Asked, Outcome, connected
-from bench.peers.table import OURS, PASS_THROUGH, SNAPSHOT, Peer, ours, started, workers_exist
+from bench.peers.table import OURS, PASS_THROUGH, SNAPSHOT, Peer, ours, started
 from bench.processes import Cores, Server, cores, free_port, running
 from bench.tools import UnavailableError
 
@@ -240,13 +240,11 @@ async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: 
     return rows + comparison.yardstick_rows()
 
 
-async def workers(modern: Server, rounds: int) -> float | None:
+async def workers(modern: Server, rounds: int) -> float:
     """Return the throughput of two workers against that of one, for answers that cost them milliseconds.
 
     What is cheaper says nothing here: load and upstream need the second core too, and more of it.
     """
-    if not workers_exist():
-        return None
     everywhere = frozenset.union(*cores())
     owner = Owner(1000)
     requests = [Asked(ask(f"{legacy_path(owner)}.json?num=1000", owner))]

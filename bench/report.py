@@ -72,7 +72,7 @@ def _growth(sizes: Iterable[Size]) -> str:
             f"{size.items:,}",
             f"{size.walk * 1e3:.1f}",
             f"{size.walk / size.items * 1e6:.1f}",
-            _NOTHING if size.page is None else f"{size.page * 1e6:.0f}",
+            f"{size.page * 1e6:.0f}",
             f"{size.grown / 1e6:.1f}",
         )
         for size in sizes

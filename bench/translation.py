@@ -16,7 +16,6 @@ import orjson
 
 from bench.data import Owner, authorization, legacy_path, page
 from bench.peers import naive
-from bench.peers.table import snapshots_exist
 from proxy import config
 from proxy.assembly import assemble
 from proxy.legacy import Request
@@ -42,7 +41,7 @@ def _ours() -> _Translate:
     client = _Canned()
     with TemporaryDirectory() as folder:
         file = Path(folder) / "proxy.yaml"
-        file.write_text("snapshots: {fresh: 0}\n" if snapshots_exist() else "{}\n", encoding="utf-8")
+        file.write_text("snapshots: {fresh: 0}\n", encoding="utf-8")
         translator = assemble(config.load(file, {}), client)
 
     async def translate(body: bytes, request: Request) -> bytes:

@@ -1,18 +1,15 @@
 """The table of what is measured: ours first, then every peer, with how it is started."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from bench import tools
 from bench.processes import BUILT, Cores, Server, free_port, running
-from bench.tools import UnavailableError
 from proxy.config import shipped_profiles
-from proxy.upstream.language import Limits
 
 _HERE = Path(__file__).parent
 _PROFILE = "twilio-2010-04-01"
@@ -53,22 +50,6 @@ def started(peer: Peer, upstream: int, on: Cores) -> Iterator[Server]:
 # Ours
 
 
-@cache
-def workers_exist() -> bool:
-    """Whether `serve` can be told a number of workers."""
-    said = subprocess.run([*_OURS, "serve", "--help"], check=True, capture_output=True, text=True)
-    return "--workers" in said.stdout
-
-
-@cache
-def snapshots_exist() -> bool:
-    """Whether the configuration has a place for snapshots."""
-    checked = subprocess.run(
-        [*_OURS, "check", _configured("snapshots: {fresh: 5}\n")], check=False, capture_output=True
-    )
-    return checked.returncode == 0
-
-
 def _configured(more: str, port: int = 8080, upstream: int = 9000) -> Path:
     file = _scratch() / f"proxy-{port}.yaml"
     base_url = f"http://127.0.0.1:{upstream}"
@@ -79,7 +60,7 @@ def _configured(more: str, port: int = 8080, upstream: int = 9000) -> Path:
 
 def _profile() -> Path:
     """Return the shipped profile, which then takes lists of 100,000 too."""
-    limits = "\nlimits: {items: 100000, bytes: 134217728}\n" if "bytes" in Limits.model_fields else ""
+    limits = "\nlimits: {items: 100000, bytes: 134217728}\n"
     text = shipped_profiles()[_PROFILE].read_text(encoding="utf-8")
     file = _scratch() / f"{_PROFILE}.yaml"
     file.write_text(text + limits, encoding="utf-8")
@@ -94,13 +75,9 @@ def _scratch() -> Path:
 
 def ours(port: int, upstream: int, fresh: int = 0, workers: int = 1) -> Launch:
     """Return how to start ours: with snapshots that count for `fresh` seconds, or with none at 0."""
-    if fresh and not snapshots_exist():
-        raise UnavailableError("not there")
-    if workers > 1 and not workers_exist():
-        raise UnavailableError("not there")
     # 100,000 items are 34 MB as text, a little more than what is remembered unless told otherwise
-    more = f"snapshots: {{fresh: {fresh}, bytes: 67108864}}\n" if snapshots_exist() else ""
-    options = ("--workers", str(workers)) if workers_exist() else ()
+    more = f"snapshots: {{fresh: {fresh}, bytes: 67108864}}\n"
+    options = ("--workers", str(workers))
     return Launch([*_OURS, "serve", "--config", _configured(more, port, upstream), *options])
 
 
