@@ -8,9 +8,8 @@ from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.legacy import Listed, Style, rfc_2822_writer
 from proxy.model import Credentials
-from proxy.observers import Observers
 from proxy.snapshots import Counters, Inherited, Snapshots, Store, Terms
-from proxy.translator import Translator
+from proxy.translator import Ongoing, Translator
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.profile import Profile
 
@@ -20,11 +19,11 @@ def assemble(
     client: Sender,
     store: Store | None = None,
     accounts: Accounts | None = None,
-    observers: Observers | None = None,
+    ongoing: Ongoing | None = None,
 ) -> Translator:
     """Return a translator that asks through `client`, for the configured accounts or for others.
 
-    It hears of writes through `store`, where it is not the only one, and tells `observers` what is odd.
+    It hears of writes through `store`, where it is not the only one, and takes part in what is `ongoing`.
     """
     upstreams = {
         name_of(settings): Upstream(profile_of(configuration, settings), client)
@@ -36,8 +35,9 @@ def assemble(
     )
     remembered = settings.snapshots
     fresh = remembered.fresh if remembered.are_taken else 0
-    lists = Snapshots(Listed, Terms(fresh, remembered.stale, remembered.bytes), store or Inherited())
-    return Translator(accounts or accounts_of(settings), upstreams, style, lists, observers)
+    terms = Terms(fresh, remembered.stale, remembered.bytes)
+    lists = Snapshots(Listed, terms, (store or Inherited()).speaking(_dialect(configuration)))
+    return Translator(accounts or accounts_of(settings), upstreams, style, lists, ongoing)
 
 
 def store_of(configuration: Configuration, counters: Counters | None = None, worker: int = 0) -> Store:
@@ -50,7 +50,7 @@ def store_of(configuration: Configuration, counters: Counters | None = None, wor
     # Not made of the URL, which may be another one for each replica
     secret = redis.secret.get_secret_value() if redis.secret else ""
     digest = hashlib.sha256(secret.encode()).digest()
-    return RedisStore(redis.url.get_secret_value(), digest, _dialect(configuration))
+    return RedisStore.at(redis.url.get_secret_value(), digest)
 
 
 def _dialect(configuration: Configuration) -> str:

@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
 from proxy.accounts import Accounts
-from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NOT_FOUND, Fault, LegacyError
+from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NO_SUCH_CALL, NOT_FOUND, Fault, LegacyError
 from proxy.legacy import (
     NOTHING,
     Answer,
@@ -69,6 +69,15 @@ class _Asked:
     """Who asks: his own credentials, of whatever account; or an account of the table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ongoing:
+    """What goes on where one translator takes the place of another."""
+
+    observers: Observers = field(default_factory=Observers)
+    places: Places = field(default_factory=Places)
+    pending: PendingCalls = field(default_factory=PendingCalls)
+
+
 class Translator:
     """Answers legacy requests out of an upstream."""
 
@@ -78,16 +87,16 @@ class Translator:
         upstreams: Mapping[str, Upstream],
         style: Style,
         lists: Snapshots[Listed],
-        observers: Observers | None = None,
+        ongoing: Ongoing | None = None,
     ) -> None:
         """Bind the parts together; each account names the one of `upstreams` that it is asked of."""
+        ongoing = ongoing or Ongoing()
         self._accounts = accounts
         self._upstreams = upstreams
         self._style = style
         self._lists = lists
-        self._observers = observers or Observers()
-        self._places = Places()
-        self._pending = PendingCalls()
+        self._observers = ongoing.observers
+        self._places, self._pending = ongoing.places, ongoing.pending
         self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: self._read(Request(*parts)))
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
 
@@ -271,10 +280,13 @@ class Translator:
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
         verify, account = self._pending.attempt(number, code)
+        upstream = self._upstreams.get(account.upstream)
+        if upstream is None:  # it is not asked any more since the configuration has changed
+            raise LegacyError(NO_SUCH_CALL)
         begin_request()
         with await self._places.of(number):
             async with self._lists.writing(owner_of(account)):
-                await self._upstreams[account.upstream].verify(verify, account)
+                await upstream.verify(verify, account)
         self._pending.done(number)
 
 

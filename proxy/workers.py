@@ -20,35 +20,48 @@ _log = logging.getLogger("proxy.workers")
 Work = Callable[[int], None]
 """What a worker does until it is told to stop. The file descriptor it gets ends when nobody is above it."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 _BETWEEN_STARTS = 1.0
 """Seconds at least between two starts of a worker: one that cannot live does not take all the time."""
 
 
-def side_by_side(works: Sequence[Work], *, ready: Callable[[], None], died: Callable[[int], None]) -> int:
+def side_by_side(
+    works: Sequence[Work],
+    *,
+    ready: Callable[[], None],
+    died: Callable[[int], None],
+    reload: Callable[[], bool] | None = None,
+) -> int:
     """Run a process for each of `works` until SIGINT or SIGTERM; return the exit status.
 
     `ready` is called once signals are heeded, `died` with the number of a worker before it is replaced.
+    SIGHUP is passed on if `reload` returns True; who is started after that starts with what it has changed.
     """
-    with _heeded() as wakeups:
-        above = _Above(works, died)
+    heeds = (signal.SIGCHLD, *_ENDS, *((signal.SIGHUP,) if reload else ()))
+    with _heeded(heeds) as wakeups:
+        above = _Above(works, died, heeds)
         ready()
         while above.goes_on():
             if select.select([wakeups], [], [], above.pause())[0]:
                 told = wakeups.recv(4096)
                 above.reap()
-                if any(number in told for number in (signal.SIGINT, signal.SIGTERM)):
-                    above.stop()
+                if how := next((each for each in _ENDS if each in told), None):
+                    above.stop(how)
+                if reload and signal.SIGHUP in told and reload():
+                    above.tell(signal.SIGHUP)
     return above.status
 
 
 class _Above:
     """The process above the workers."""
 
-    def __init__(self, works: Sequence[Work], died: Callable[[int], None]) -> None:
+    def __init__(
+        self, works: Sequence[Work], died: Callable[[int], None], heeds: Sequence[signal.Signals]
+    ) -> None:
         self.status = 0
         self._works = works
         self._died = died
+        self._heeds = heeds
         self._is_stopping = False
         self._numbers: dict[int, int] = {}
         """Process id → number of the worker."""
@@ -71,12 +84,16 @@ class _Above:
             return None
         return max(0, min(self._due.values()) - time.monotonic())
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals) -> None:
         """Tell everybody to stop; for the second time, at once."""
+        self.tell(signal.SIGTERM if self._is_stopping else how)
         self._is_stopping = True
+
+    def tell(self, what: signal.Signals) -> None:
+        """Pass a signal on."""
         for pid in self._numbers:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, what)
 
     def reap(self) -> None:
         """Take note of who has ended."""
@@ -98,7 +115,7 @@ class _Above:
     def _start(self, number: int) -> None:
         self._started[number] = time.monotonic()
         # What is told to a worker before it listens waits until then
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._heeds)
         pid = os.fork()
         if pid == 0:
             os.close(self._held)
@@ -114,9 +131,10 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
         os.setpgid(0, 0)  # Ctrl-C is for the process above, which tells the others
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in _ENDS:
             signal.signal(each, _leave)  # as long as the work does not heed them itself
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        # Whoever reloads lets SIGHUP through once it can
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP})
         work(lifeline)
         status = 0
     except _LeftError:
@@ -138,13 +156,13 @@ def _leave(*_: object) -> NoReturn:
 
 
 @contextmanager
-def _heeded() -> Iterator[socket.socket]:
+def _heeded(signals: Sequence[signal.Signals]) -> Iterator[socket.socket]:
     """Turn signals into bytes that can be waited for."""
     wakeups, waking = socket.socketpair()
     with wakeups, waking:
         waking.setblocking(False)  # noqa: FBT003 - the name says it
         before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
-        handlers = {each: signal.signal(each, lambda *_: None) for each in _SIGNALS}
+        handlers = {each: signal.signal(each, lambda *_: None) for each in signals}
         try:
             yield wakeups
         finally:

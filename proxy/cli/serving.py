@@ -5,10 +5,11 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
@@ -16,16 +17,18 @@ import click
 
 from proxy import config, sandbox
 from proxy.assembly import assemble, store_of
-from proxy.cli.parameters import ADDRESS, FILE, load, warn
-from proxy.cli.running import Part, run, run_apart
-from proxy.config import Address, Configuration
+from proxy.cli.parameters import ADDRESS, FILE, refuse, warn
+from proxy.cli.reloading import Configured
+from proxy.cli.running import Part, Service, run, run_apart
+from proxy.config import Address, Configuration, ConfigurationError, Listen
 from proxy.demo import welcome
 from proxy.observers import Observers, Tallies
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listening import listeners, listening
 from proxy.server.sockets import Opened, opened
 from proxy.server.turns import Turn, Turns
-from proxy.snapshots import Counters, Store
+from proxy.snapshots import Counters
+from proxy.translator import Ongoing, Translator
 from proxy.upstream.client import Client
 
 _SANDBOX = Address("127.0.0.1", 9000)
@@ -49,21 +52,34 @@ def serve(  # noqa: PLR0913 - each is an option
     sandbox_listen: Address,
     sandbox_db: str,
 ) -> None:
-    """Serve old clients until SIGINT or SIGTERM."""
+    """Serve old clients until SIGINT or SIGTERM; at SIGHUP, read the configuration again."""
     if demo == (file is not None):
         raise click.UsageError("give either --config FILE or --demo")
     if file is not None:
-        configuration = load(file)
-        warn(configuration)
-        with _listeners(configuration, listen) as every:
-            _serve(configuration, every, workers, _announced(every))
+        try:
+            configured = Configured(lambda: _servable(config.load(file), listen, workers))
+        except ConfigurationError as error:
+            refuse(error)
+        warn(configured.now)
+        with _listeners(configured.now) as every:
+            _serve(configured, every, workers, _announced(every), reloads=True)
         return
     with _opened(sandbox_listen) as upstream:
         url = f"http://{upstream.address.reached_at()}"
-        configuration = config.demo(url)
-        with _listeners(configuration, listen) as every:
+        configured = Configured(lambda: _servable(config.demo(url), listen, workers))
+        with _listeners(configured.now) as every:
             welcoming = welcome(f"http://{every['address'].address.reached_at()}", url, _this_program())
-            _serve(configuration, every, workers, welcoming, partial(_sandbox, upstream, sandbox_db))
+            _serve(configured, every, workers, welcoming, partial(_sandbox, upstream, sandbox_db))
+
+
+def _servable(configuration: Configuration, address: Address | None, workers: int) -> Configuration:
+    """Return the configuration as it is served; UsageError where it does not go with the options."""
+    if workers > 1 and configuration.speaks_codes:
+        raise click.UsageError("a code that was spoken comes back to one process: --workers must be 1")
+    if address is None:
+        return configuration
+    listen = configuration.settings.listen.model_copy(update={"address": address})
+    return configuration._replace(settings=configuration.settings.model_copy(update={"listen": listen}))
 
 
 _ANNOUNCED = {
@@ -87,63 +103,78 @@ def _this_program() -> str:
 
 
 def _serve(
-    configuration: Configuration,
+    configured: Configured,
     every: Mapping[str, Opened],
     workers: int,
     announcement: str,
     *beside: Part,
+    reloads: bool = False,
 ) -> None:
     """Serve with so many workers over these listeners, and run what is `beside` them."""
-    counters, tallies, turns = Counters(workers), Tallies(workers), Turns(workers)
+    shared = _Shared(Counters(workers), Tallies(workers), Turns(workers))
     proxies: list[Part] = [
-        partial(
-            _proxy,
-            configuration,
-            every,
-            store_of(configuration, counters, number),
-            Observers(tallies, number),
-            Turn(turns, number),
-        )
-        for number in range(workers)
+        partial(_proxy, configured, every, shared, number, reloads=reloads) for number in range(workers)
     ]
     if workers == 1:
         run([*beside, *proxies], announcement)
         return
-    if configuration.speaks_codes:
-        raise click.UsageError("a code that was spoken comes back to one process: --workers must be 1")
 
     def died(number: int) -> None:
         if number < workers:
-            counters.count_all(number)
-            turns.gone(number)
+            shared.counters.count_all(number)
+            shared.turns.gone(number)
 
-    run_apart([*proxies, *beside], announcement, died)
+    def reload() -> bool:
+        if is_better := configured.reload():
+            configured.tell()
+        return is_better
+
+    run_apart([*proxies, *beside], announcement, died, reload if reloads else None)
+
+
+class _Shared(NamedTuple):
+    """What all workers inherit."""
+
+    counters: Counters
+    tallies: Tallies
+    turns: Turns
 
 
 @asynccontextmanager
 async def _proxy(
-    configuration: Configuration,
+    configured: Configured,
     every: Mapping[str, Opened],
-    store: Store,
-    observers: Observers,
-    turn: Turn,
-) -> AsyncIterator[None]:
-    async with Client() as client:
-        try:
-            translator = assemble(configuration, client, store, observers=observers)
-            async with listening(translator, configuration.settings.listen, every, observers, turn):
-                yield
-        finally:
-            await store.close()
+    shared: _Shared,
+    worker: int,
+    *,
+    reloads: bool,
+) -> AsyncIterator[Service]:
+    store = store_of(configured.now, shared.counters, worker)
+    ongoing, turn = Ongoing(Observers(shared.tallies, worker)), Turn(shared.turns, worker)
+    async with Client() as client, AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+
+        def described() -> tuple[Translator, Listen]:
+            translator = assemble(configured.now, client, store, ongoing=ongoing)
+            return translator, configured.now.settings.listen
+
+        serving = await stack.enter_async_context(listening(*described(), every, ongoing.observers, turn))
+
+        async def reload() -> None:
+            # In a thread, because it takes longer than requests may wait for the loop
+            if anew := await asyncio.to_thread(lambda: described() if configured.reload() else None):
+                serving.follow(*anew)
+                if turn.is_alone:  # else the process above tells it once for all
+                    configured.tell()
+
+        yield Service(serving.retire, reload if reloads else None)
 
 
 @contextmanager
-def _listeners(configuration: Configuration, address: Address | None) -> Iterator[Mapping[str, Opened]]:
-    listen = configuration.settings.listen
+def _listeners(configuration: Configuration) -> Iterator[Mapping[str, Opened]]:
     with ExitStack() as stack:
         with _clear_error():
-            plain = listen.model_copy(update={"address": address}) if address else listen
-            every = stack.enter_context(listeners(plain))
+            every = stack.enter_context(listeners(configuration.settings.listen))
         yield every
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from proxy.config import yaml_source
 from proxy.config.agreement import BREACHES, WARNINGS, Asked
 from proxy.config.checking import PATHS, check, did_you_mean, follows
-from proxy.config.settings import DEFAULT_PROFILE, Settings, SnapshotSettings, UpstreamSettings
+from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
 from proxy.config.yaml_source import Expanded, Location, Mistake, Source
 from proxy.upstream import semantics
 from proxy.upstream.language import Profile
@@ -140,7 +140,11 @@ def _is_from_outside(value: Any) -> bool:
 def demo(base_url: str) -> Configuration:
     """Return what serves Twilio's profile out of a sandbox at `base_url`."""
     # Numbers come into the demo's list by answering its phone, which the proxy does not see
-    settings = Settings(upstream=UpstreamSettings(base_url=base_url), snapshots=SnapshotSettings(fresh=0))
+    settings = Settings(
+        listen=Listen(drain=0),
+        upstream=UpstreamSettings(base_url=base_url),
+        snapshots=SnapshotSettings(fresh=0),
+    )
     return default()._replace(settings=settings)
 
 

@@ -85,6 +85,7 @@ Network = Annotated[
     IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), _AS_TEXT
 ]
 ReadableFile = Annotated[str, AfterValidator(_readable)]
+NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
 
 
 class TlsListener(Frozen):
@@ -135,6 +136,8 @@ class Listen(Frozen):
     metrics: ListenAddress | None = None
     trusted_proxies: tuple[Network, ...] = ()
     """Whose word counts about whom they speak for."""
+    drain: NonNegative = 5
+    """Seconds after SIGTERM for which connections are still taken, each for one more answer."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Listen":
@@ -183,7 +186,6 @@ class SecretFile(Frozen):
 
 
 Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
-NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
 Flag = Annotated[StrictBool, BeforeValidator(_flag, json_schema_input_type=bool | Variable)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=Variable | SecretFile)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]

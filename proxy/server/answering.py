@@ -37,7 +37,15 @@ class Reception:
         self._translator = translator
         self._trusted = trusted
         self._failed = FailedLogins(asyncio.get_running_loop().time)
-        self.refuse = translator.refuse
+
+    def follow(self, translator: Translator, trusted: Sequence[Network]) -> None:
+        """Let another translator answer from now on."""
+        self._translator = translator
+        self._trusted = trusted
+
+    def refuse(self, fault: Fault, target: str = "") -> Answer:
+        """Answer as every other answer looks."""
+        return self._translator.refuse(fault, target)
 
     async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
         """Answer a request; who has guessed too often is not judged."""

@@ -55,6 +55,7 @@ class Connection(BaseProtocol):
         "_head_begun",
         "_http",
         "_is_ending",
+        "_is_leaving",
         "_lost",
         "_next",
         "_peer",
@@ -85,6 +86,7 @@ class Connection(BaseProtocol):
         self._lost: asyncio.Future[None] = loop.create_future()
         self._peer = ""  # its address
         self._works_for_client = False  # and for nobody else: what is done has no effect
+        self._is_leaving = False
         self._is_ending = False
         self._head_begun = False
         self._closes_at = 0.0
@@ -120,9 +122,13 @@ class Connection(BaseProtocol):
         self._parser = None
         del self._http  # which holds this connection in turn
 
+    def leave(self) -> None:
+        """Let the next answer be the last, whenever it is asked for."""
+        self._is_leaving = True
+
     def end(self) -> None:
         """Close the connection, now if it is idle, or else after the next answer."""
-        self._is_ending = True
+        self._is_leaving = self._is_ending = True
         self._go_on()
 
     def abort(self) -> None:
@@ -199,6 +205,7 @@ class Connection(BaseProtocol):
             head is None
             or body is not EMPTY_PAYLOAD
             or self._paused
+            or self._is_leaving
             or head.should_close
             or head.upgrade
             or objection(head)
@@ -268,7 +275,7 @@ class Connection(BaseProtocol):
             self._works_for_client = False
             if self.transport is None and not 400 <= made.status < 500:
                 _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
-            data = response(made, head, close=is_last or self._is_ending)
+            data = response(made, head, close=is_last or self._is_leaving)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
             data = response(self._answering.refuse(fault, head.path), head, close=True)
@@ -277,7 +284,7 @@ class Connection(BaseProtocol):
             await self._drain_helper()
         if not body.is_eof() and fault is not REQUEST_TIMEOUT:
             await _linger(body)
-        return is_last or self._is_ending
+        return is_last or self._is_leaving
 
     async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from ssl import SSLContext
 from typing import TypeVar
 
 from proxy.config import Listen
@@ -24,6 +25,35 @@ _log = logging.getLogger("proxy.server")
 T = TypeVar("T")
 
 _MOST_FOR_METRICS = 64  # connections
+
+
+class Serving:
+    """What serves over some listeners."""
+
+    def __init__(self, reception: Reception, connections: "_Connections", listen: Listen) -> None:
+        self._reception = reception
+        self._connections = connections
+        self._drain = listen.drain
+        self._contexts = _contexts(listen)
+
+    def context(self, name: str) -> Callable[[], SSLContext] | None:
+        """Return with what the listener of that name shakes hands, if it does."""
+        return partial(self._contexts.__getitem__, name) if name in self._contexts else None
+
+    def follow(self, translator: Translator, listen: Listen) -> None:
+        """Let another translator answer from now on; SSLError or OSError, and nothing has changed, for TLS.
+
+        What is listened on stays as it is.
+        """
+        contexts = _contexts(listen)
+        self._contexts.update((name, new) for name, new in contexts.items() if name in self._contexts)
+        self._reception.follow(translator, listen.trusted_proxies)
+        self._drain = listen.drain
+
+    async def retire(self) -> None:
+        """Go on for a while, one answer a connection, so that everybody learns to turn to others."""
+        self._connections.leave()
+        await asyncio.sleep(self._drain)
 
 
 @contextmanager
@@ -52,7 +82,7 @@ async def listening(
     every: Mapping[str, Opened],
     observers: Observers,
     turn: Turn | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Serving]:
     """Serve over these `listeners` until the block ends, then let requests in flight finish."""
     assert_versions()
     assert_limits(asyncio.get_running_loop())
@@ -60,27 +90,31 @@ async def listening(
     turn.begin()
     reception = Reception(translator, listen.trusted_proxies)
     connections = _Connections(reception, observers, turn, Room(most_connections()))
-    tls = _tls(listen)
+    serving = Serving(reception, connections, listen)
     async with AsyncExitStack() as stack:
-        if (metrics := every.get("metrics")) is not None:
-            await stack.enter_async_context(_metrics_listening(observers, metrics))
+        if (opened := every.get("metrics")) is not None:
+            metrics = Metrics(observers, opened.address.host, lambda: connections.are_leaving)
+            await stack.enter_async_context(_metrics_listening(metrics, observers, opened))
         await stack.enter_async_context(drained(connections))
         for name, each in every.items():
             if name == "metrics":
                 continue
-            terms = tls[name].terms() if name in tls else None
             connection = partial(connections.connection, name)
+            terms = serving.context(name)
             await stack.enter_async_context(accepting(connection, each, connections.room, terms, turn))
-        yield
+        yield serving
 
 
 @asynccontextmanager
-async def _metrics_listening(observers: Observers, opened: Opened) -> AsyncIterator[None]:
-    metrics = Metrics(observers, opened.address.host)
+async def _metrics_listening(metrics: Metrics, observers: Observers, opened: Opened) -> AsyncIterator[None]:
     connections = _Connections(metrics, observers, Turn(Turns(1), 0), Room(_MOST_FOR_METRICS))
     connection = partial(connections.connection, "metrics")
     async with drained(connections), accepting(connection, opened, connections.room):
         yield
+
+
+def _contexts(listen: Listen) -> dict[str, SSLContext]:
+    return {name: listener.terms() for name, listener in _tls(listen).items()}
 
 
 def _tls(listen: Listen) -> Mapping[str, TlsListener]:
@@ -101,6 +135,7 @@ class _Connections:
         self._observers = observers
         self._open: set[Connection] = set()
         self.room = room
+        self.are_leaving = False
 
     def connection(self, listener: str) -> Connection:
         return Connection(self._answering, self._loop, partial(self._connected, listener))
@@ -113,6 +148,8 @@ class _Connections:
         self._open.add(connection)
         self.room.taken += 1
         self._turn.took()
+        if self.are_leaving:
+            connection.leave()
         connection.task.add_done_callback(lambda _: self._ended(connection))
         self._observers.connected(listener, tls_version)
 
@@ -120,6 +157,12 @@ class _Connections:
         self._open.discard(connection)
         self.room.taken -= 1
         self._turn.lost()
+
+    def leave(self) -> None:
+        """Let the next answer over each be the last, over those to come too."""
+        self.are_leaving = True
+        for each in self._open:
+            each.leave()
 
     def pre_shutdown(self) -> None:
         for each in self._open:

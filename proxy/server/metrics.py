@@ -1,6 +1,6 @@
-"""What is answered on the listener for the counters: one page, and nothing to browsers that were led here."""
+"""What is answered on the listener for those who run the proxy; browsers that were led here get nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from proxy.legacy import Answer
 from proxy.observers import EXPOSITION_TYPE, Observers
 from proxy.server.parsing import RawRequestMessage
 
-PATH = "/metrics"
+_PLAIN = "text/plain; charset=utf-8"
 
 _HEADERS: Mapping[str, str] = {
     hdrs.CACHE_CONTROL: "no-store",
@@ -21,23 +21,30 @@ _HEADERS: Mapping[str, str] = {
 
 
 class Metrics:
-    """Shows what `observers` have counted."""
+    """Shows what `observers` have counted, and whether requests should still be sent here."""
 
-    def __init__(self, observers: Observers, host: str) -> None:
+    def __init__(self, observers: Observers, host: str, is_leaving: Callable[[], bool]) -> None:
         """Answer where `host` is listened on."""
-        self._observers = observers
         self._host = host
+        self._pages: Mapping[str, Callable[[], Answer]] = {
+            "/metrics": lambda: Answer(200, EXPOSITION_TYPE, observers.exposition(), _HEADERS),
+            "/healthz": lambda: _plain(200, "it runs"),
+            "/readyz": lambda: (
+                _plain(503, "it is about to stop") if is_leaving() else _plain(200, "it serves")
+            ),
+        }
 
     async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
         """Answer a request."""
         del body, connected  # nobody asks with one, and who may connect may read
         if not _is_local(head.headers.get(hdrs.HOST), self._host):
             return self.refuse(FORBIDDEN)
-        if head.path.partition("?")[0] != PATH:
+        page = self._pages.get(head.path.partition("?")[0])
+        if page is None:
             return self.refuse(NOT_FOUND)
         if head.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
             return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
-        return Answer(200, EXPOSITION_TYPE, self._observers.exposition(), _HEADERS)
+        return page()
 
     def at_once(self, head: RawRequestMessage, connected: str) -> None:
         """Leave everything to `answer`."""
@@ -45,8 +52,11 @@ class Metrics:
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         """Answer in plain words."""
         del target
-        text = f"{fault.message}\n".encode()
-        return Answer(fault.status, "text/plain; charset=utf-8", text, {**_HEADERS, **fault.headers})
+        return _plain(fault.status, fault.message, fault.headers)
+
+
+def _plain(status: int, text: str, headers: Mapping[str, str] = _HEADERS) -> Answer:
+    return Answer(status, _PLAIN, f"{text}\n".encode(), {**_HEADERS, **headers})
 
 
 def _is_local(host: str | None, own: str) -> bool:

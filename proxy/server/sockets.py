@@ -73,7 +73,8 @@ def _is_supported(family: int) -> bool:
 
 
 Factory = Callable[[], asyncio.BaseProtocol]
-Terms = ssl.SSLContext | None
+Terms = Callable[[], ssl.SSLContext]
+"""With what to shake hands, as it is at the moment."""
 
 
 @asynccontextmanager
@@ -81,7 +82,7 @@ async def accepting(
     protocol: Factory,
     opened: Opened,
     room: Room,
-    terms: Terms = None,
+    terms: Terms | None = None,
     turn: Turn | None = None,
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; in turn with other processes where there are some."""
@@ -107,7 +108,7 @@ class _InTurn:
     """
 
     def __init__(
-        self, protocol: Factory, listener: socket.socket, room: Room, terms: Terms, turn: Turn
+        self, protocol: Factory, listener: socket.socket, room: Room, terms: Terms | None, turn: Turn
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
@@ -161,21 +162,22 @@ class _InTurn:
         task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, connection: socket.socket) -> None:
-        shakes_hands = self._terms is not None
+        context = self._terms() if self._terms else None
+        shakes_hands = context is not None
         self._room.taken += shakes_hands
         try:
             with suppress(OSError, TimeoutError):  # of a handshake
                 await self._loop.connect_accepted_socket(
-                    self._protocol, connection, ssl=self._terms, **_handshake(self._terms)
+                    self._protocol, connection, ssl=context, **_handshake(context)
                 )
         finally:
             self._room.taken -= shakes_hands
 
 
-def _handshake(terms: Terms) -> Mapping[str, Any]:
+def _handshake(context: ssl.SSLContext | None) -> Mapping[str, Any]:
     return {
-        "ssl_handshake_timeout": _TLS_HANDSHAKE if terms else None,
-        "ssl_shutdown_timeout": _TLS_SHUTDOWN if terms else None,
+        "ssl_handshake_timeout": _TLS_HANDSHAKE if context else None,
+        "ssl_shutdown_timeout": _TLS_SHUTDOWN if context else None,
     }
 
 

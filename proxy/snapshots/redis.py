@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from typing import Any
+from typing import Any, Self
 
 from redis.asyncio import ConnectionPool
 from redis.backoff import NoBackoff
@@ -31,8 +31,16 @@ class RedisStore:
 
     keeps = True
 
-    def __init__(self, url: str, secret: bytes, dialect: str) -> None:
-        """Connect when first asked. `secret` keys the checks; lists of another `dialect` are not seen."""
+    def __init__(self, checks: Line, lists: Line, secret: bytes, dialect: str = "") -> None:
+        """Ask over two lines, so that no check waits for a list. `secret` keys what is written."""
+        self._checks = checks
+        self._lists = lists
+        self._secret = secret
+        self._dialect = dialect
+
+    @classmethod
+    def at(cls, url: str, secret: bytes) -> Self:
+        """Connect when first asked."""
         pool = ConnectionPool.from_url(
             url,
             socket_timeout=None,
@@ -41,10 +49,13 @@ class RedisStore:
             driver_info=None,
             retry=Retry(NoBackoff(), 0),
         )
-        self._checks = Line(pool.make_connection, _PATIENCE)
-        self._lists = Line(pool.make_connection, _PATIENCE_WITH_LISTS)
-        self._secret = secret
-        self._dialect = dialect
+        return cls(
+            Line(pool.make_connection, _PATIENCE), Line(pool.make_connection, _PATIENCE_WITH_LISTS), secret
+        )
+
+    def speaking(self, dialect: str) -> Self:
+        """Return the same store; lists of another dialect are not seen."""
+        return type(self)(self._checks, self._lists, self._secret, dialect)
 
     def known(self, owner: Owner) -> None:
         """Know nothing: others may have written meanwhile."""

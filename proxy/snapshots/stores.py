@@ -7,7 +7,7 @@ counters, replicas share Redis (`proxy.snapshots.redis`).
 import mmap
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from proxy.snapshots.keys import Key, Owner
 
@@ -36,6 +36,9 @@ class Store(Protocol):
 
     keeps: bool
     """Whether lists are kept for others too."""
+
+    def speaking(self, dialect: str) -> Self:
+        """Return the same store, but lists of another dialect are not seen."""
 
     def known(self, owner: Owner) -> State | None:
         """Return how an owner's data stands, None where somebody has to be asked first."""
@@ -96,6 +99,11 @@ class Inherited:
         self._counters = counters or Counters()
         self._row = self._counters.rows[worker]
         self._clock = clock
+
+    def speaking(self, dialect: str) -> Self:
+        """Keep no lists."""
+        del dialect
+        return self
 
     def known(self, owner: Owner) -> State:
         """Read the counters; their sum only grows."""

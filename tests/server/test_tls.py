@@ -400,7 +400,7 @@ def test_the_program_does_all_this_without_a_traceback(folder: Path, authority: 
         assert 'total{listener="legacy_tls",version="TLSv1"} 1.0' in read(
             metrics, b"GET /metrics HTTP/1.0\r\n\r\n"
         )
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=20)
     assert process.returncode == 0
     assert told == RISK.format(legacy) + "\n"

@@ -62,8 +62,8 @@ def valkey() -> Iterator[Server]:
         yield server
 
 
-def redis_store(server: Server, secret: bytes = b"", dialect: str = "") -> RedisStore:
-    return RedisStore(server.url, secret or secrets.token_bytes(), dialect)
+def redis_store(server: Server, secret: bytes = b"") -> RedisStore:
+    return RedisStore.at(server.url, secret or secrets.token_bytes())
 
 
 @asynccontextmanager

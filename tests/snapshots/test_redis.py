@@ -161,7 +161,7 @@ async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
         writer.close()
 
     silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    store = RedisStore(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET, "")
+    store = RedisStore.at(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET)
     before = time.monotonic()
     assert await store.state(OWNER) is None
     assert time.monotonic() - before < 30  # it has not been waited for for ever
@@ -173,7 +173,7 @@ async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
 async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
     """Run a replica behind a stretch of network."""
     async with relay(server.port) as stretch:
-        store = RedisStore(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET, "")
+        store = RedisStore.at(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET)
         yield stretch, store
         await store.close()
 
@@ -331,7 +331,7 @@ async def test_a_list_under_the_name_of_another_is_not_shown(
 
 
 async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
-    german, french = (RedisStore(server.url, SECRET, dialect) for dialect in ("german", "french"))
+    german, french = (RedisStore.at(server.url, SECRET).speaking(each) for each in ("german", "french"))
     state = await german.state(OWNER)
     assert state
     assert await french.state(OWNER) == state  # but of writes both hear
@@ -368,6 +368,6 @@ async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list
 
 
 async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
-    store = RedisStore(f"redis://:wrong@127.0.0.1:{server.port}", SECRET, "")
+    store = RedisStore.at(f"redis://:wrong@127.0.0.1:{server.port}", SECRET)
     assert await store.state(OWNER) is None
     await store.close()

@@ -5,7 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,20 +48,41 @@ class Running:
                 return found[1]
         raise AssertionError(f"the program ended and never wrote {line!r}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Return the exit status."""
         self.process.send_signal(how)
         return self.process.wait(_TIMEOUT)
 
 
 @contextmanager
-def running(*arguments: str | Path) -> Iterator[Running]:
-    """Run a command in the background; it is gone when the block ends. Its errors go where the test's go."""
+def running(*arguments: str | Path, shows_log: bool = False) -> Iterator[Running]:
+    """Run a command in the background; it is gone when the block ends.
+
+    Its log is part of the output, or else goes where the test's goes.
+    """
     with subprocess.Popen(
-        [*PROXY, *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=_environment()
+        [*PROXY, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if shows_log else None,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=_environment(),
     ) as process:
         try:
             assert process.stdout is not None
             yield Running(process, process.stdout)
         finally:
             process.kill()
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def workers_of(server: Running, number: int, other_than: Sequence[int] = ()) -> list[int]:
+    """Wait until there are so many workers; return their process ids."""
+    until = time.monotonic() + 20
+    while len(found := children(server.process.pid) - {*other_than}) != number:
+        assert time.monotonic() < until, f"{len(found)} workers"
+        time.sleep(0.02)
+    return sorted(found)

@@ -13,6 +13,7 @@ from proxy.observers import Observers
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listening import listeners, listening
 from proxy.server.sockets import opened
+from proxy.translator import Ongoing
 from proxy.upstream.client import Client
 
 _ANY_PORT = Address("127.0.0.1", 0)
@@ -46,7 +47,7 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     async with Client() as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
         observers = Observers()
-        translator = assemble(configuration, client, store, observers=observers)
+        translator = assemble(configuration, client, store, ongoing=Ongoing(observers))
         with listeners(listen) as every:
             async with listening(translator, listen, every, observers):
                 yield {name: each.address for name, each in every.items()}

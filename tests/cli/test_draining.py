@@ -1,0 +1,125 @@
+"""`serve` at SIGTERM: others are given time to turn to another proxy, and what is under way to end."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.processes import Running, running, workers_of
+from support.running import running_sandbox
+from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
+from support.wire import Message, ask, connect, json_answer, scripted_upstream
+
+from proxy.sandbox import Store
+
+GET = Message(f"GET {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic()))).encode()
+NEVER = 3600
+
+
+@dataclass(frozen=True)
+class Served:
+    """A proxy, and where to ask how it is."""
+
+    server: Running
+    port: int
+    metrics: int
+
+    async def is_ready(self) -> bool:
+        status = (await ask(self.metrics, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")).status
+        assert status in (200, 503)
+        return status == 200
+
+    async def retires(self) -> None:
+        """Tell it to stop, and wait until it says so itself."""
+        assert await self.is_ready()
+        self.server.process.send_signal(signal.SIGTERM)
+        while await self.is_ready():
+            pass
+
+
+@contextmanager
+def served(folder: Path, upstream: str, drain: float, *options: str) -> Iterator[Served]:
+    file = folder / "proxy.yaml"
+    file.write_text(
+        f"listen: {{address: 127.0.0.1:0, metrics: 127.0.0.1:0, drain: {drain}}}\n"
+        f"upstream: {{base_url: '{upstream}'}}\nsnapshots: {{fresh: {NEVER}}}\n",
+        encoding="utf-8",
+    )
+    with running("serve", "--config", file, *options) as server:
+        port = server.until(r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01")
+        metrics = server.until(r"metrics +http://127\.0\.0\.1:(\d+)/metrics")
+        yield Served(server, int(port), int(metrics))
+
+
+@asynccontextmanager
+async def sandbox() -> AsyncIterator[str]:
+    with closing(Store()) as store:
+        store.add_account(ACCOUNT, TOKEN)
+        async with running_sandbox(store) as url:
+            yield url
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
+async def test_it_is_not_ready_any_more_but_goes_on_with_one_answer_a_connection(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    async with sandbox() as upstream:
+        with served(tmp_path, upstream, NEVER, *options) as proxy:
+            if options:
+                workers_of(proxy.server, 2)
+            async with connect(proxy.port) as asked, connect(proxy.port) as idle:
+                for _ in range(2):  # the second from what is remembered
+                    answer = await asked.ask(GET)
+                    assert (answer.status, answer.header("Connection")) == (200, None)
+                await proxy.retires()
+                proxy.server.process.send_signal(signal.SIGHUP)  # which ends nothing
+                for client in (asked, idle):  # these do not break either, however long they were silent
+                    answer = await client.ask(GET)
+                    assert (answer.status, answer.header("Connection")) == (200, "close")
+                    assert await client.is_closed()
+                async with connect(proxy.port) as late:
+                    answer = await late.ask(GET + GET)
+                    assert (answer.status, answer.header("Connection")) == (200, "close")
+                    assert await late.is_closed()
+            assert not await proxy.is_ready()
+            proxy.server.process.send_signal(signal.SIGTERM)  # a second one ends it at once
+            assert proxy.server.process.wait(20) != 0
+
+
+async def test_then_it_ends_when_everything_has_been_said(tmp_path: Path) -> None:
+    item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
+    async with scripted_upstream(json_answer(200, item)) as upstream:
+        upstream.released.clear()
+        with served(tmp_path, upstream.url, 0.5) as proxy:
+            async with connect(proxy.port) as client, connect(proxy.port) as idle:
+                await client.send(GET.replace(b"OutgoingCallerIds", f"OutgoingCallerIds/{BOB}".encode()))
+                await upstream.is_asked(1)
+                await proxy.retires()
+                assert await idle.is_closed(within=10)  # when the time to turn to others is over
+                assert not await proxy.is_ready()  # which can still be asked
+                upstream.released.set()
+                answer = await client.receive()
+                assert answer
+                assert (answer.status, answer.header("Connection")) == (200, "close")
+            assert proxy.server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
+def test_who_presses_ctrl_c_does_not_wait(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with served(tmp_path, "https://unused.example", NEVER, *options) as proxy:
+        assert proxy.server.stop(signal.SIGINT) == 0
+
+
+async def test_whether_it_runs_can_be_asked(tmp_path: Path) -> None:
+    with served(tmp_path, "https://unused.example", NEVER) as proxy:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            for method in ("GET", "HEAD"):
+                request = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                assert (await ask(proxy.metrics, request.encode())).status == 200
+            assert (
+                await ask(proxy.metrics, f"POST {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            ).status == 405
+            led_here = f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n"
+            assert (await ask(proxy.metrics, led_here.encode())).status == 403
