@@ -97,7 +97,8 @@ class Translator:
         self._lists = lists
         self._observers = ongoing.observers
         self._places, self._pending = ongoing.places, ongoing.pending
-        self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: self._read(Request(*parts)))
+        # Of the accounts alone: whoever reloads lets go of a translator, and a cycle would keep all its lists
+        self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: _asked(accounts, Request(*parts)))
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
 
     async def answer(self, request: Request) -> Answer:
@@ -130,14 +131,7 @@ class Translator:
         credentials = tuple(request.authorization)
         if request.method in _READING and len(request.target) + sum(map(len, credentials)) <= _LONGEST_KNOWN:
             return self._known(request.method, request.target, credentials)
-        return self._read(request)
-
-    def _read(self, request: Request) -> _Asked:
-        to = route(request)
-        account = self._accounts.admit(to.account_sid, read_credentials(request.authorization))
-        key = key_of(account, *_EVERYTHING)
-        caller = key.credential, "" if account.is_own else account.sid
-        return _Asked(to, to.read(request), account, key, caller)
+        return _asked(self._accounts, request)
 
     def _remembered(self, operation: Operation, everything: Key) -> Shown | None:
         known = self._lists.at_once(everything)
@@ -288,6 +282,15 @@ class Translator:
             async with self._lists.writing(owner_of(account)):
                 await upstream.verify(verify, account)
         self._pending.done(number)
+
+
+def _asked(accounts: Accounts, request: Request) -> _Asked:
+    """Read what one of the accounts asks for; LegacyError where it is none, or cannot be carried out."""
+    to = route(request)
+    account = accounts.admit(to.account_sid, read_credentials(request.authorization))
+    key = key_of(account, *_EVERYTHING)
+    caller = key.credential, "" if account.is_own else account.sid
+    return _Asked(to, to.read(request), account, key, caller)
 
 
 def _source(last: Listed | None) -> Source:
