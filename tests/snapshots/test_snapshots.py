@@ -153,7 +153,9 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
 
 
 @pytest.mark.parametrize(
-    "other", [OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM, OTHER_SID], ids=lambda it: repr(it)[:90]
+    "other",
+    [OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM, OTHER_SID],
+    ids=["token", "name", "account", "upstream", "sid"],
 )
 async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
     upstream = Upstream()
