@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ from redis.exceptions import RedisError, ResponseError
 _log = logging.getLogger("proxy.snapshots")
 
 # In seconds
-CONNECTING = 1.0
+_CONNECTING = 1.0
 _PAUSE = 1.0  # after a failure
+
+_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 
 Command = tuple[bytes | str | int, ...]
 
@@ -100,7 +103,7 @@ class Line:
 
     async def _exchange(self, commands: Sequence[Command]) -> Any:
         if (connection := self._connection) is None:
-            async with asyncio.timeout(CONNECTING):
+            async with asyncio.timeout(_CONNECTING):
                 connection = await self._call()
         async with asyncio.timeout(self._patience):
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
@@ -109,7 +112,7 @@ class Line:
     async def _call(self) -> AbstractConnection:
         connection = self._connection = self._connect()
         await connection.connect()  # type: ignore[no-untyped-call]
-        await connection.send_command("INFO", "server", check_health=False)
+        await connection.send_command("INFO", "server")
         self._run = _run_of(await connection.read_response())
         return connection
 
@@ -144,8 +147,6 @@ def _fail(asked: _Asked) -> None:
 
 def _run_of(info: Any) -> bytes:
     """Return what tells one run of a server from another."""
-    for line in bytes(info).splitlines():
-        name, _, value = line.partition(b":")
-        if name == b"run_id":
-            return value.strip()
-    raise RedisError("the server does not tell its run_id")
+    if isinstance(info, bytes) and (found := _RUN.search(info)):
+        return found[1]
+    raise RedisError

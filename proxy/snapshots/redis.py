@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from proxy.snapshots.keys import Key, Owner
-from proxy.snapshots.line import CONNECTING, Line, UnavailableError
+from proxy.snapshots.line import Line, UnavailableError
 from proxy.snapshots.stores import Generation, Kept, State
 
 # In seconds
@@ -42,12 +42,7 @@ class RedisStore:
     def at(cls, url: str, secret: bytes) -> Self:
         """Connect when first asked."""
         pool = ConnectionPool.from_url(
-            url,
-            socket_timeout=None,
-            socket_connect_timeout=CONNECTING,
-            protocol=2,
-            driver_info=None,
-            retry=Retry(NoBackoff(), 0),
+            url, socket_timeout=None, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0)
         )
         return cls(
             Line(pool.make_connection, _PATIENCE), Line(pool.make_connection, _PATIENCE_WITH_LISTS), secret
@@ -101,7 +96,7 @@ class RedisStore:
 
     async def load(self, key: Key, generation: Generation) -> Kept | None:
         """Return what another replica has kept."""
-        name = self._name("list", *key.owner, key.account_sid, key.credential, *key.what, generation)
+        name = self._name_of_list(key, generation)
         try:
             _, (content, left) = await self._lists.ask(("GET", name), ("PTTL", name))
         except UnavailableError:
@@ -111,7 +106,7 @@ class RedisStore:
 
     async def keep(self, key: Key, generation: Generation, kept: Kept) -> None:
         """Keep a list for other replicas, if Redis takes it."""
-        name = self._name("list", *key.owner, key.account_sid, key.credential, *key.what, generation)
+        name = self._name_of_list(key, generation)
         sealed, now = self._sealed(name, kept.content), asyncio.get_running_loop().time
         until = now() + kept.left
         try:
@@ -130,10 +125,13 @@ class RedisStore:
     def _names(self, owner: Owner) -> tuple[bytes, bytes]:
         return self._name("generation", *owner), self._name("settling", *owner)
 
+    def _name_of_list(self, key: Key, generation: Generation) -> bytes:
+        whose = *key.owner, key.account_sid, key.credential
+        return self._name("list", self._dialect, *whose, *key.what, generation)
+
     def _name(self, kind: str, *parts: object) -> bytes:
         """Return the name of a value: a keyed digest of all that it belongs to."""
-        dialect = (self._dialect,) if kind == "list" else ()
-        digest = self._digest(repr((kind, *dialect, *parts)).encode("utf-8", "surrogatepass"))
+        digest = self._digest(repr((kind, *parts)).encode())
         return f"callerid-proxy:{kind}:{digest.hex()}".encode()
 
     def _sealed(self, name: bytes, content: bytes) -> bytes:

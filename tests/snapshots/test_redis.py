@@ -5,11 +5,12 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from hashlib import sha256
 
 import pytest
 import pytest_asyncio
+from support import leap
 from support.relay import Relay, relay
 from support.valkey import Server, running_valkey
 
@@ -18,6 +19,7 @@ from proxy.snapshots import Key, Snapshots, Terms, key_of, owner_of
 from proxy.snapshots.redis import RedisStore
 from proxy.snapshots.stores import Kept
 from snapshots.conftest import Value, redis_store
+from snapshots.test_line import Speaker, bulk, speaking
 from snapshots.test_snapshots import ALICE, OTHER_ACCOUNT, Upstream, ask, known
 
 OWNER = owner_of(ALICE)
@@ -67,6 +69,18 @@ async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[Red
     assert upstream.walks == 1
 
 
+async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    questions = [(), ("a filter",), ("another",), ("a filter", None)]
+    for what in questions:
+        await stores[0].keep(key_of(ALICE, *what), state.generation, Kept(repr(what).encode(), 60))
+    for what in questions:
+        kept = await stores[1].load(key_of(ALICE, *what), state.generation)
+        assert kept
+        assert kept.content == repr(what).encode()
+
+
 async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: list[RedisStore]) -> None:
     await walked_and_kept(stores[0], Upstream())
     server.pass_time(4)
@@ -94,6 +108,15 @@ async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[Re
     await stores[0].keep(KEY, state.generation, Kept(b"a list", 3600))
     assert await known(remembering(stores[1], fresh=5), ALICE) is None
     assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
+
+
+async def test_a_list_without_an_end_is_not_taken_over(server: Server, stores: list[RedisStore]) -> None:
+    """Somebody has told Redis to keep it for ever."""
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    server.client.persist(named(server, "list"))
+    assert await stores[1].load(KEY, state.generation) is None
 
 
 async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: list[RedisStore]) -> None:
@@ -151,6 +174,14 @@ async def test_redis_that_hangs_is_not_waited_for(server: Server, stores: list[R
     await until_it_is_back(stores[0])
     await ask(lists, ALICE, upstream)
     assert await known(lists, ALICE) == "old"
+
+
+async def test_lists_are_not_waited_for_either(server: Server, stores: list[RedisStore]) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    with server.frozen():
+        assert await stores[0].load(KEY, state.generation) is None
 
 
 async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
@@ -230,6 +261,24 @@ async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
     stretch.mend()
     await writing  # and not after an hour
     assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+@pytest.mark.parametrize("settles_within", [0, 60])
+async def test_a_write_is_told_even_if_redis_has_just_failed(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], settles_within: float
+) -> None:
+    """Who only asks would be told nothing for a second."""
+    stretch, store = cut_off
+    before = await stores[0].state(OWNER)
+    assert before
+    stretch.cut()
+    assert await store.state(OWNER) is None
+    stretch.mend()
+    assert await store.next(OWNER, settles_within)
+    after = await stores[0].state(OWNER)
+    assert after
+    assert after.generation != before.generation
+    assert after.is_settled == (not settles_within)
 
 
 async def test_a_reply_that_comes_too_late_is_nobody_elses(
@@ -371,3 +420,84 @@ async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
     store = RedisStore.at(f"redis://:wrong@127.0.0.1:{server.port}", SECRET)
     assert await store.state(OWNER) is None
     await store.close()
+
+
+async def test_what_is_told_ends_by_itself(server: Server, stores: list[RedisStore]) -> None:
+    week, day = 604_800, 86_400
+    await stores[0].next(OWNER, settles_within=week)
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", week))
+    for kind, most in (("settling", week), ("generation", day), ("list", week)):
+        assert most - 60 < server.client.ttl(named(server, kind)) <= most
+    kept = await stores[1].load(KEY, state.generation)
+    assert kept
+    assert week - 60 < kept.left <= week
+
+
+# What Redis is asked
+
+
+def asking(test: Callable[[Speaker, RedisStore], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test with a store that has somebody else to ask."""
+
+    async def run() -> None:
+        async with speaking() as speaker:
+            store = RedisStore(f"redis://:password@127.0.0.1:{speaker.port}", SECRET, "")
+            speaker.replies[b"AUTH"] = b"+OK\r\n"
+            try:
+                await test(speaker, store)
+            finally:
+                await store.close()
+
+    def test_it() -> None:
+        leap.run(run())
+
+    return test_it
+
+
+def commands(speaker: Speaker) -> list[bytes]:
+    """Return what has been asked, without parameters: a line for what went together."""
+    return [b" ".join(command.split()[0] for command in batch) for batch in speaker.batches]
+
+
+@asking
+async def test_after_a_login_each_question_is_one_command(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
+    for _ in range(2):
+        assert await store.next(OWNER)
+    assert await store.next(OWNER, settles_within=60)
+    assert commands(speaker) == [b"AUTH", b"INFO", b"DEL", b"DEL", b"SET", b"DEL"]
+
+
+@asking
+async def test_what_cannot_be_begun_is_cleared_away(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
+    assert await store.state(OWNER) is None
+    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
+
+
+@asking
+async def test_a_list_ends_by_the_clock_of_the_server(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
+    await store.keep(KEY, b"generation", Kept(b"a list", 60))
+    assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]
+    *_, unit, end = speaker.batches[-1][0].split()
+    assert unit == b"PXAT"
+    assert round(int(end) / 1000, 1) == 2008.9 + 60
+
+
+async def test_who_hangs_up_is_not_called_again_at_once() -> None:
+    calls = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    rude = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    store = RedisStore(f"redis://:password@127.0.0.1:{rude.sockets[0].getsockname()[1]}", SECRET, "")
+    assert await store.state(OWNER) is None
+    await store.close()
+    rude.close()
+    assert calls == 1
