@@ -1,5 +1,6 @@
 """Places: nobody has more than he may, nobody who waits is forgotten, and none is lost."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proxy.errors import LegacyError
-from proxy.places import Limits, Table
+from proxy.places import Limits, Places, Table
 
 LIMITS = Limits(at_a_time=4, waiting=3, of_one_caller=3)
 CALLERS = ("Alice", "Bob", "Carol", "Dave")
@@ -93,3 +94,22 @@ def test_what_becomes_of_those_who_come(limits: Limits, statuses: Mapping[str, l
     table: Table[object] = Table(limits)
     outcomes = {caller: [come(table, caller, object()) for _ in each] for caller, each in statuses.items()}
     assert outcomes == statuses
+
+
+async def test_who_gives_up_gives_up_his_own_turn() -> None:
+    places = Places(Limits(at_a_time=1, waiting=2, of_one_caller=9))
+    had = await places.of("Alice")
+    first, second = (asyncio.create_task(places.of("Bob")) for _ in range(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait([second])
+    await asyncio.sleep(0)
+    assert not first.done(), "there is one place, and somebody has it"
+    with had:
+        pass
+    with await first:
+        third = asyncio.create_task(places.of("Carol"))
+        await asyncio.sleep(0)
+        assert not third.done()
+    with await third:
+        pass
