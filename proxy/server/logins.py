@@ -48,4 +48,4 @@ class FailedLogins:
 
 def _key(peer: str, account: str) -> bytes:
     """Return something short: what clients name as an account may be long."""
-    return hashlib.sha256(f"{peer}\0{account}".encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(f"{peer}\0{account}".encode()).digest()

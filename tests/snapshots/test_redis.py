@@ -263,6 +263,18 @@ async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
     assert (await ask(reader, ALICE, upstream)).text == "new"
 
 
+async def test_what_is_told_late_of_a_write_is_also_what_may_come_of_it(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    stretch.cut()
+    async with remembering(store).writing(OWNER, settles_within=60):
+        asyncio.get_running_loop().call_later(0.1, stretch.mend)
+    state = await stores[0].state(OWNER)
+    assert state
+    assert not state.is_settled
+
+
 @pytest.mark.parametrize("settles_within", [0, 60])
 async def test_a_write_is_told_even_if_redis_has_just_failed(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], settles_within: float

@@ -1,6 +1,7 @@
 """What is remembered: for how long, for whom, and never across a write. Over every store."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -168,6 +169,16 @@ async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
 
 def test_a_key_holds_no_token() -> None:
     assert "token" not in repr(key_of(ALICE))
+
+
+def test_bytes_that_are_no_text_have_a_key() -> None:
+    """Variables of the environment may hold any, and Python reads them as lone surrogates."""
+    accounts = [
+        Account("AC1", upstream_id, Credentials(username, password), "vendor")
+        for upstream_id, username, password in itertools.product(("\udcfe", "\udcff"), repeat=3)
+    ]
+    assert len({key_of(account).credential for account in accounts}) == 4
+    assert len({owner_of(account).slot for account in accounts}) == 2
 
 
 async def test_what_refused_credentials_had_read_is_forgotten(shared: Shared) -> None:
@@ -346,6 +357,13 @@ async def test_after_the_death_of_a_worker_nothing_from_before_it_is_shown() -> 
         await ask(lists, ALICE, upstream)
         counters.count_all(dead)
         assert await known(lists, ALICE) is None
+
+
+def test_who_counts_for_a_dead_worker_counts_in_its_row_alone() -> None:
+    """The others go on counting in theirs: one of two at once would be lost."""
+    counters, slot = Counters(workers=3), owner_of(ALICE).slot % 65_536
+    counters.count_all(1)
+    assert [counters.counts[row + slot] > 0 for row in counters.rows] == [False, True, False]
 
 
 # Any order
