@@ -13,8 +13,6 @@ import secrets
 from typing import Any, Self
 
 from redis.asyncio import ConnectionPool
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from proxy.snapshots.keys import Key, Owner
 from proxy.snapshots.line import Line, UnavailableError
@@ -41,9 +39,7 @@ class RedisStore:
     @classmethod
     def at(cls, url: str, secret: bytes) -> Self:
         """Connect when first asked."""
-        pool = ConnectionPool.from_url(
-            url, socket_timeout=None, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0)
-        )
+        pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
         return cls(
             Line(pool.make_connection, _PATIENCE), Line(pool.make_connection, _PATIENCE_WITH_LISTS), secret
         )
