@@ -26,10 +26,9 @@ test: $(VENV)/.dev ## run the tests on every core
 soak: $(VENV)/.dev ## run what is long at its full length: half an hour and more
 	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices" $(ARGS)
 
-mutation: $(VENV)/.dev ## change what the guarantees rest on, line by line, and see whether a test notices
+mutation: $(VENV)/.dev ## change what the guarantees rest on, bit by bit, and see whether a test notices; ARGS='proxy.places.*' for some
 	@$(PIP) install 'mutmut==$(MUTMUT)'
-	@$(BIN)/python -m mutmut run $(ARGS)
-	@$(BIN)/python -m mutmut results
+	@$(BIN)/python tests/support/mutation.py $(ARGS)
 
 fuzz: $(VENV)/.fuzz ## look for bytes that break something, FUZZ_SECONDS (60) a target; ARGS="xml list" for some
 	@PYTHONPATH=tests:. $(BIN)/python -m fuzz.with_atheris $(ARGS)
