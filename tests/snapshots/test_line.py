@@ -105,12 +105,12 @@ def echo(word: bytes) -> Command:
     return b"ECHO", word
 
 
-async def seconds_without_reply(line: Line, *, insist: bool = False) -> int:
+async def seconds_without_reply(line: Line, **how: bool) -> int:
     """Return how many seconds it takes to hear that there is no reply."""
     now = asyncio.get_running_loop().time
     asked = now()
     with pytest.raises(UnavailableError):
-        await line.ask(echo(b"hello"), insist=insist)
+        await line.ask(echo(b"hello"), **how)
     return round(now() - asked)
 
 
