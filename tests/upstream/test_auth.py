@@ -38,3 +38,11 @@ def test_who_asks(auth: Mapping[str, str], headers: Mapping[str, str], query: Ma
     call = authorize(Auth.model_validate(auth), CALL, WHO)
     expected = CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
     assert call._replace(credentials=0) == expected
+
+
+def test_credentials_are_told_apart() -> None:
+    """A pause that was asked of one is nobody else's."""
+    callers = [Credentials(*each) for each in (("name", "token"), ("name", "other"), ("other", "token"))]
+    told = [authorize(Auth(), CALL, caller).credentials for caller in (*callers, *callers)]
+    assert len(set(told)) == 3
+    assert told[:3] == told[3:]
