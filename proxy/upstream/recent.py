@@ -16,16 +16,14 @@ class Recent:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._second, self._counts = -1, [0, 0]
         self._seconds: deque[tuple[int, list[int]]] = deque(maxlen=_SECONDS)
 
     def add(self, which: int) -> None:
         """Count the first thing, 0, or the second, 1."""
         second = int(self._clock())
-        if second != self._second:
-            self._second, self._counts = second, [0, 0]
-            self._seconds.append((second, self._counts))
-        self._counts[which] += 1
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append((second, [0, 0]))
+        self._seconds[-1][1][which] += 1
 
     def counts(self) -> tuple[int, int]:
         """Return how often each happened."""

@@ -18,9 +18,9 @@ from proxy.model import Account, Credentials
 from proxy.snapshots import Key, Snapshots, Terms, key_of, owner_of
 from proxy.snapshots.redis import RedisStore
 from proxy.snapshots.stores import Kept
-from snapshots.conftest import Value, redis_store
+from snapshots.conftest import Clock, Value, redis_store
 from snapshots.test_line import Speaker, bulk, speaking
-from snapshots.test_snapshots import ALICE, OTHER_ACCOUNT, Upstream, ask, known
+from snapshots.test_snapshots import ALICE, OTHER_ACCOUNT, OTHER_TOKEN, Upstream, ask, known
 
 OWNER = owner_of(ALICE)
 KEY = key_of(ALICE)
@@ -67,6 +67,40 @@ async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[Red
     assert await known(remembering(stores[1]), ALICE, "a filter") is None
     assert await known(remembering(stores[2]), ALICE) is None
     assert upstream.walks == 1
+
+
+async def test_lists_that_are_taken_over_together_are_not_mixed_up(stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    for who in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
+        upstream = Upstream()
+        upstream.text = repr(key_of(who))
+        await ask(lists, who, upstream)
+    await lists.settle()
+    another = remembering(stores[1])
+    everybody = (ALICE, OTHER_ACCOUNT, OTHER_TOKEN, ALICE)
+    taken_over = await asyncio.gather(*(known(another, who) for who in everybody))
+    assert taken_over == [repr(key_of(who)) for who in everybody]
+
+
+async def test_a_list_that_was_taken_over_is_remembered(server: Server, stores: list[RedisStore]) -> None:
+    await walked_and_kept(stores[0], Upstream())
+    lists = remembering(stores[1])
+    assert await known(lists, ALICE) == "old"
+    server.client.delete(named(server, "list"))
+    assert await known(lists, ALICE) == "old"
+    assert await known(remembering(stores[1]), ALICE) is None
+
+
+async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_from_before_it(
+    stores: list[RedisStore],
+) -> None:
+    clock = Clock()
+    lists = Snapshots(Value, Terms(5, 5, 1_000_000), stores[0], clock)
+    lists.forget(KEY)
+    await walked_and_kept(stores[1], Upstream())
+    for passed, found in ((0, None), (9.9, None), (0.1, "old")):
+        clock.now += passed
+        assert await known(lists, ALICE) == found
 
 
 async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> None:

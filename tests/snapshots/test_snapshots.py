@@ -125,6 +125,52 @@ async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: S
     assert upstream.walks == 3
 
 
+async def test_who_finds_what_is_stale_has_it_walked_once_more(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=4)
+    await ask(lists, ALICE, upstream)
+    await lists.settle()
+    upstream.text = "new"
+    shared.pass_time(6)
+    found = await (await lists.view(key_of(ALICE))).find(refresh=upstream.walk)
+    await lists.settle()
+    assert found == Value("old")
+    assert await known(lists, ALICE) == "new"
+
+
+async def test_a_walk_is_told_what_was_remembered_last_even_if_it_is_not_shown_any_more(
+    shared: Shared,
+) -> None:
+    lists = shared.snapshots()
+    told: list[Value | None] = []
+
+    async def walk(last: Value | None) -> Value:
+        told.append(last)
+        return Value(str(len(told)))
+
+    async def walk_and_write(last: Value | None) -> Value:
+        async with lists.writing(owner_of(ALICE)):
+            return await walk(last)
+
+    for each in (walk, walk_and_write, walk):
+        await (await lists.view(key_of(ALICE))).obtain(walk=each)
+        await lists.settle()
+        shared.pass_time(5)
+    assert told == [None, Value("1"), Value("2")]
+
+
+async def test_a_walk_that_began_earlier_and_ends_later_replaces_nothing(shared: Shared) -> None:
+    upstream, late, lists = Upstream(), Upstream(), shared.snapshots()
+    late.text = "new"
+    upstream.go_on.clear()
+    asked = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(6)
+    await ask(lists, ALICE, late)
+    upstream.go_on.set()
+    assert (await asked).text == "old"
+    assert await known(lists, ALICE) == "new"
+
+
 async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=60)
     await ask(lists, ALICE, upstream)

@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from proxy.upstream.breaker import Breaker, Ticket
 from proxy.upstream.budget import Budget
+from proxy.upstream.recent import Recent
 
 
 class Clock:
@@ -139,6 +140,15 @@ class BudgetMachine(RuleBasedStateMachine):
 
 TestBreaker = BreakerMachine.TestCase
 TestBudget = BudgetMachine.TestCase
+
+
+def test_memory_is_bounded() -> None:
+    clock = Clock()
+    recent = Recent(clock)
+    for _ in range(100):
+        recent.add(1)
+        clock.now += 1
+    assert len(recent._seconds) == 10  # noqa: SLF001 - what it is about
 
 
 def test_a_breaker_rests_longer_each_time() -> None:
