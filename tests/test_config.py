@@ -202,7 +202,10 @@ def test_a_variable_from_a_file(file: Path) -> None:
 def test_a_variable_cannot_change_the_structure(file: Path, value: str) -> None:
     text = "upstream:\n  profile: ${X}"
     (mistake,) = mistakes(file, text, X=value, Y="x")
-    assert mistake.startswith(f"FILE:2:3: there is no profile {value!r}")
+    shown = repr(value)
+    if len(value) >= 8:  # it may be a secret
+        shown = shown.replace(shown[1:-1], "${X}")
+    assert mistake.startswith(f"FILE:2:3: there is no profile {shown}")
 
 
 @given(value=st.text(st.characters(exclude_categories=["Cs"])))

@@ -60,7 +60,7 @@ def _variables(configuration: Agreeing) -> Iterator[Breach]:
 
 def _named(upstream: UpstreamSettings, profile: Profile) -> set[str]:
     """Return the variables that URLs hold; the profile itself is wrong where it does not know its own."""
-    own = set(uritemplate.variables(upstream.base_url or ""))
+    own = set(semantics.names_in(upstream.base_url or ""))
     return (semantics.placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
 
 

@@ -9,7 +9,7 @@ from proxy.config import yaml_source
 from proxy.config.agreement import BREACHES, WARNINGS, Asked
 from proxy.config.checking import PATHS, check, did_you_mean, follows
 from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
-from proxy.config.yaml_source import Expanded, Location, Mistake, Source
+from proxy.config.yaml_source import Expanded, Location, Mistake, Source, without_values
 from proxy.upstream import semantics
 from proxy.upstream.language import Profile
 
@@ -80,15 +80,16 @@ def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration
             suggestion = did_you_mean(name, shipped_profiles())
             source.mistakes.append(source.mistake_at(place, f"there is no profile {name!r}{suggestion}"))
     profiles = {name: profile for name, found in sources.items() if found and (profile := _checked(found))}
-    mistakes = [mistake for found in (source, *sources.values()) if found for mistake in found.mistakes]
+    read = [source, *filter(None, sources.values())]
+    mistakes = [mistake for each in read for mistake in each.mistakes]
     if settings is None:
-        raise ConfigurationError(mistakes)
+        raise ConfigurationError(without_values(mistakes, read))
     configuration = Configuration(settings, profiles, source)
     mistakes += [source.mistake_at(*breach) for rule in BREACHES for breach in rule(configuration)]
     if mistakes:
-        raise ConfigurationError(mistakes)
+        raise ConfigurationError(without_values(mistakes, read))
     warnings = [source.mistake_at(*breach) for rule in WARNINGS for breach in rule(configuration)]
-    return configuration._replace(warnings=sorted(set(warnings)))
+    return configuration._replace(warnings=sorted(set(without_values(warnings, read))))
 
 
 def _named_profiles(data: Any) -> Mapping[str, Location]:
@@ -123,7 +124,7 @@ def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.envi
         raise ConfigurationError([Mistake(name, 0, 0, f"there is no such profile{suggestion}")])
     found = _checked(source)
     if found is None or source.mistakes:
-        raise ConfigurationError(source.mistakes)
+        raise ConfigurationError(without_values(source.mistakes, [source]))
     return found
 
 

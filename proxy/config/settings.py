@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from proxy.config.yaml_source import Expanded, plain
+from proxy.config.yaml_source import Expanded, content, plain
 from proxy.legacy.formats import OutsideNanp
 from proxy.server import tls
 from proxy.upstream.language import BaseUrl, Frozen, ValidationMode
@@ -53,13 +52,7 @@ class Address(NamedTuple):
 def parse_address(text: Any) -> Address:
     """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface)."""
     host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if (
-        not _HOST.fullmatch(host)
-        or not colon
-        or not port.isascii()
-        or not port.isdigit()
-        or int(port) > 65535
-    ):
+    if not _HOST.fullmatch(host) or not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
@@ -73,7 +66,7 @@ def _network(text: Any) -> IPv4Network | IPv6Network:
 
 def _readable(file: str) -> str:
     try:
-        Path(file).read_bytes()
+        content(file)
     except OSError as error:
         raise ValueError(f"the file {file} cannot be read") from error
     return file
@@ -155,7 +148,7 @@ def _secret(value: Any) -> str:
     match value:
         case {"file": str(file)} if len(value) == 1:
             try:
-                secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+                secret = content(file).decode().rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"the file {file} cannot be read") from error
         case Expanded() if not value.has_default:

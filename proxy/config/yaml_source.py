@@ -5,8 +5,10 @@ scalars that YAML 1.1 turns into something unexpected (`no`, `0123`, `12:30:45`)
 `${NAME:-default}` are replaced inside scalars after parsing, so a value can never change the structure.
 """
 
+import errno
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +16,8 @@ from typing import Any, Self
 import yaml
 
 Location = tuple[str | int, ...]
+
+_MOST = 8 * 1024 * 1024  # bytes: of a device there is no end
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,9 +30,10 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
-        """Return `file:line:column: message`, which editors can jump to."""
+        """Return `file:line:column: message`, which editors can jump to and any terminal can show."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.message}"
+        shown = (each if each.isprintable() else ascii(each)[1:-1] for each in f"{place}: {self.message}")
+        return "".join(shown)
 
     def as_warning(self) -> str:
         """Return the same for something that works nevertheless."""
@@ -62,6 +67,8 @@ class Source:
     """Where mistakes have been found already, so that what follows from them need not be told."""
     variables: dict[Location, tuple[str, ...]] = field(default_factory=dict)
     """The variables that a value was written with."""
+    brought: dict[str, str] = field(default_factory=dict, repr=False)
+    """The values of variables, each with the name of one."""
 
     def mistake_at(self, location: Location, message: str) -> Mistake:
         """Return a mistake at the value at `location`, or at the nearest thing around it."""
@@ -74,11 +81,23 @@ class Source:
         return self.places.get(location, (0, 0))
 
 
+def content(file: str | Path) -> bytes:
+    """Return what a file holds; OSError where it cannot be read, or is none that somebody has written."""
+    try:
+        with Path(file).open("rb") as opened:
+            found = opened.read(_MOST + 1)
+    except ValueError:  # for what no file can be called
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+    if len(found) > _MOST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return found
+
+
 def read(path: Path, variables: Mapping[str, str]) -> Source:
     """Read a file; what is wrong with it stands in the source's `mistakes`."""
     source = Source(str(path))
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = yaml.compose(content(path).decode(), Loader=yaml.SafeLoader)
         value = _Reader(source, variables).value(node, ()) if node else None
         source.data = {} if value is None and not source.mistakes else value
     except OSError as error:
@@ -89,9 +108,37 @@ def read(path: Path, variables: Mapping[str, str]) -> Source:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         source.mistakes.append(Mistake(source.file, line, column, f"is not valid YAML: {error.problem}"))
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for "\\UFFFFFFFF"
         source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
     return source
+
+
+_SHORTEST_SECRET = 8  # characters; "yes" or "8080" may stand anywhere
+
+
+def without_values(mistakes: Iterable[Mistake], sources: Sequence[Source]) -> list[Mistake]:
+    """Put `${NAME}` in the place of what a variable has brought, which may be a secret in the wrong place.
+
+    The path of a file that could be read is none.
+    """
+    names = {
+        shown: f"${{{name}}}"
+        for source in sources
+        for value, name in source.brought.items()
+        for shown in (value, repr(value)[1:-1])
+        if len(value) >= _SHORTEST_SECRET
+    }
+    if not names:
+        return list(mistakes)
+    values = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+
+    def hidden(text: str) -> str:
+        return values.sub(lambda found: names[found[0]], text)
+
+    return [
+        replace(each, message=hidden(each.message), file=each.file if each.line else hidden(each.file))
+        for each in mistakes
+    ]
 
 
 _ODD = re.compile(
@@ -106,6 +153,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (  # YAML 1.2
     (re.compile(r"[-+]?(0|[1-9][0-9]{0,17})"), int),
     (re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}"), float),
 )
+_HALF = re.compile("[\ud800-\udfff]")  # which YAML can write, and which stands for odd bytes of a variable
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 
 
@@ -165,7 +213,7 @@ class _Reader:
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is None or name == "<<":
+            if name is None or name == "<<" or _HALF.search(name):
                 self._wrong(key, "a key must be a plain word")
             elif name in mapping:
                 self._wrong(key, f"the key {name!r} stands here twice")
@@ -176,6 +224,12 @@ class _Reader:
         return mapping
 
     def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
+        value = self._meant(node, location)
+        if isinstance(value, str) and _HALF.search(value):
+            return self._wrong(node, "is no text: half a character stands in it")
+        return value
+
+    def _meant(self, node: yaml.ScalarNode, location: Location) -> Any:
         if "${" in node.value:
             named = (found["name"] for found in _VARIABLE.finditer(node.value))
             self._source.variables[location] = tuple(name for name in named if name)
@@ -196,17 +250,18 @@ class _Reader:
         if name is None:
             self._wrong(node, "a variable is written ${NAME} or ${NAME:-default}")
             return ""
-        if value := self._variables.get(name):
+        value, file = self._variables.get(name), self._variables.get(f"{name}_FILE")
+        if value or file:
+            value = value or self._content(file or "", node)
+            self._source.brought[value] = name
             return value
-        if file := self._variables.get(f"{name}_FILE"):
-            return self._content(file, node)
         if default is None and name not in self._variables:
             self._wrong(node, f"the variable {name} is not set")
         return default or ""
 
     def _content(self, file: str, node: yaml.ScalarNode) -> str:
         try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            return content(file).decode().rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
             self._wrong(node, f"the file {file} cannot be read")
             return ""

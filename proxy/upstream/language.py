@@ -59,8 +59,8 @@ def _check_pointer(text: str) -> str:
 
 def _check_base_url(text: str) -> str:
     bare = re.sub(r"\{\w+\}", "x", text)
-    url = urlsplit(bare) if bare.isascii() and bare.isprintable() and " " not in bare else urlsplit("")
     try:
+        url = urlsplit(bare if re.fullmatch("[!-z|~]*", bare) else "")
         url.port  # noqa: B018 - it raises for a port that is none
     except ValueError:
         url = urlsplit("")

@@ -6,9 +6,7 @@ Each rule is a function from a profile to what breaks it; `RULES` is the list of
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-
-import uritemplate
+from urllib.parse import parse_qsl
 
 from proxy.upstream import language
 from proxy.upstream.language import Endpoint, ItemEndpoint, Profile, ReadValue, ServerFilter, ValidateEndpoint
@@ -27,7 +25,15 @@ def breaches(profile: Profile) -> Iterator[Breach]:
 def placeholders(profile: Profile, base_url: str | None = None) -> set[str]:
     """Return the names in braces of all URLs."""
     templates = [base_url or profile.base_url, *(endpoint.path for endpoint in endpoints(profile).values())]
-    return {name for template in templates for name in uritemplate.variables(template)}
+    return {name for template in templates for name in names_in(template)}
+
+
+_PLACEHOLDER = re.compile(r"\{[+/;?&.]?(\w+)\}")
+
+
+def names_in(template: str) -> Sequence[str]:
+    """Return the names in braces of one URL; the library fails where braces hold anything else."""
+    return list(dict.fromkeys(_PLACEHOLDER.findall(template)))
 
 
 def endpoints(profile: Profile) -> Mapping[str, Endpoint]:
@@ -73,11 +79,11 @@ _NEEDED: Mapping[str, Sequence[frozenset[str]]] = {
 def _placeholders(profile: Profile) -> Iterator[Breach]:
     known = set(profile.variables)
     hint = "give it a default under variables"
-    for name in uritemplate.variables(profile.base_url):
+    for name in names_in(profile.base_url):
         if name not in known:
             yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {hint}"
     for operation, endpoint in endpoints(profile).items():
-        for name in uritemplate.variables(endpoint.path):
+        for name in names_in(endpoint.path):
             if name not in known | (_VALUES_OF[operation] - _OPTIONAL):
                 what = f"{operation} has no such value" if name in BUILT_IN else hint
                 yield ("operations", operation, "path"), f"nothing fills the placeholder {{{name}}}: {what}"
@@ -91,7 +97,7 @@ def _variables(profile: Profile) -> Iterator[Breach]:
 def _paths(profile: Profile) -> Iterator[Breach]:
     for operation, endpoint in endpoints(profile).items():
         at, path = ("operations", operation, "path"), endpoint.path
-        bare = re.sub(r"\{[+/;?&.]?\w+\}", "", path)
+        bare = _PLACEHOLDER.sub("", path)
         if path and path[0] not in "/{?":
             yield at, "a path starts with a slash"
         if "{" in bare or "}" in bare:
@@ -120,7 +126,7 @@ def _parameters(profile: Profile) -> Iterator[Breach]:
 
 def _needed(profile: Profile) -> Iterator[Breach]:
     for operation, endpoint in endpoints(profile).items():
-        sent = set(uritemplate.variables(endpoint.path))
+        sent = set(names_in(endpoint.path))
         writes = (how for _, _, how in _tables(operation, endpoint))
         sent |= {how.from_ for how in writes if isinstance(how, language.WriteValue)}
         for one_of in _NEEDED.get(operation, ()):
@@ -494,7 +500,7 @@ def _named_texts(data: Any, place: Place) -> Iterator[tuple[Place, str, Any]]:
         if isinstance(value, str) and place and place[-1] in ("headers", "variables"):
             yield here, key, value
         elif isinstance(value, str) and key == "path":
-            yield from ((here, *each) for each in parse_qsl(urlsplit(value).query) if "{" not in each[1])
+            yield from ((here, *each) for each in parse_qsl(value.partition("?")[2]) if "{" not in each[1])
         elif isinstance(value, dict) and isinstance(value.get("constant"), str | int):
             yield here, key, value["constant"]
         else:

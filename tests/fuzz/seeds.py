@@ -1,14 +1,20 @@
 """What fuzzing starts from: what is said in the conversations, and recordings where there are some."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import test_broken_configurations as configurations
 import test_conversations as conversations
+import yaml
 from support.seed import ACCOUNT, BOB
 from support.wire import Message
 
+from fuzz.configurations import BETWEEN
 from fuzz.targets import BASE, TARGETS, VENDORS
+from proxy.config import shipped_profiles
 
 _TESTS = Path(conversations.__file__).parent
 _CAPTURES = sorted((_TESTS.parents[1] / "shared" / "captures").glob("*/*.txt"))
@@ -33,7 +39,8 @@ Seed = tuple[str, bytes]
 def seeds() -> Mapping[str, Sequence[bytes]]:
     """Return what there is for each target."""
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
-    for name, seed in chain(_conversations(), _recordings(), _vendors(), _rows()):
+    every = (_conversations(), _recordings(), _vendors(), _rows(), _configurations())
+    for name, seed in chain(*every):
         found[name][seed] = None
     return {name: list(them) for name, them in found.items()}
 
@@ -103,3 +110,36 @@ def _answer(vendor: str, message: Message) -> Iterator[Seed]:
     yield "list", b"\n".join([bytes((which, 0, 1)), link, content_range, message.body])
     for operation in range(5):
         yield "instance", bytes((which, 0, operation)) + b"\n" + message.body
+
+
+def _configurations() -> Iterator[Seed]:
+    files = ("proxy.yaml", "my-api.yaml")
+    for file in configurations.FILES:
+        with TemporaryDirectory() as folder:
+            configurations.write(configurations.sections(file), Path(folder))
+            yield "configuration", _both(*((Path(folder) / name).read_text() for name in files))
+    good, own = (configurations.GOOD[name] for name in files)
+    shipped = (_TESTS.parent / "config" / "proxy.yaml").read_text()
+    yield "configuration", _both(shipped, "")
+    yield "configuration", _both(re.sub(r"^( *)# +([a-z_0-9]+:)", r"\1\2", shipped, flags=re.MULTILINE), "")
+    for profile in shipped_profiles().values():
+        yield "configuration", _both(good, profile.read_text())
+    # A secret in the place of everything else
+    for text in _with_secrets(good):
+        yield "configuration", _both(text, own)
+    for text in _with_secrets(own):
+        yield "configuration", _both(good, text)
+
+
+def _with_secrets(text: str) -> Iterator[str]:
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.ScalarEvent) and event.start_mark and event.end_mark:
+            for secret in ("${SECRET}", "${BY_FILE}"):
+                yield text[: event.start_mark.index] + f'"{secret}"' + text[event.end_mark.index :]
+
+
+def _both(proxy: str, profile: str) -> bytes:
+    """Return two files without their comments."""
+    return BETWEEN.join(
+        re.sub("^ *#.*\n", "", text, flags=re.MULTILINE).encode() for text in (proxy, profile)
+    )

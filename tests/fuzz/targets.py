@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import test_conversations as conversations
 from support.seed import ACCOUNT, BOB
 
+from fuzz.configurations import configuration
 from fuzz.documents import STYLES, assert_shows_fault, assert_shows_list, assert_shows_validation
 from proxy.config import read_profile, shipped_profiles
 from proxy.errors import MALFORMED, Fault, LegacyError
@@ -326,4 +327,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "list": answer_to_list,
     "instance": answer,
     "writers": writers,
+    "configuration": configuration,
 }

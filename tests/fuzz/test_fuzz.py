@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.seed import ACCOUNT, BOB
+from test_broken_configurations import GOOD
 
+from fuzz.configurations import BETWEEN
 from fuzz.seeds import seeds
 from fuzz.targets import TARGETS, VENDORS
 
@@ -53,6 +55,26 @@ WORDS = [
         b'"',
         b"9" * 30,
         b"\xef\xbb\xbf",
+    ),
+    *(
+        b"${SECRET}",
+        b"${BY_FILE}",
+        b"{file: secret}",
+        b"{file: /dev/zero}",
+        b"&a ",
+        b"*a",
+        b"!!python/name:os.system",
+        b"? ",
+        b": ",
+        b"- ",
+        b"\n  ",
+        b"|\n",
+        b"<<: ",
+        b"---\n",
+        rb'"\0"',
+        rb'"\ud800"',
+        b"http://[",
+        b"{x: 1}",
     ),
 ]
 
@@ -103,7 +125,38 @@ def twilio_list(date: str) -> str:
     return json.dumps({"outgoing_caller_ids": [item]})
 
 
+def configured(proxy: str, before: str = "", after: str = "") -> bytes:
+    """Return a proxy.yaml, and the good profile, in which a text stands in the place of another."""
+    profile = GOOD["my-api.yaml"]
+    if before:
+        assert profile.count(before) == 1
+        profile = profile.replace(before, after)
+    return BETWEEN.join((proxy.encode(), profile.encode()))
+
+
 FOUND: Mapping[str, Sequence[bytes]] = {
+    "configuration": [
+        configured(r'upstream: {profile: "a\0b.yaml"}'),
+        configured(r'upstream: {profile: "\ud800.yaml"}'),
+        configured(r'legacy: {sid_key: {file: "\ud800"}}'),
+        configured(r'listen: {tls: {address: ":1", certificate: "a\nb\x1b[2J"}}'),
+        configured(r'"\UFFFFFFFF"'),
+        configured(r'"\U00110000"'),
+        configured("legacy: {sid_key: {file: /dev/zero}}"),
+        configured("listen: {tls: {address: ':1', certificate: /dev/zero}}"),
+        configured("upstream: {profile: /dev/zero}"),
+        configured("[" * 4000),
+        configured("- " * 4000),
+        configured("upstream: {profile: '${SECRET}'}"),
+        configured("upstream: {profile: '${SECRET}.yaml'}"),
+        configured("upstream: {profile: '${BY_FILE}'}"),
+        configured("upstream: {base_url: 'http://x/{${SECRET}}'}"),
+        configured("upstream: {base_url: 'http://{x'}"),
+        configured("upstream: {base_url: 'http://['}"),
+        configured("listen: ':" + "9" * 5000 + "'"),
+        configured(GOOD["proxy.yaml"], '/{id}"}\n  rename', '/{id: 1}"}\n  rename'),
+        configured(GOOD["proxy.yaml"], "path: /validations", "path: http://[validations"),
+    ],
     "multipart": [b"boundary=\xff\n", "boundary=\u0141\n".encode()],
     "list": [
         said_by("twilio-2010-04-01", twilio_list("Tue, 01 Apr 99999999999 18:26:32 +0000")),
