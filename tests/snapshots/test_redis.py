@@ -492,7 +492,7 @@ def asking(test: Callable[[Speaker, RedisStore], Awaitable[None]]) -> Callable[[
 
     async def run() -> None:
         async with speaking() as speaker:
-            store = RedisStore(f"redis://:password@127.0.0.1:{speaker.port}", SECRET, "")
+            store = RedisStore.at(f"redis://:password@127.0.0.1:{speaker.port}", SECRET)
             speaker.replies[b"AUTH"] = b"+OK\r\n"
             try:
                 await test(speaker, store)
@@ -545,7 +545,7 @@ async def test_who_hangs_up_is_not_called_again_at_once() -> None:
         writer.close()
 
     rude = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    store = RedisStore(f"redis://:password@127.0.0.1:{rude.sockets[0].getsockname()[1]}", SECRET, "")
+    store = RedisStore.at(f"redis://:password@127.0.0.1:{rude.sockets[0].getsockname()[1]}", SECRET)
     assert await store.state(OWNER) is None
     await store.close()
     rude.close()
