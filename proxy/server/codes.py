@@ -10,7 +10,6 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from string import Template
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs
 
@@ -27,6 +26,7 @@ from proxy.errors import (
     LegacyError,
 )
 from proxy.legacy import Answer, parse_body
+from proxy.legacy.text import legible
 from proxy.translator import Translator
 
 PATH = "/caller-id-code"
@@ -160,7 +160,7 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get(hdrs.ORIGIN)
-    return origin is not None and urlsplit(origin).netloc != headers.get(hdrs.HOST)
+    return origin is not None and origin.partition("://")[2] != headers.get(hdrs.HOST)
 
 
 def _refused(fault: Fault, number: str = "") -> Answer:
@@ -197,4 +197,4 @@ def _page(title: str, content: str, status: int, headers: Mapping[str, str] | No
 
 
 def _shown(number: str) -> str:
-    return html.escape(number[:_LONGEST])
+    return html.escape(legible(number[:_LONGEST]))

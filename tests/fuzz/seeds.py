@@ -13,6 +13,7 @@ from support.seed import ACCOUNT, BOB
 from support.wire import Message
 
 from fuzz.configurations import BETWEEN
+from fuzz.page import NUMBER, VERIFIED
 from fuzz.targets import BASE, TARGETS, VENDORS
 from proxy.config import shipped_profiles
 
@@ -39,7 +40,7 @@ Seed = tuple[str, bytes]
 def seeds() -> Mapping[str, Sequence[bytes]]:
     """Return what there is for each target."""
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
-    every = (_conversations(), _recordings(), _vendors(), _rows(), _configurations())
+    every = (_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes())
     for name, seed in chain(*every):
         found[name][seed] = None
     return {name: list(them) for name, them in found.items()}
@@ -112,6 +113,19 @@ def _answer(vendor: str, message: Message) -> Iterator[Seed]:
         yield "instance", bytes((which, 0, operation)) + b"\n" + message.body
 
 
+def _codes() -> Iterator[Seed]:
+    form = f"PhoneNumber={NUMBER}&Code=123456".encode()
+    said = b'{"errors": [{"code": "10015", "title": "Bad Request", "detail": "Wrong <code> & \\"more\\""}]}'
+    urlencoded = b"application/x-www-form-urlencoded"
+    yield "code", b"\n".join([b"\0POST", urlencoded, b"same-origin", b"", VERIFIED, form])
+    yield "code", b"\n".join([b"\x08POST", b"", b"", b"https://proxy.example", said, form])
+    yield "code", b"\n".join([b"\x0dPOST", b"", b"none", b"", b"", b"Code=1-2+3&PhoneNumber=%22%3E%3Cb%3E"])
+    xml = f"<a><PhoneNumber>&lt;b&gt;{NUMBER}</PhoneNumber><Code>12345 6</Code></a>".encode()
+    yield "code", b"\n".join([b"\0POST", b"text/xml", b"", b"null", VERIFIED, xml])
+    for method in (b"GET", b"HEAD", b"DELETE"):
+        yield "code", b"\n".join([b"\0" + method, b"", b"cross-site", b"", b"", b""])
+
+
 def _configurations() -> Iterator[Seed]:
     files = ("proxy.yaml", "my-api.yaml")
     for file in configurations.FILES:
@@ -134,8 +148,7 @@ def _configurations() -> Iterator[Seed]:
 def _with_secrets(text: str) -> Iterator[str]:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent) and event.start_mark and event.end_mark:
-            for secret in ("${SECRET}", "${BY_FILE}"):
-                yield text[: event.start_mark.index] + f'"{secret}"' + text[event.end_mark.index :]
+            yield text[: event.start_mark.index] + '"${SECRET}"' + text[event.end_mark.index :]
 
 
 def _both(proxy: str, profile: str) -> bytes:

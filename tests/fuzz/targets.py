@@ -16,6 +16,7 @@ from support.seed import ACCOUNT, BOB
 
 from fuzz.configurations import configuration
 from fuzz.documents import STYLES, assert_shows_fault, assert_shows_list, assert_shows_validation
+from fuzz.page import page
 from proxy.config import read_profile, shipped_profiles
 from proxy.errors import MALFORMED, Fault, LegacyError
 from proxy.legacy import Request, parse_body, read_credentials, route
@@ -292,6 +293,18 @@ def _status(which: bytes) -> int:
     return _STATUSES[nth(which, 1) % len(_STATUSES)]
 
 
+# The page that takes codes
+
+
+def code(data: bytes) -> None:
+    """Read status and method, three headers and the upstream's answer, a line each, and the body."""
+    start, *headers, answered, content = lines(data, 6)
+    names = ("Content-Type", "Sec-Fetch-Site", "Origin")
+    given = {name: as_text(text) for name, text in zip(names, headers, strict=True) if text}
+    method = as_text(start[1:])
+    page(method, {"Host": "proxy.example", **given}, content, Reply(_status(b"\0" + start[:1]), answered))
+
+
 # What is written
 
 _DATES = (None, 0, -1, 1207074392, 1735689600, -2208988800, 4 * 10**9, 32503679999)
@@ -328,4 +341,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "instance": answer,
     "writers": writers,
     "configuration": configuration,
+    "code": code,
 }

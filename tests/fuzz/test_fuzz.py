@@ -145,8 +145,8 @@ FOUND: Mapping[str, Sequence[bytes]] = {
         configured("legacy: {sid_key: {file: /dev/zero}}"),
         configured("listen: {tls: {address: ':1', certificate: /dev/zero}}"),
         configured("upstream: {profile: /dev/zero}"),
-        configured("[" * 4000),
-        configured("- " * 4000),
+        configured("[" * 600),
+        configured("- " * 600),
         configured("upstream: {profile: '${SECRET}'}"),
         configured("upstream: {profile: '${SECRET}.yaml'}"),
         configured("upstream: {profile: '${BY_FILE}'}"),
@@ -156,6 +156,11 @@ FOUND: Mapping[str, Sequence[bytes]] = {
         configured("listen: ':" + "9" * 5000 + "'"),
         configured(GOOD["proxy.yaml"], '/{id}"}\n  rename', '/{id: 1}"}\n  rename'),
         configured(GOOD["proxy.yaml"], "path: /validations", "path: http://[validations"),
+    ],
+    "code": [
+        b"\0POST\n\n\nhttps://[\n\nPhoneNumber=1",
+        "\0POST\n\n\nhttps://\u2100\n\nPhoneNumber=1".encode(),
+        b"\0POST\n\n\n\n\nPhoneNumber=%00%1B%0B",
     ],
     "multipart": [b"boundary=\xff\n", "boundary=\u0141\n".encode()],
     "list": [

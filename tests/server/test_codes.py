@@ -67,7 +67,12 @@ async def test_guessing_is_limited() -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}],
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://["},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
     ids=str,
 )
 async def test_another_site_cannot_post(headers: dict[str, str]) -> None:
