@@ -58,9 +58,9 @@ class Observers(Collector):
         if (place := _TLS.get((listener, tls_version))) is not None:
             self._tallies.count(self._worker, place)
 
-    def replaced(self, names: int) -> None:
-        """Take note of names that were read and cannot be shown as they are."""
-        self._tallies.count(self._worker, _REPLACED, names)
+    def replaced(self, texts: int) -> None:
+        """Take note of names and numbers that were read and cannot be shown as they are."""
+        self._tallies.count(self._worker, _REPLACED, texts)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the counters of all workers."""
@@ -74,7 +74,7 @@ class Observers(Collector):
         yield tls
         yield CounterMetricFamily(
             "callerid_proxy_replaced_names",
-            "Names read from an upstream with characters that XML cannot hold, shown as U+FFFD.",
+            "Names and numbers read from an upstream with characters that XML cannot hold, shown as U+FFFD.",
             self._tallies.total(_REPLACED),
         )
 

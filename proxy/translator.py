@@ -109,7 +109,10 @@ class Translator:
             result = await self._perform(asked)
         except LegacyError as error:
             return self.refuse(error.fault, request.target)
-        return render(result, asked.to, self._style)
+        made = render(result, asked.to, self._style)
+        if made.replaced:
+            self._observers.replaced(made.replaced)
+        return made
 
     def at_once(self, request: Request) -> Answer | None:
         """Answer `request` where what it asks for is remembered; None wherever more is needed."""
@@ -254,10 +257,9 @@ class Translator:
                 await asyncio.sleep(0)
             chosen = caller_ids[start : start + _SLICE] if is_long else caller_ids
             writer.add(chosen if isinstance(operation, Fetch) else _matching(chosen, operation))
-        listed = writer.listed(source)
-        if listed.veiled:
-            self._observers.replaced(sum(child == "FriendlyName" for child, _ in listed.veiled))
-        return listed
+        if writer.replaced:
+            self._observers.replaced(writer.replaced)
+        return writer.listed(source)
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:
         started = await upstream.validate(operation, account)

@@ -10,6 +10,7 @@ from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST,
 from proxy.legacy.listed import Item
 from proxy.legacy.paging import Attributes, Page, attributes
 from proxy.legacy.requests import Route, suffix_of
+from proxy.legacy.text import count_illegible
 from proxy.model import CallerId, Deleted, Result, ValidationRequest
 
 Shown = Page | Item | Result
@@ -24,6 +25,8 @@ class Answer:
     content_type: str = ""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    replaced: int = 0
+    """Texts of an upstream that were written only now, and in which a character was replaced."""
 
 
 class _Format(Protocol):
@@ -51,13 +54,16 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
         case Item():
             return Answer(200, as_.CONTENT_TYPE, _item(as_, result.text))
         case CallerId():
-            texts = CALLER_ID.texts(result, style)
-            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
+            return _one(as_, CALLER_ID.name, CALLER_ID.texts(result, style))
         case ValidationRequest():
-            texts = VALIDATION_REQUEST.texts(result, style)
-            return Answer(200, as_.CONTENT_TYPE, as_.one(VALIDATION_REQUEST.name, texts, 200))
+            return _one(as_, VALIDATION_REQUEST.name, VALIDATION_REQUEST.texts(result, style))
         case Deleted():
             return Answer(204)
+
+
+def _one(as_: _Format, name: str, texts: Texts) -> Answer:
+    replaced = count_illegible(text for _, text in texts)
+    return Answer(200, as_.CONTENT_TYPE, as_.one(name, texts, 200), replaced=replaced)
 
 
 def _item(as_: _Format, text: bytes) -> bytes:

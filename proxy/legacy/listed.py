@@ -16,7 +16,7 @@ import orjson
 
 from proxy.legacy.elements import CALLER_ID, Style
 from proxy.legacy.paging import Page
-from proxy.legacy.text import is_legible
+from proxy.legacy.text import count_illegible, is_legible
 from proxy.legacy.xml import child, writer
 from proxy.model import CallerIds, List
 
@@ -139,6 +139,8 @@ class ListWriter:
 
     def __init__(self, style: Style) -> None:
         """Start with none."""
+        self.replaced = 0
+        """Texts in which a character was replaced."""
         self._style = style
         self._texts: list[bytes] = []  # of all that came together: to join ten thousand takes its time
         self._sizes: list[int] = []
@@ -152,8 +154,10 @@ class ListWriter:
             caller_ids = caller_ids.only([number is not None for number in numbers])
         elif not _all_north_american(caller_ids.phone_number):
             self._veil("PhoneNumber", map(self._looks_north_american, caller_ids.phone_number))
+            self.replaced += count_illegible(self._style.numbers(caller_ids.phone_number))
         if not is_legible("".join(caller_ids.friendly_name)):
             self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
+            self.replaced += count_illegible(caller_ids.friendly_name)
         texts = _write(CALLER_ID.columns(caller_ids, self._style))
         self._texts.append(b"".join(texts))
         self._sizes += map(len, texts)

@@ -1,6 +1,7 @@
 """What no document of 2008 can hold."""
 
 import re
+from collections.abc import Iterable
 
 # XML 1.0 section 2.2. The other formats keep to it too: an element has the same text in each.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -12,6 +13,11 @@ def is_legible(text: str) -> bool:
     if text.isascii():  # a fifth of the time
         return len(text.encode().translate(None, _ILLEGAL_ASCII)) == len(text)
     return _ILLEGAL.search(text) is None
+
+
+def count_illegible(texts: Iterable[str | None]) -> int:
+    """Return in how many of `texts` a character will be replaced."""
+    return sum(text is not None and not is_legible(text) for text in texts)
 
 
 def legible(text: str) -> str:

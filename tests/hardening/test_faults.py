@@ -361,16 +361,38 @@ def test_fault_12_what_xml_cannot_hold(written: str) -> None:
     assert names[1].startswith("\ufffd")
 
 
-async def test_fault_12_is_counted() -> None:
-    body = page(item("Bob"), item("A", COMPANY), item("B", f"PN{5:032x}"))
-    body = body.replace(b'"A"', rb'"\ud800"').replace(b'"B"', rb'"\u0000\u0001"')
+NAMES = page(item("Bob"), item("\ud800", COMPANY), item("\0\1", f"PN{5:032x}"))
+A_NUMBER = item("\ufffe", phone_number="+44\0")
+STARTED = {"validation_code": "123456", "phone_number": "+44\0", "friendly_name": "\ud800"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "said", "policy", "replaced"),
+    [
+        ("GET", LIST, NAMES, "digits", 2),
+        ("GET", LIST, page(A_NUMBER), "digits", 1),
+        ("GET", LIST, page(A_NUMBER), "e164", 2),
+        ("GET", LIST, page(A_NUMBER), "skip", 0),
+        ("GET", f"{LIST}.csv", page(A_NUMBER), "e164", 2),
+        ("GET", AN_INSTANCE, json.dumps(A_NUMBER).encode(), "e164", 2),
+        ("PUT", AN_INSTANCE, json.dumps(A_NUMBER).encode(), "e164", 2),
+        ("PUT", AN_INSTANCE, json.dumps(A_NUMBER).encode(), "digits", 1),
+        ("PUT", f"{AN_INSTANCE}.json", json.dumps(A_NUMBER).encode(), "e164", 2),
+        ("PUT", AN_INSTANCE, one("\ufffd"), "digits", 0),
+        ("POST", LIST, json.dumps(STARTED).encode(), "e164", 1),
+    ],
+)
+async def test_fault_12_is_counted(method: str, target: str, said: bytes, policy: str, replaced: int) -> None:
+    configuration = f"listen: {{metrics: '127.0.0.1:0'}}\nnumbers: {{outside_nanp: {policy}}}\n"
     async with (
-        scripted_upstream(ok(body)) as upstream,
-        running_listeners(upstream.url, "listen: {metrics: '127.0.0.1:0'}\n") as bound,
+        scripted_upstream(ok(said)) as upstream,
+        running_listeners(upstream.url, configuration) as bound,
     ):
-        assert len(shown(await Proxied(bound["address"].port, upstream).ask())) == 3
+        answer = await Proxied(bound["address"].port, upstream).ask(method, target)
         metrics = await ask(bound["metrics"].port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b"\ncallerid_proxy_replaced_names_total 2.0\n" in metrics.body
+    assert answer.status == 200
+    assert answer.body.count("\ufffd".encode()) >= replaced
+    assert f"\ncallerid_proxy_replaced_names_total {replaced}.0\n".encode() in metrics.body
 
 
 @pytest.mark.parametrize(
