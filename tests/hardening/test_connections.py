@@ -1,4 +1,4 @@
-"""How many connections a worker has, and for how long it has those over which nothing is taken."""
+"""How many connections a worker has, and for how long it has those over which nothing goes."""
 
 import asyncio
 import resource
@@ -12,8 +12,9 @@ import trustme
 from support import leap
 from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, LIST
-from support.wire import connect, json_answer, scripted_upstream
+from support.wire import ScriptedUpstream, connect, json_answer, read_message, scripted_upstream
 
+from hardening.proxied import LISTED, Proxied, now, timed
 from hardening.test_places import CANNOT_WAIT, get
 from proxy.server.room import Room
 
@@ -150,3 +151,48 @@ def test_who_reads_slowly_gets_all_of_it() -> None:
             assert got.count(b"</TwilioResponse>") == REQUESTS
 
     leap.run(read())
+
+
+# Those to the upstream
+
+
+@pytest.fixture
+def the_pools_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let aiohttp's pool, which looks at the clock of the machine, leap along with the loop."""
+    monkeypatch.setattr("aiohttp.connector.monotonic", now)
+
+
+@pytest.mark.usefixtures("the_pools_clock")
+@pytest.mark.parametrize(("seconds", "connections"), [(14.5, 1), (15.5, 2)])
+def test_what_was_idle_for_15_seconds_is_not_used_again(seconds: float, connections: int) -> None:
+    async def ask(between: Proxied) -> int:
+        await between.ask()
+        await asyncio.sleep(seconds)
+        await between.ask()
+        return between.upstream.accepted
+
+    assert timed(ask, LISTED, LISTED) == connections
+
+
+@pytest.mark.usefixtures("the_pools_clock")
+def test_what_was_idle_for_15_seconds_is_closed() -> None:
+    async def wait() -> None:
+        closed = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_message(reader)
+            writer.write(LISTED)
+            assert await reader.read() == b""
+            closed.set()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        upstream = ScriptedUpstream(port=server.sockets[0].getsockname()[1])
+        async with server, running_proxy(upstream.url) as port:
+            assert (await Proxied(port, upstream).ask()).status == 200
+            begun = now()
+            async with asyncio.timeout(100):
+                await closed.wait()
+            assert 15 <= now() - begun <= 17
+
+    leap.run(wait())
