@@ -24,6 +24,13 @@ def come(table: Table[W], caller: str, who: W) -> bool | int:
         return error.fault.status
 
 
+def test_how_many_places_there_are() -> None:
+    everybody, one = Table[int](Limits()), Table[int](Limits())
+    outcomes = [come(everybody, f"caller {number}", number) for number in range(256 + 128 + 1)]
+    assert outcomes == [True] * 256 + [False] * 128 + [503]
+    assert [come(one, "Alice", number) for number in range(32 + 1)] == [True] * 32 + [429]
+
+
 class Coming(RuleBasedStateMachine):
     """Come and go in every order, beside a model that counts from scratch each time."""
 

@@ -136,6 +136,19 @@ async def test_384_are_kept_and_the_rest_is_declined_at_once() -> None:
         assert (await late.ask(get("late"))).status == 200
 
 
+async def test_a_worker_has_100_connections_to_upstreams() -> None:
+    async with (
+        slow_upstream() as upstream,
+        running_proxy(upstream.url) as port,
+        asking(port, {f"token {number}": 32 for number in range(4)}) as clients,
+    ):
+        await upstream.is_asked(100)
+        await has_read(port)
+        assert (upstream.accepted, upstream.hits()) == (100, 100)
+        upstream.released.set()
+        assert [answer.status for answer in await received(clients)] == [200] * 128
+
+
 def test_nobody_waits_for_a_place_for_more_than_a_second() -> None:
     async def wait() -> None:
         clock = asyncio.get_running_loop().time

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
 from aiohttp.http_parser import HttpRequestParserPy
 
@@ -34,6 +36,34 @@ async def test_a_limit_that_is_another_is_found(limit: str, by: int, monkeypatch
     monkeypatch.setattr(parsing, "HttpRequestParser", otherwise)
     with pytest.raises(RuntimeError, match=EXPECTED[limit]):
         parsing.assert_limits(asyncio.get_running_loop())
+
+
+def read(data: bytes) -> int:
+    """Return how many requests a parser finds, 0 where it finds fault with one."""
+    loop = asyncio.get_running_loop()
+    with suppress(parsing.HttpProcessingError):
+        return len(parsing.request_parser(BaseProtocol(loop), loop).feed_data(data)[0])
+    return 0
+
+
+HOST = b"Host: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("most", "request_of"),
+    [
+        (8190, lambda size: b"GET /%b HTTP/1.1\r\n" % (b"x" * (size - 1)) + HOST),
+        (8190, lambda size: b"GET / HTTP/1.1\r\nX:%b\r\n" % (b"x" * (size - 1)) + HOST),
+        (100, lambda number: b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * (number - 1) + HOST),
+    ],
+    ids=["target", "header", "headers"],
+)
+async def test_what_the_limits_are(most: int, request_of: Callable[[int], bytes]) -> None:
+    assert (read(request_of(most)), read(request_of(most + 1))) == (1, 0)
+
+
+async def test_how_many_requests_wait() -> None:
+    assert read((b"GET / HTTP/1.1\r\n" + HOST) * 40) == 32
 
 
 async def test_a_parser_that_is_not_c_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
