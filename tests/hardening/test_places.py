@@ -8,7 +8,7 @@ from server.test_raw import EMPTY_LIST, HOST, assert_rest_exception, request
 from support import leap
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
-from support.wire import Message, RawClient, ScriptedUpstream, connect, scripted_upstream
+from support.wire import Drip, Message, RawClient, ScriptedUpstream, connect, scripted_upstream
 
 CANNOT_WAIT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -147,6 +147,28 @@ async def test_a_worker_has_100_connections_to_upstreams() -> None:
         assert (upstream.accepted, upstream.hits()) == (100, 100)
         upstream.released.set()
         assert [answer.status for answer in await received(clients)] == [200] * 128
+
+
+def test_nobody_waits_for_a_connection_for_more_than_10_seconds() -> None:
+    async def wait() -> None:
+        clock = asyncio.get_running_loop().time
+        slowly = (Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2"),)
+        async with (
+            scripted_upstream(*[slowly] * 100) as upstream,
+            running_proxy(upstream.url) as port,
+            asking(port, {f"token {number}": 25 for number in range(4)}),
+            connect(port) as late,
+        ):
+            await upstream.is_asked(100)
+            begun = clock()
+            await late.send(get("late"))
+            answer = await late.receive(within=60)
+            assert answer is not None
+            assert answer.status == 504
+            assert 10 <= clock() - begun <= 11.5
+            assert upstream.accepted == 100
+
+    leap.run(wait())
 
 
 def test_nobody_waits_for_a_place_for_more_than_a_second() -> None:
