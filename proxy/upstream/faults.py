@@ -57,6 +57,8 @@ def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]
             return _mapped(row, message, reply)
     if fault := _SELF_EXPLANATORY.get(reply.status):
         return _with_retry_after(fault, reply)
+    if reply.status < 300 and not is_error(document, errors):
+        return BAD_UPSTREAM  # a success, though not one that the profile knows
     status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
     if 400 <= status < 500 and (message or _number(code)):
         return Fault(status, message or REFUSED.message, _number(code))

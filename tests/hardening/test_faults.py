@@ -32,6 +32,7 @@ from support.wire import (
     Stall,
     ask,
     connect,
+    json_answer,
     scripted_upstream,
 )
 
@@ -897,6 +898,17 @@ def test_fault_36_no_code(code: object) -> None:
     said = ok(json.dumps({"validation_code": code, "phone_number": "+14158675309"}).encode())
     seen, upstream = asked_once(said, CODE, method="POST")
     assert (told(seen), upstream.hits("POST")) == ((502, PERHAPS, None), 1)
+
+
+@pytest.mark.parametrize("status", [201, 202, 206])
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_fault_36_a_success_of_another_kind(status: int, method: str) -> None:
+    """What it says is no refusal of what the client has sent: a call may have been placed."""
+    said = json_answer(status, b'{"code": 20001, "message": "Accepted"}').encode()
+    target = AN_INSTANCE if method == "PUT" else LIST
+    seen, upstream = asked_once(said, CODE, method=method, target=target)
+    assert told(seen) == (502, PERHAPS if method == "POST" else NONSENSE, None)
+    assert upstream.begun == 1
 
 
 # 37: a breaker
