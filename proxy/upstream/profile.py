@@ -184,9 +184,13 @@ class Profile:
         item_of = follow((endpoint.item,))
 
         def read(reply: Reply) -> Result:
-            if isinstance(operation, Delete) and reply.is_repeated and reply.status == NOT_FOUND.status:
-                return Deleted()  # by the first sending, whose answer was lost
-            document = self._document(endpoint, account, reply)
+            try:
+                document = self._document(endpoint, account, reply)
+            except LegacyError as error:
+                is_gone = NOT_FOUND.status in (reply.status, error.fault.status)
+                if isinstance(operation, Delete) and reply.is_repeated and is_gone:
+                    return Deleted()  # by the first sending, whose answer was lost
+                raise
             if isinstance(operation, Delete):
                 return Deleted()
             if document is None:  # says nothing, not even that there is none

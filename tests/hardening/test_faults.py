@@ -97,6 +97,11 @@ def security() -> Iterator[list[str]]:
     assert not re.search("demo-token|of-the-proxy|s3cret|4158675309|Token|Bob", lines[0])
 
 
+def of_vendor(profile: str) -> str:
+    """Return a configuration with a profile that comes with the program."""
+    return f"  profile: {profile}\n  variables: {{}}\n{MAPPED}"
+
+
 def bound_port() -> tuple[socket.socket, int]:
     """Return a port that nobody listens on, and what has to be kept for as long."""
     bound = socket.socket()
@@ -786,6 +791,20 @@ def test_fault_29_a_deletion_is_lost(loss: Answer, again: bytes) -> None:
 def test_fault_29_what_was_not_there_was_not_deleted() -> None:
     answer, upstream = asked_once(GONE, method="DELETE", target=AN_INSTANCE)
     assert (answer.status, upstream.hits("DELETE")) == (404, 1)
+
+
+ITEM_OF_VOXIMPLANT = b'{"callerid_id": 42, "callerid_number": "14158675309", "active": true}'
+
+
+def test_fault_29_a_deletion_is_lost_where_errors_come_with_200() -> None:
+    async def delete(between: Proxied) -> tuple[int, int]:
+        (sid,) = re.findall("<Sid>(.*?)</Sid>", (await between.ask()).body.decode())
+        return (await between.ask("DELETE", f"{LIST}/{sid}")).status, between.upstream.begun
+
+    listed = ok(b'{"result": [%b]}' % ITEM_OF_VOXIMPLANT)
+    gone = ok(b'{"error": {"msg": "No such caller ID", "code": 183}}')
+    assert timed(delete, listed, LOST, gone, configuration=of_vendor("voximplant")) == (204, 3)
+    assert timed(delete, listed, gone, configuration=of_vendor("voximplant")) == (404, 2)
 
 
 RENAMED = ok(one("New"))
