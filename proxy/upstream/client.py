@@ -119,8 +119,8 @@ class Client:
             raise NoReplyError(TOO_SLOW, was_sent=True, is_out_of_time=True) from error
 
     async def _send(self, call: Call, request: bytes, to: _Place, deadline: float) -> Reply:
-        apart = call.method == "POST" and not call.retries  # a stale connection would cost it its only chance
-        reads = call.reads or call.method == "GET"
+        reads = call.reads or call.method in ("GET", "HEAD")
+        apart = not (reads or call.retries)  # a stale connection would cost a write its only chance
         sent, is_repeated = 0, False
         outcome: Reply | NoReplyError | None = None
         while (ticket := to.breaker.admit(reads=reads)) is not None:

@@ -187,6 +187,30 @@ def test_fault_04_a_kept_connection_is_closed(loss: Answer) -> None:
     assert timed(twice, LISTED, loss, LISTED) == (["Bob"], 3, 2)  # of which the second one is the first's
 
 
+ITEMS: dict[str, tuple[bytes, bytes]] = {
+    "signalwire": (
+        b'{"id": "00000000-0000-0000-0000-000000000001", "number": "+14158675309", "verified": true}',
+        b'{"data": [%b]}',
+    ),
+    "example-rest": (b'{"id": 1, "number": "+14158675309"}', b'{"items": [%b], "total": 1}'),
+    "restcomm": (json.dumps(item()).encode(), b"[%b]"),
+}
+
+
+@pytest.mark.parametrize("profile", ITEMS)
+def test_fault_04_a_rename_has_a_connection_of_its_own(profile: str) -> None:
+    """With whatever verb: one that was kept may be stale, and it is not sent again."""
+    one_of_it, page_of_it = ITEMS[profile]
+
+    async def rename(between: Proxied) -> tuple[int, int, int]:
+        (sid,) = re.findall("<Sid>(.*?)</Sid>", (await between.ask()).body.decode())
+        answer = await between.ask("PUT", f"{LIST}/{sid}")
+        return answer.status, between.upstream.accepted, between.upstream.begun
+
+    script = ok(page_of_it % one_of_it), ok(one_of_it)
+    assert timed(rename, *script, configuration=of_vendor(profile)) == (200, 2, 2)
+
+
 SLOWNESS: dict[str, tuple[Answer, float]] = {
     "silence": ((Stall(),), 10),
     "headers alone": ((head("Content-Length: 100"), Stall()), 10),
