@@ -217,6 +217,8 @@ async def _answer(protocol: ResponseHandler, *, again: bool) -> Reply:
 
 def _kept(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+    if "link" in kept:  # one link a line means the same as all on one (RFC 9110 section 5.3)
+        kept["link"] = ", ".join(headers.getall("link"))
     if asked := kept.get("retry-after"):
         kept["retry-after"] = as_seconds(asked, headers.get("date"), time.time())
     return kept

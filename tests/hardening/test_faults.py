@@ -584,6 +584,28 @@ async def test_fault_18_no_redirect_is_followed(method: str, status: int) -> Non
 # 19 to 25: lists
 
 
+async def test_fault_24_a_link_that_is_new_beside_a_page_that_is_not(tmp_path: Path) -> None:
+    """What is known of a page holds for one that is the same in all that says how the list goes on."""
+    by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
+    configuration = profile_with(tmp_path, by_link) + "snapshots: {fresh: 0.1}\n"
+    more = ok(BOBS, ("Link", f'<{following(1)}>; rel="next"')), ok(page(item("Company", COMPANY)))
+    async with proxied(LISTED, *more, configuration=configuration) as between:
+        assert shown(await between.ask()) == ["Bob"]
+        await asyncio.sleep(0.2)
+        assert shown(await between.ask()) == ["Bob", "Company"]
+
+
+@pytest.mark.parametrize("are_apart", [True, False])
+def test_fault_24_the_next_page_stands_in_any_of_the_links(are_apart: bool, tmp_path: Path) -> None:
+    """A walk that overlooks it would end early, with a wrong total."""
+    by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
+    links = [f'<{PAGES}>; rel="first"', f'<{following(1)}>; rel="next"']
+    lines = links if are_apart else [", ".join(links)]
+    script = ok(BOBS, *[("Link", line) for line in lines]), ok(page(item("Company", COMPANY)))
+    answer, upstream = asked_once(*script, configuration=profile_with(tmp_path, by_link))
+    assert (shown(answer), upstream.hits()) == (["Bob", "Company"], 2)
+
+
 @pytest.mark.parametrize(
     "place",
     [
