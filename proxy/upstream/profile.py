@@ -172,6 +172,8 @@ class Profile:
         return self._exchange(here.call, account, read)
 
     def _included(self, items: Sequence[Any]) -> Sequence[Any]:
+        if self._conditions and not all(isinstance(item, dict) for item in items):
+            raise LegacyError(BAD_UPSTREAM)  # of what is no item no condition holds
         for holds in self._conditions:
             items = [item for item in items if holds(item)]
         return items

@@ -370,6 +370,15 @@ def test_fault_10_an_item_that_is_none(wrong: dict[str, object]) -> None:
     assert told(asked_once(ok(body))[0]) == (502, NONSENSE, None)
 
 
+@pytest.mark.parametrize("wrong", [b"null", b"5", b'"x"', b"[]"])
+@pytest.mark.parametrize("profile", ["signalwire", "restcomm"])
+def test_fault_10_no_item_at_all(profile: str, wrong: bytes) -> None:
+    """Nor is it left out as one that is not verified."""
+    one_of_it, page_of_it = ITEMS[profile]
+    body = page_of_it % (one_of_it + b", " + wrong)
+    assert told(asked_once(ok(body), configuration=of_vendor(profile))[0]) == (502, NONSENSE, None)
+
+
 def test_fault_10_what_the_profile_says_stands_for_it() -> None:
     names = shown(asked_once(ok(page(item(friendly_name=None, date_created=None))))[0])
     assert names == ["(415) 867-5309"]
