@@ -176,7 +176,7 @@ _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[
 def _link_header(paging: LinkHeader, _: Call, here: Call, came: Came) -> Call | None:
     for target, parameters in _LINK.findall(came.reply.headers.get("link", "")):
         relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
-        if relation and paging.relation in relation[1].split():
+        if relation and paging.relation.lower() in relation[1].lower().split():  # RFC 8288 section 2.1.1
             return _at(here, target)
     return None
 

@@ -612,11 +612,14 @@ async def test_fault_24_a_link_that_is_new_beside_a_page_that_is_not(tmp_path: P
         assert shown(await between.ask()) == ["Bob", "Company"]
 
 
+@pytest.mark.parametrize("relation", ["next", "NEXT"])
 @pytest.mark.parametrize("are_apart", [True, False])
-def test_fault_24_the_next_page_stands_in_any_of_the_links(are_apart: bool, tmp_path: Path) -> None:
+def test_fault_24_the_next_page_stands_in_any_of_the_links(
+    are_apart: bool, relation: str, tmp_path: Path
+) -> None:
     """A walk that overlooks it would end early, with a wrong total."""
     by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
-    links = [f'<{PAGES}>; rel="first"', f'<{following(1)}>; rel="next"']
+    links = [f'<{PAGES}>; rel="first"', f'<{following(1)}>; rel="{relation}"']
     lines = links if are_apart else [", ".join(links)]
     script = ok(BOBS, *[("Link", line) for line in lines]), ok(page(item("Company", COMPANY)))
     answer, upstream = asked_once(*script, configuration=profile_with(tmp_path, by_link))
