@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from proxy.accounts import Accounts
+from proxy.deadlines import begin_request
 from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NO_SUCH_CALL, NOT_FOUND, Fault, LegacyError
 from proxy.legacy import (
     NOTHING,
@@ -43,7 +44,6 @@ from proxy.pending import PendingCalls, Waiting
 from proxy.places import Places
 from proxy.snapshots import Key, Snapshots, View, Walk, key_of, owner_of
 from proxy.upstream.api import Upstream
-from proxy.upstream.deadlines import begin_request
 from proxy.upstream.walks import Source, Walked
 
 _EVERYTHING = (None, None)

@@ -20,12 +20,12 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from proxy.deadlines import Deadlines
 from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
 from proxy.upstream import retry, wire
 from proxy.upstream.breaker import Breaker
 from proxy.upstream.budget import Budget
 from proxy.upstream.calls import Call, NoReplyError, Reply
-from proxy.upstream.deadlines import Deadlines
 from proxy.upstream.pauses import Pauses, as_seconds
 
 _MAX_BODY = 8 * 1024 * 1024

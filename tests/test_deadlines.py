@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support import leap
 
-from proxy.upstream.deadlines import Deadlines, begin_request
+from proxy.deadlines import Deadlines, begin_request
 
 
 def test_each_task_has_its_own_time() -> None:
