@@ -7,6 +7,8 @@ from types import TracebackType
 
 TOTAL = 25.0
 """Seconds that a request may take, with all that is asked for it and with retries."""
+GRACE = 0.25
+"""Seconds after that for whoever knows best what is to be said; then nothing is waited for any more."""
 
 _request_ends: ContextVar[float] = ContextVar("request_ends", default=inf)
 
@@ -14,6 +16,11 @@ _request_ends: ContextVar[float] = ContextVar("request_ends", default=inf)
 def begin_request(seconds: float = TOTAL) -> None:
     """Give whatever this task asks for from now on, and the tasks that it creates, so many seconds in all."""
     _request_ends.set(asyncio.get_running_loop().time() + seconds)
+
+
+def seconds_left() -> float:
+    """Return for how long the request of this task may still wait for something, its grace included."""
+    return max(0.0, _request_ends.get() + GRACE - asyncio.get_running_loop().time())
 
 
 class Deadlines:

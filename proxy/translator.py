@@ -8,8 +8,16 @@ from functools import lru_cache
 from typing import assert_never
 
 from proxy.accounts import Accounts
-from proxy.deadlines import begin_request
-from proxy.errors import BAD_CODE, BAD_PHONE_NUMBER, NO_SUCH_CALL, NOT_FOUND, Fault, LegacyError
+from proxy.deadlines import begin_request, seconds_left
+from proxy.errors import (
+    BAD_CODE,
+    BAD_PHONE_NUMBER,
+    NO_SUCH_CALL,
+    NOT_FOUND,
+    TOO_SLOW,
+    Fault,
+    LegacyError,
+)
 from proxy.legacy import (
     NOTHING,
     Answer,
@@ -163,9 +171,11 @@ class Translator:
         try:
             match operation:
                 case List():
-                    return await self._list(operation, asked, upstream)
+                    async with asyncio.timeout(seconds_left()):
+                        return await self._list(operation, asked, upstream)
                 case Fetch():
-                    return await self._fetch(operation, asked, upstream)
+                    async with asyncio.timeout(seconds_left()):
+                        return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
                     with await self._places.of(asked.caller):
                         async with self._lists.writing(asked.everything.owner) as state:
@@ -176,6 +186,8 @@ class Translator:
                             return await self._validate(operation, account, upstream)
                 case _:
                     assert_never(operation)
+        except TimeoutError as error:
+            raise LegacyError(TOO_SLOW) from error
         except LegacyError as error:
             if error.refuses_credentials:
                 self._lists.forget(asked.everything)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support import leap
 
-from proxy.deadlines import Deadlines, begin_request
+from proxy.deadlines import GRACE, Deadlines, begin_request, seconds_left
 
 
 def test_each_task_has_its_own_time() -> None:
@@ -148,3 +148,17 @@ def test_who_is_cancelled_as_well_is_not_out_of_time() -> None:
         return late, given_up
 
     assert leap.run(main()) == ([True], [False])
+
+
+def test_what_is_left() -> None:
+    async def main() -> None:
+        now = asyncio.get_running_loop().time
+        begun = now()
+        begin_request(10)
+        for seconds in (0, 4, 5):
+            await asyncio.sleep(seconds)
+            assert seconds_left() == pytest.approx(10 + GRACE - (now() - begun), abs=0.05)
+        await asyncio.sleep(2)
+        assert seconds_left() == 0
+
+    leap.run(main())

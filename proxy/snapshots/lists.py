@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
+from proxy.deadlines import begin_request
 from proxy.errors import LegacyError
 from proxy.snapshots.keys import Key, Owner
 from proxy.snapshots.stores import Generation, Kept, State, Store
@@ -69,11 +70,16 @@ class _Snapshot(Generic[V]):
 
 
 class _Flight(Generic[T]):
-    """Something under way and those who wait for it; where nobody does any more, it ends."""
+    """Something under way and those who wait for it; where nobody does any more, it ends.
 
-    def __init__(self, work: Coroutine[Any, Any, T], at: float, landed: Callable[[], None]) -> None:
+    Its time is its own: who began it may have had little left, and who joined it has more.
+    """
+
+    def __init__(
+        self, work: Callable[[], Coroutine[Any, Any, T]], at: float, landed: Callable[[], None]
+    ) -> None:
         self.at = at
-        self._task = asyncio.create_task(work)
+        self._task = asyncio.create_task(_fly(work))
         self._waiting = 0
         self._landed = landed
         self._task.add_done_callback(lambda _: landed())
@@ -87,6 +93,11 @@ class _Flight(Generic[T]):
             if not self._waiting and not self._task.done():
                 self._landed()  # at once: nobody may join what is about to end
                 self._task.cancel()
+
+
+async def _fly(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    begin_request()
+    return await work()
 
 
 class _Flights:
@@ -111,7 +122,7 @@ class _Flights:
             if self._flights.get(what) is flight:
                 del self._flights[what]
 
-        flight = self._flights[what] = _Flight(work(), self._clock(), landed)
+        flight = self._flights[what] = _Flight(work, self._clock(), landed)
         return flight
 
 
