@@ -78,6 +78,7 @@ DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
 UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
+NOT_SHOWN_YET = TOO_SLOW.saying("The change was made, but may not show for some seconds")
 
 # Codes that come back from a phone (not part of the 2008 API)
 NO_SUCH_CALL = Fault(404, "No call to this number waits for a code")

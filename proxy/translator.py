@@ -15,6 +15,7 @@ from proxy.errors import (
     NO_SUCH_CALL,
     NOT_FOUND,
     TOO_SLOW,
+    TOO_SLOW_TO_TELL,
     Fault,
     LegacyError,
 )
@@ -182,7 +183,7 @@ class Translator:
                             return await upstream.perform(operation, account, state)
                 case Validate():
                     with await self._places.of(asked.caller):
-                        async with self._lists.writing(asked.everything.owner, settles_within=_A_CALL):
+                        async with self._lists.writing(asked.everything.owner, _A_CALL, TOO_SLOW_TO_TELL):
                             return await self._validate(operation, account, upstream)
                 case _:
                     assert_never(operation)
@@ -295,7 +296,7 @@ class Translator:
         with await self._places.of(number):
             async with self._lists.writing(owner_of(account)):
                 await upstream.verify(verify, account)
-        self._pending.done(number)
+                self._pending.done(number)
 
 
 def _asked(accounts: Accounts, request: Request) -> _Asked:

@@ -20,6 +20,7 @@ from proxy.errors import (
     METHOD_NOT_ALLOWED,
     NO_SUCH_CALL,
     NOT_FOUND,
+    NOT_SHOWN_YET,
     REFUSED,
     TOO_MANY_REQUESTS,
     Fault,
@@ -141,14 +142,16 @@ async def answer(method: str, headers: Mapping[str, str], body: bytes, translato
             return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
     if _is_from_elsewhere(headers):
         return _refused(_ELSEWHERE)
-    number = ""
+    number, status = "", 200
     try:
         form = parse_body(headers.get(hdrs.CONTENT_TYPE), body)
         number = form.get("PhoneNumber", "")
         await translator.bring_code(number, re.sub(r"[\s-]", "", form.get("Code", "")))
     except LegacyError as error:
-        return _refused(error.fault, number)
-    return _page("Number confirmed", _DONE.substitute(number=_shown(number), path=PATH), 200)
+        if error.fault is not NOT_SHOWN_YET:
+            return _refused(error.fault, number)
+        status = error.fault.status  # for programs; the number is confirmed all the same
+    return _page("Number confirmed", _DONE.substitute(number=_shown(number), path=PATH), status)
 
 
 def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:

@@ -14,8 +14,8 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
-from proxy.deadlines import begin_request
-from proxy.errors import LegacyError
+from proxy.deadlines import begin_request, seconds_left
+from proxy.errors import NOT_SHOWN_YET, Fault, LegacyError
 from proxy.snapshots.keys import Key, Owner
 from proxy.snapshots.stores import Generation, Kept, State, Store
 
@@ -162,11 +162,12 @@ class Snapshots(Generic[V]):
 
     @asynccontextmanager
     async def writing(
-        self, owner: Owner, settles_within: float = 0
+        self, owner: Owner, settles_within: float = 0, too_late: Fault = NOT_SHOWN_YET
     ) -> AsyncIterator[Callable[[], Awaitable[State | None]]]:
         """Make what was read before the block, or is read while it lasts, out of date.
 
-        Yields how to ask how the data stands, for those who would write once more.
+        Yields how to ask how the data stands, for those who would write once more. Where others still show
+        what was before a write, and its request has no time left, it is `too_late` to say that it was done.
 
         What the write has started may change the data once more, at a moment that nobody tells, for as many
         seconds as it `settles_within`; nothing is remembered meanwhile.
@@ -175,16 +176,20 @@ class Snapshots(Generic[V]):
         try:
             yield partial(self._store.state, owner)
         finally:
-            if not await self._store.next(owner, settles_within):
-                await self._outlast(owner, settles_within)
+            telling = self._in_background(self._tell(owner, settles_within))  # whether or not anybody waits
+            await asyncio.wait([telling], timeout=seconds_left())
+        if not telling.done():
+            raise LegacyError(too_late)
+        telling.result()
 
-    async def _outlast(self, owner: Owner, settles_within: float) -> None:
-        """Wait until others have been told of a write, or show nothing from before it any more."""
+    async def _tell(self, owner: Owner, settles_within: float) -> None:
+        """Tell others of a write, again and again until they show nothing from before it anyhow."""
         until = self._clock() + self._terms.lifetime
-        while (left := until - self._clock()) > 0:
-            await asyncio.sleep(min(left, _TRY_AGAIN))
-            if await self._store.next(owner, settles_within):
+        while not await self._store.next(owner, settles_within):
+            left = until - self._clock()
+            if left <= 0:
                 return
+            await asyncio.sleep(min(left, _TRY_AGAIN))
 
     def forget(self, key: Key) -> None:
         """Forget everything that was read with the credentials of a caller."""
@@ -195,7 +200,7 @@ class Snapshots(Generic[V]):
         self._refused[who] = True
 
     async def settle(self) -> None:
-        """Wait for what goes on in the background: lists that are kept for others, or read anew."""
+        """Wait for what goes on in the background: lists that are kept or read anew, writes that are told."""
         while self._background:
             await asyncio.wait(self._background)
 
@@ -270,10 +275,11 @@ class Snapshots(Generic[V]):
         if (key, state.generation) not in self._flights:
             self._in_background(refreshed())
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)  # the loop itself holds tasks but weakly
         task.add_done_callback(self._background.discard)
+        return task
 
 
 class View(Generic[V]):
