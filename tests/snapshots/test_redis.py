@@ -315,7 +315,7 @@ async def test_a_write_is_told_even_if_redis_has_just_failed(
 ) -> None:
     """Who only asks would be told nothing for a second."""
     stretch, store = cut_off
-    before = await stores[0].state(OWNER)
+    before, others = [await stores[0].state(owner) for owner in (OWNER, owner_of(OTHER_ACCOUNT))]
     assert before
     stretch.cut()
     assert await store.state(OWNER) is None
@@ -325,9 +325,9 @@ async def test_a_write_is_told_even_if_redis_has_just_failed(
     assert after
     assert after.generation != before.generation
     assert after.is_settled == (not settles_within)
-    others = await stores[0].state(owner_of(OTHER_ACCOUNT))
     assert others
     assert others.is_settled
+    assert await stores[0].state(owner_of(OTHER_ACCOUNT)) == others
 
 
 async def test_a_reply_that_comes_too_late_is_nobody_elses(
@@ -524,6 +524,15 @@ async def test_what_cannot_be_begun_is_cleared_away(speaker: Speaker, store: Red
     speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
     assert await store.state(OWNER) is None
     assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
+
+
+@asking
+async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
+    speaker: Speaker, store: RedisStore
+) -> None:
+    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
+    assert await store.state(OWNER) is None
+    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET"]
 
 
 @asking
