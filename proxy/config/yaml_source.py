@@ -108,7 +108,7 @@ def read(path: Path, variables: Mapping[str, str]) -> Source:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         source.mistakes.append(Mistake(source.file, line, column, f"is not valid YAML: {error.problem}"))
-    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for "\\UFFFFFFFF"
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for \UFFFFFFFF
         source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
     return source
 

@@ -658,6 +658,9 @@ def test_settings(tmp_path: Path) -> None:
         SETTINGS.replace("sid_key", "sid_keys"),
         SETTINGS.replace("${REDIS}", f"redis://:{CANARY}@127.0.0.1"),
         SETTINGS.replace("fresh: 5", "fresh: five"),
+        "upstream: {profile: '${OLD}'}\n" + SETTINGS,
+        "upstream: {profile: '${OLD}.yaml'}\n" + SETTINGS,
+        "listen: {tls: {address: ':1', certificate: '${KEY}'}}\n" + SETTINGS,
     ],
 )
 def test_settings_that_are_wrong(wrong: str, tmp_path: Path) -> None:
