@@ -147,7 +147,9 @@ def test_fault_02_nobody_lets_us_in(method: str) -> None:
                 begun = now()
                 return told(await Proxied(port, ScriptedUpstream()).ask(method)), now() - begun
 
-    assert leap.run(ask()) == ((504, SLOW, None), about(5, within=0.5))
+    answer, seconds = leap.run(ask())
+    assert answer == (504, SLOW, None)
+    assert 4.9 <= seconds <= 6  # a busy machine makes it later, never earlier
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
