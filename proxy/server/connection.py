@@ -137,6 +137,10 @@ class Connection(BaseProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def _can_half_close(self) -> bool:
+        """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
+        return self.transport is not None and self.transport.can_write_eof()
+
     def data_received(self, data: bytes) -> None:
         """Take note of the requests whose heads have come in, or answer at once."""
         if self._is_ending or self._upgraded:
@@ -145,7 +149,7 @@ class Connection(BaseProtocol):
         try:
             received, self._upgraded, _ = self._http.feed_data(data)
         except HttpProcessingError:
-            received = self._without_end()
+            received = () if self._cut_short() else [(None, EMPTY_PAYLOAD)]
         if not received:
             # Some clients send a line break after a body
             if self._next is not None and not self._head_begun and data.strip(b"\r\n"):
@@ -160,13 +164,13 @@ class Connection(BaseProtocol):
         if len(self._requests) >= MOST_WAITING and not self._buffer_paused:
             self._pause_reading_for_buffer()
 
-    def _without_end(self) -> Sequence[_Received]:
-        """Return what is received where HTTP ends: nothing if it is a body that does not, else no request."""
+    def _cut_short(self) -> bool:
+        """Let nobody wait for the rest of the last body, which does not come; return whether there is one."""
         body = self._requests[-1][1] if self._requests else self._body
         if body.is_eof():
-            return [(None, EMPTY_PAYLOAD)]
+            return False
         body.set_exception(web.RequestPayloadError())
-        return []
+        return True
 
     # Its deadlines: they count while it is idle
 
@@ -264,6 +268,7 @@ class Connection(BaseProtocol):
         """Answer a request, or what is none; return whether it is the last."""
         if head is None:
             self._write(last_words(self._answering.refuse(MALFORMED), HttpVersion10))
+            await self._hear_out(body)
             return True
         self._body = body
         fault, is_last = None, head.should_close or head.upgrade
@@ -282,8 +287,8 @@ class Connection(BaseProtocol):
         self._write(data)
         if self._paused:
             await self._drain_helper()
-        if not body.is_eof() and fault is not REQUEST_TIMEOUT:
-            await _linger(body)
+        if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
+            await self._hear_out(body)
         return is_last or self._is_leaving
 
     async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
@@ -300,6 +305,19 @@ class Connection(BaseProtocol):
         self.transport.write(data)
         if self._stall is None and self.transport.get_write_buffer_size():
             self._look_whether_it_is_taken(Patience(_STALL))
+
+    async def _hear_out(self, body: StreamReader) -> None:
+        """Take what a client still sends: a connection that is closed before takes the answer with it."""
+        if self.transport is None or not self._can_half_close():
+            await _linger(body)
+            return
+        self._is_ending = True
+        self.transport.write_eof()
+        self._reading_paused = False
+        self._resume_reading_for_buffer()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await asyncio.shield(self._lost)
 
     def _look_whether_it_is_taken(self, patience: Patience) -> None:
         """Close the connection if nothing of what was written is taken for too long."""
@@ -323,7 +341,7 @@ def _fault(error: Exception) -> Fault:
 
 
 async def _linger(body: StreamReader) -> None:
-    """Read on: a connection that is closed with something unread takes the answer with it."""
+    """Read on where the connection can only be closed as a whole."""
     with suppress(TimeoutError, web.RequestPayloadError):
         async with asyncio.timeout(_LINGER):
             while not body.is_eof():

@@ -253,6 +253,33 @@ async def test_input_10_what_is_too_long_or_too_many(name: str) -> None:
     await assert_refused(raw.TOO_LONG[name])
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        get(b"X: " + b"x" * 9000),
+        post(raw.CHUNKED, body=b"-1\r\n"),
+        post(b"Content-Length: 65537"),
+        request(b"CONNECT api.twilio.com:443 HTTP/1.1", HOST, AUTHORIZATION),
+    ],
+    ids=["a long header", "a bad chunk", "a long body", "a tunnel"],
+)
+async def test_input_10_who_sends_on_is_answered_all_the_same(data: bytes) -> None:
+    """A connection that is closed with something unread is reset, and takes the answer with it."""
+    async with proxy_before() as (port, client, upstream):
+        await client.send(data)
+        async with connect(port) as other:  # by the time it is answered, the first one is too
+            await assert_alive(other)
+        for _ in range(20):
+            await client.send(b"x" * 4096)
+            await asyncio.sleep(0.001)
+        answer = await client.receive()
+        assert answer is not None
+        assert_rest_exception(answer)
+        assert_last(answer)
+        assert await client.is_closed()
+        assert upstream.received == []
+
+
 @pytest.mark.parametrize("name", ["silence", "half a head", "a head that trickles", "half a body"])
 def test_input_11_who_is_slow_is_not_waited_for(name: str) -> None:
     """In test_raw.py are more of them."""
