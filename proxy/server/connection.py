@@ -27,7 +27,7 @@ from proxy.server.parsing import (
 )
 from proxy.server.reading import objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
-from proxy.server.stalls import Patience, give_up, untaken
+from proxy.server.stalls import Patience, give_up, has_gone, untaken
 
 _log = logging.getLogger("proxy.server")
 
@@ -35,10 +35,13 @@ _log = logging.getLogger("proxy.server")
 _HEAD_TIMEOUT = 10
 _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
+_LISTENING = 0.05  # between two looks at whether anybody still waits for an answer
 _STALL = 30  # for a client that takes nothing of what is sent
 _LOOKS = 5  # between two looks at whether it does
 
 _READING = (hdrs.METH_GET, hdrs.METH_HEAD)
+
+_OPENING = b"HTTP/1."
 
 _Received = tuple[RawRequestMessage | None, StreamReader]
 """A request's head, None where there is no HTTP, and its body."""
@@ -49,15 +52,18 @@ class Connection(BaseProtocol):
 
     __slots__ = (
         "_answering",
+        "_begun",
         "_body",
         "_closes_at",
         "_connected",
+        "_has_asked_all",
         "_head_begun",
         "_http",
         "_is_ending",
         "_is_leaving",
         "_lost",
         "_next",
+        "_owes_answer",
         "_peer",
         "_requests",
         "_stall",
@@ -85,7 +91,10 @@ class Connection(BaseProtocol):
         self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
         self._lost: asyncio.Future[None] = loop.create_future()
         self._peer = ""  # its address
+        self._owes_answer = False
         self._works_for_client = False  # and for nobody else: what is done has no effect
+        self._has_asked_all = False
+        self._begun = b""  # what has been written of the next answer
         self._is_leaving = False
         self._is_ending = False
         self._head_begun = False
@@ -137,9 +146,32 @@ class Connection(BaseProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def eof_received(self) -> bool:
+        """Answer what has been asked for: some old clients close their own side behind a request.
+
+        Who has gone altogether looks the same until something is sent to it: an answer that is owed begins.
+        """
+        is_waited_for = self._owes_answer or (self._requests and not self._is_ending)
+        if not is_waited_for or not self._can_half_close():
+            return False
+        self._has_asked_all = True
+        self._cut_short()
+        if self._owes_answer:
+            self._write(_OPENING)
+            self._begun = _OPENING
+            self._look_whether_anybody_listens()
+        return True
+
     def _can_half_close(self) -> bool:
         """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
         return self.transport is not None and self.transport.can_write_eof()
+
+    def _look_whether_anybody_listens(self) -> None:
+        if self._owes_answer and self.transport is not None and not self.transport.is_closing():
+            if has_gone(self.transport):
+                self.transport.abort()
+            else:
+                self._loop.call_later(_LISTENING, self._look_whether_anybody_listens)
 
     def data_received(self, data: bytes) -> None:
         """Take note of the requests whose heads have come in, or answer at once."""
@@ -242,7 +274,7 @@ class Connection(BaseProtocol):
         await self._lost
 
     async def _is_there_another(self) -> bool:
-        if not self._requests and not self._is_ending:
+        if not self._requests and not (self._is_ending or self._has_asked_all):
             if self._next is None:
                 self._next = self._loop.create_future()
                 self._close_within(_KEEP_ALIVE)
@@ -271,6 +303,7 @@ class Connection(BaseProtocol):
             await self._hear_out(body)
             return True
         self._body = body
+        self._owes_answer = True
         fault, is_last = None, head.should_close or head.upgrade
         try:
             is_bare = body.at_eof() and not objection(head)
@@ -285,6 +318,7 @@ class Connection(BaseProtocol):
             fault, is_last = _fault(error), True
             data = response(self._answering.refuse(fault, head.path), head, close=True)
         self._write(data)
+        self._owes_answer = False
         if self._paused:
             await self._drain_helper()
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
@@ -302,7 +336,8 @@ class Connection(BaseProtocol):
     def _write(self, data: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
-        self.transport.write(data)
+        self.transport.write(data.removeprefix(self._begun))
+        self._begun = b""
         if self._stall is None and self.transport.get_write_buffer_size():
             self._look_whether_it_is_taken(Patience(_STALL))
 

@@ -35,6 +35,14 @@ def _in_the_kernel(transport: asyncio.Transport) -> int:
     return int(size)
 
 
+def has_gone(transport: asyncio.Transport) -> bool:
+    """Whether the other side has refused what was sent to it, since nobody is there any more.
+
+    A loop that has read all of a connection is told of nothing else that happens to it.
+    """
+    return bool(transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+
 def give_up(transport: asyncio.Transport) -> None:
     """Close a connection without keeping what was written in the kernel for who does not take it."""
     connection = transport.get_extra_info("socket")

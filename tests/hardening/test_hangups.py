@@ -171,6 +171,56 @@ async def test_fault_28_nothing_is_said_about_it(caplog: pytest.LogCaptureFixtur
     assert [record for record in caplog.records if record.name.startswith("proxy")] == []
 
 
+# Who closes his own side alone, as old clients do, has not gone
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        get(),
+        get().replace(b"HTTP/1.1", b"HTTP/1.0"),
+        get(target=INSTANCE),
+        post(LENGTH),
+        post(CHUNKED, body=chunked(NUMBER)),
+        post(LENGTH, b"Expect: 100-continue"),
+    ],
+)
+@pytest.mark.parametrize("at", ["with it", "while it is carried out"])
+async def test_fault_28_who_closes_his_own_side_is_answered(data: bytes, at: str) -> None:
+    answer = CALL if data.startswith(b"POST") else RENAMED if INSTANCE in data else EMPTY_LIST
+    async with dawdling(answer) as upstream, proxy_before(upstream) as port, connect(port) as client:
+        await client.send(data)
+        if at == "with it":
+            client.writer.write_eof()
+        await upstream.until(lambda: len(upstream.asked) == 1)
+        if at != "with it":
+            client.writer.write_eof()
+        await asyncio.sleep(0.2)
+        assert upstream.left == 0
+        upstream.told.set()
+        received = await client.receive()
+        if b"Expect" in data:
+            assert received is not None
+            assert received.status == 100
+            received = await client.receive()
+        assert received is not None
+        assert received.status == 200
+        assert received.start.startswith("HTTP/1.0" if b"HTTP/1.0" in data else "HTTP/1.1")
+        assert await client.is_closed()
+
+
+async def test_fault_28_so_are_all_his_requests() -> None:
+    async with dawdling(EMPTY_LIST) as upstream, proxy_before(upstream) as port, connect(port) as client:
+        await client.send(b"".join(get(target=TARGET + b"?page=%d" % page) for page in range(100)))
+        client.writer.write_eof()
+        upstream.told.set()
+        for page in range(100):
+            answer = await client.receive()
+            assert answer is not None
+            assert f' page="{page}"'.encode() in answer.body
+        assert await client.is_closed()
+
+
 RENAMED = json_answer(
     200,
     b'{"sid": "%b", "account_sid": "%b", "friendly_name": "x", "phone_number": "+14158675309"}'
