@@ -117,7 +117,8 @@ class Connection(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
-        super().connection_lost(exc)
+        del exc  # it and who waits, which it would be given to, would hold each other and what was to be sent
+        super().connection_lost(None)
         self.end()
         for timer in (self._timer, self._stall):
             if timer is not None:
@@ -126,7 +127,7 @@ class Connection(BaseProtocol):
             self.task.cancel()
         if not self._lost.done():
             self._lost.set_result(None)
-        self._body.set_exception(ConnectionResetError())
+        self._body.set_exception(web.RequestPayloadError())
         self._body = EMPTY_PAYLOAD
         self._parser = None
         del self._http  # which holds this connection in turn
@@ -266,6 +267,9 @@ class Connection(BaseProtocol):
                 pass
         except ConnectionError:
             pass  # the client has gone
+        except asyncio.CancelledError:
+            if self.transport is not None:
+                raise  # it has not: nobody wants to wait for it
         finally:
             self._is_ending = True
             self._next = None

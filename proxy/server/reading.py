@@ -49,7 +49,8 @@ async def read(body: StreamReader) -> bytes:
                     raise LegacyError(BODY_TOO_LARGE)
     except TimeoutError:
         raise LegacyError(REQUEST_TIMEOUT) from None
-    except web.RequestPayloadError:
+    except web.RequestPayloadError as error:
+        error.__traceback__ = None  # which leads back to it, by way of all that was received
         raise LegacyError(MALFORMED) from None
     return bytes(content)
 

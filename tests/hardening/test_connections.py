@@ -1,10 +1,11 @@
 """How many connections a worker has, and for how long it has those over which nothing goes."""
 
 import asyncio
+import gc
 import resource
 import select
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
@@ -16,6 +17,7 @@ from support.wire import ScriptedUpstream, connect, json_answer, read_message, s
 
 from hardening.proxied import LISTED, Proxied, now, timed
 from hardening.test_places import CANNOT_WAIT, get
+from proxy.server.connection import Connection
 from proxy.server.room import Room, most_connections
 
 # How many
@@ -204,3 +206,56 @@ def test_what_was_idle_for_15_seconds_is_closed() -> None:
             assert 15 <= now() - begun <= 17
 
     leap.run(wait())
+
+
+# What is left of those who have gone
+
+
+async def _takes_nothing(port: int, upstream: ScriptedUpstream) -> None:
+    async with who_reads_nothing(port):
+        await upstream.is_asked(1)
+        await asyncio.sleep(0.2)
+
+
+async def _sends_half_a_body(port: int, _: ScriptedUpstream) -> None:
+    async with connect(port) as client:
+        await client.send(get("x", LIST, b"Content-Length: 60000") + bytes(50_000))
+        async with connect(port) as other:  # by the time it is answered, the half has been read
+            assert (await other.ask(CANNOT_WAIT)).status == 404
+
+
+async def _does_not_wait(port: int, upstream: ScriptedUpstream) -> None:
+    upstream.released.clear()
+    async with connect(port) as client:
+        await client.send(get("x", LIST))
+        await upstream.is_asked(1)
+
+
+GOING: Mapping[str, Callable[[int, ScriptedUpstream], Awaitable[None]]] = {
+    "who takes nothing": _takes_nothing,
+    "who sends half a body": _sends_half_a_body,
+    "who does not wait for an answer": _does_not_wait,
+}
+
+
+def connections() -> int:
+    return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("who", GOING)
+async def test_nothing_is_left_of_who_has_gone(who: str) -> None:
+    """What only the collector frees stays for long, with all that was to be sent or has been received."""
+    async with (
+        scripted_upstream(json_answer(200, many(PAGE))) as upstream,
+        running_proxy(upstream.url, REMEMBERING) as port,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            await GOING[who](port, upstream)
+            async with asyncio.timeout(10):
+                while connections():
+                    await asyncio.sleep(0.05)
+        finally:
+            gc.enable()
+            upstream.released.set()
