@@ -8,15 +8,21 @@ import orjson
 NO_JSON: Final = object()
 """What an answer holds that is no JSON."""
 
+_MOST_NESTED = 100_000  # lists and objects: as many as a list has caller IDs at most
+_MOST_VALUES = 1_000_000
+
 
 def parse(body: bytes) -> Any:
     """Return what `body` holds: None where it is empty, `NO_JSON` where it cannot be read.
 
-    Nor can it where an object has a key twice: whoever reads it takes another of the two.
+    Nor can it where an object has a key twice: whoever reads it takes another of the two. What holds so much
+    that everybody would have to wait until it is read is not read at all.
     """
     if not body.strip():
         return None
     text = body.removeprefix(b"\xef\xbb\xbf")
+    if len(text) > _MOST_NESTED and _holds_too_much(text):
+        return NO_JSON
     try:
         document = orjson.loads(text)
         # A quotation mark that is escaped by its number is the only one that is written in another way
@@ -28,6 +34,11 @@ def parse(body: bytes) -> Any:
     except orjson.JSONEncodeError:
         pass  # too deep to be written, though not to be read
     return _parse_slowly(text)
+
+
+def _holds_too_much(text: bytes) -> bool:
+    """Count what begins a value, in strings too: eight megabytes of `[]` would take a second to read."""
+    return text.count(b"[") + text.count(b"{") > _MOST_NESTED or text.count(b",") >= _MOST_VALUES
 
 
 def _parse_slowly(text: bytes) -> Any:

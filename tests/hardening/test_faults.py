@@ -298,6 +298,12 @@ LARGE_BODIES: dict[str, Answer] = {
 
 @pytest.mark.parametrize("large", LARGE_BODIES.values(), ids=LARGE_BODIES.keys())
 async def test_fault_07_too_much(large: Answer) -> None:
+    # A busy machine adds to the time of a process what is nobody's fault, but not each time
+    assert min(await stall_of(large), await stall_of(large)) < 0.05
+
+
+async def stall_of(large: Answer) -> float:
+    """Be answered with too much; return how long the loop stood still for it."""
     async with proxied(large, LISTED) as between:
         stop = asyncio.Event()
         stall = asyncio.create_task(worst_stall(stop))
@@ -310,7 +316,7 @@ async def test_fault_07_too_much(large: Answer) -> None:
             stop.set()
     assert (told(answer), between.upstream.hits("GET")) == ((502, NONSENSE, None), 1)
     assert peak < 2 * 8 * MIB
-    assert await stall < 0.05
+    return await stall
 
 
 NO_JSON = {
@@ -327,6 +333,7 @@ NO_JSON = {
     + b"}",
     "a key twice": BOBS[:-1] + b', "next_page_uri": null}',
     "a key of an item twice": BOBS.replace(b'"friendly_name"', b'"sid": "", "friendly_name"'),
+    "far too many lists": b'{"outgoing_caller_ids": [' + b"[]," * 200_000 + b'[]], "next_page_uri": null}',
     "a list": b"[]",
     "null": b"null",
     "UTF-16": BOBS.decode().encode("utf-16"),

@@ -63,3 +63,11 @@ def test_what_is_deep_is_read_or_refused(depth: int) -> None:
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert parse(b"\xef\xbb\xbf{}") == {}
+
+
+@pytest.mark.parametrize(
+    ("most", "value"), [(99_999, b"[]"), (99_999, b"{}"), (1_000_000, b"1"), (1_000_000, b'""')]
+)
+def test_what_holds_too_much_is_not_read(most: int, value: bytes) -> None:
+    assert len(parse(b"[" + b",".join([value] * most) + b"]")) == most
+    assert parse(b"[" + b",".join([value] * (most + 1)) + b"]") is NO_JSON
