@@ -1,7 +1,9 @@
 """Configuration files: what they mean, what is refused and in which words, and that secrets stay secret."""
 
 import contextlib
+import os
 import re
+import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -329,10 +331,10 @@ BROKEN: list[tuple[str | bytes, list[str]]] = [
     ("\tlisten: x", ["FILE:1:1: is not valid YAML: found character '\\t' that cannot start any token"]),
     ("listen: a: b", ["FILE:1:10: is not valid YAML: mapping values are not allowed here"]),
     ("---\nlisten: :1\n---\nlisten: :2", ["FILE:3:1: is not valid YAML: but found another document"]),
-    ("listen: \x00", ["FILE: is not valid YAML"]),
+    ("listen: \x00", ["FILE:1:9: is not valid YAML: holds the character U+0000"]),
     ("listen: &a 127.0.0.1:1\nlisten: x", ["FILE:2:1: the key 'listen' stands here twice"]),
-    (b"listen: \xff", ["FILE: is not UTF-8 text"]),
-    ("listen: :1".encode("utf-16"), ["FILE: is not UTF-8 text"]),
+    (b"listen: \xff", ["FILE:1:9: is not UTF-8 text"]),
+    ("listen: :1".encode("utf-16"), ["FILE:1:1: is not UTF-8 text"]),
     ("- listen", ["FILE:1:1: expected a mapping"]),
     ("listen", ["FILE:1:1: expected a mapping"]),
     ("numbers:\n  <<: {outside_nanp: skip}", ["FILE:2:3: a key must be a plain word"]),
@@ -509,3 +511,30 @@ def test_a_missing_profile(file: Path) -> None:
     assert mistakes(file, "upstream: {profile: mine.yaml}") == [
         f"{profile}: cannot be read: No such file or directory"
     ]
+
+
+def test_a_pipe_that_nobody_writes_into_is_empty(file: Path) -> None:
+    pipe = file.parent / "pipe"
+    os.mkfifo(pipe)
+    text = f"accounts:\n  {ACCOUNT}:\n    token: {{file: {pipe}}}\n    upstream: {{account: x}}\n"
+    assert "FILE:3:5: the secret is empty" in mistakes(file, text)
+
+
+def test_a_pipe_is_read_to_its_end(file: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as into:
+        into.write(b"to")
+        into.flush()
+
+        def finish() -> None:
+            into.write(b"ken\n")
+            into.close()
+
+        later = threading.Timer(0.2, finish)
+        later.start()
+        text = f"legacy:\n  sid_key: {{file: /dev/fd/{reading}}}\n"
+        file.write_text(text, encoding="utf-8")
+        sid_key = config.load(file, {}).settings.legacy.sid_key
+        later.join()
+    assert sid_key
+    assert sid_key.get_secret_value() == "token"

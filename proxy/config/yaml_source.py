@@ -84,7 +84,8 @@ class Source:
 def content(file: str | Path) -> bytes:
     """Return what a file holds; OSError where it cannot be read, or is none that somebody has written."""
     try:
-        with Path(file).open("rb") as opened:
+        with open(file, "rb", opener=_without_waiting) as opened:
+            os.set_blocking(opened.fileno(), True)
             found = opened.read(_MOST + 1)
     except ValueError:  # for what no file can be called
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
@@ -93,24 +94,42 @@ def content(file: str | Path) -> bytes:
     return found
 
 
+def _without_waiting(file: str, flags: int) -> int:
+    """Open a file, be it a pipe that nobody writes into: it is empty then, instead of never read."""
+    return os.open(file, flags | os.O_NONBLOCK)
+
+
 def read(path: Path, variables: Mapping[str, str]) -> Source:
     """Read a file; what is wrong with it stands in the source's `mistakes`."""
-    source = Source(str(path))
+    source, text = Source(str(path)), ""
+
+    def refuse(place: tuple[int, int], message: str) -> None:
+        source.mistakes.append(Mistake(source.file, *place, message))
+
     try:
-        node = yaml.compose(content(path).decode(), Loader=yaml.SafeLoader)
+        text = content(path).decode()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = _Reader(source, variables).value(node, ()) if node else None
         source.data = {} if value is None and not source.mistakes else value
     except OSError as error:
-        source.mistakes.append(Mistake(source.file, 0, 0, f"cannot be read: {error.strerror}"))
-    except UnicodeDecodeError:
-        source.mistakes.append(Mistake(source.file, 0, 0, "is not UTF-8 text"))
+        refuse((0, 0), f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        refuse(_end(error.object[: error.start].decode()), "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        source.mistakes.append(Mistake(source.file, line, column, f"is not valid YAML: {error.problem}"))
+        refuse((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {error.problem}")
+    except yaml.reader.ReaderError as error:
+        refuse(
+            _end(text[: error.position]), f"is not valid YAML: holds the character U+{error.character:04X}"
+        )
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for \UFFFFFFFF
-        source.mistakes.append(Mistake(source.file, 0, 0, "is not valid YAML"))
+        refuse((0, 0), "is not valid YAML")
     return source
+
+
+def _end(text: str) -> tuple[int, int]:
+    """Return the line and the column behind a text."""
+    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 _SHORTEST_SECRET = 8  # characters; "yes" or "8080" may stand anywhere
