@@ -347,7 +347,9 @@ class Connection(BaseProtocol):
 
     async def _hear_out(self, body: StreamReader) -> None:
         """Take what a client still sends: a connection that is closed before takes the answer with it."""
-        if self.transport is None or not self._can_half_close():
+        if self.transport is None or self._has_asked_all:
+            return
+        if not self._can_half_close():
             await _linger(body)
             return
         self._is_ending = True
