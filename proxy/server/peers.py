@@ -1,11 +1,14 @@
 """Who is at the other end of a connection, or behind the proxies that stand there. Pure."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
 
 _ONE_SUBSCRIBER = 64  # bits of an IPv6 address; the rest is everybody's own choice
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCII)
+"""As some proxies write whom they speak for, though they need not."""
 
 
 def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -27,8 +30,9 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    found = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text)
+        address = ip_address((found["v6"] or found["v4"]) if found else text)
     except ValueError:
         return None
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
