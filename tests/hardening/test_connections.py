@@ -166,13 +166,6 @@ def test_who_reads_slowly_gets_all_of_it() -> None:
 # Those to the upstream
 
 
-@pytest.fixture
-def the_pools_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let aiohttp's pool, which looks at the clock of the machine, leap along with the loop."""
-    monkeypatch.setattr("aiohttp.connector.monotonic", now)
-
-
-@pytest.mark.usefixtures("the_pools_clock")
 @pytest.mark.parametrize(("seconds", "connections"), [(14.5, 1), (15.5, 2)])
 def test_what_was_idle_for_15_seconds_is_not_used_again(seconds: float, connections: int) -> None:
     async def ask(between: Proxied) -> int:
@@ -184,7 +177,6 @@ def test_what_was_idle_for_15_seconds_is_not_used_again(seconds: float, connecti
     assert timed(ask, LISTED, LISTED) == connections
 
 
-@pytest.mark.usefixtures("the_pools_clock")
 def test_what_was_idle_for_15_seconds_is_closed() -> None:
     async def wait() -> None:
         closed = asyncio.Event()

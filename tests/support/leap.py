@@ -9,6 +9,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
+
 T = TypeVar("T")
 
 _QUIET = 0.02  # seconds; by then, bytes sent over the loopback interface have arrived
@@ -36,6 +38,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on such a loop."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    """Run `main` on such a loop; the pool of the client, which has a clock of its own, leaps along."""
+    with asyncio.Runner(loop_factory=_Loop) as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aiohttp.connector.monotonic", runner.get_loop().time)
         return runner.run(main)
