@@ -24,7 +24,7 @@ test: $(VENV)/.dev ## run the tests on every core
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 soak: $(VENV)/.dev ## run what is long at its full length: half an hour and more
-	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices" $(ARGS)
+	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices or g6_every" $(ARGS)
 
 mutation: $(VENV)/.dev ## change what the guarantees rest on, bit by bit, and see whether a test notices; ARGS='proxy.places.*' for some
 	@$(PIP) install 'mutmut==$(MUTMUT)'

@@ -25,7 +25,7 @@ from proxy.server.parsing import (
     StreamReader,
     request_parser,
 )
-from proxy.server.reading import objection, read, waits_for_leave
+from proxy.server.reading import is_without_version, objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
 from proxy.server.stalls import Patience, give_up, has_gone, untaken
 
@@ -185,10 +185,13 @@ class Connection(BaseProtocol):
             received = () if self._cut_short() else [(None, EMPTY_PAYLOAD)]
         if not received:
             # Some clients send a line break after a body
-            if self._next is not None and not self._head_begun and data.strip(b"\r\n"):
-                self._head_begun = True
-                self._close_within(_HEAD_TIMEOUT)
-            return
+            if self._next is None or self._head_begun or not data.strip(b"\r\n"):
+                return
+            self._head_begun = True
+            self._close_within(_HEAD_TIMEOUT)
+            if not is_without_version(data):
+                return
+            received = [(None, EMPTY_PAYLOAD)]
         self._head_begun = False
         if self._next is not None and len(received) == 1 and self._answers_at_once(*received[0]):
             return

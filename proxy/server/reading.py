@@ -33,6 +33,12 @@ def objection(head: RawRequestMessage) -> Fault | None:
     return None
 
 
+def is_without_version(beginning: bytes) -> bool:
+    """Whether a head begins with a whole line of HTTP/0.9, behind which nothing more comes."""
+    line, ends, _ = beginning.lstrip(b"\r\n").partition(b"\n")
+    return bool(ends) and b" HTTP/" not in line
+
+
 def waits_for_leave(head: RawRequestMessage) -> bool:
     """Whether the client may send its body only when told to go on; HTTP/1.0 knows no interim answers."""
     return hdrs.EXPECT in head.headers and head.version == HttpVersion11

@@ -273,7 +273,9 @@ VERSIONS: Mapping[str, Refused] = {
     # row 6
     name: Refused(data, (400, 505))
     for name, data in {
-        "HTTP/0.9": b"GET %b\r\n\r\n" % TARGET,
+        "HTTP/0.9": b"GET %b\r\n" % TARGET,
+        "HTTP/0.9 behind a line break": b"\r\nGET %b\r\n" % TARGET,
+        "HTTP/0.9 with an empty line": b"GET %b\r\n\r\n" % TARGET,
         "HTTP/0.9 by name": request(b"GET %b HTTP/0.9" % TARGET, HOST, AUTHORIZATION),
         "HTTP/1.2": request(b"GET %b HTTP/1.2" % TARGET, HOST, AUTHORIZATION),
         "HTTP/1.10": request(b"GET %b HTTP/1.10" % TARGET, HOST, AUTHORIZATION),
