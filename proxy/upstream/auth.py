@@ -12,8 +12,11 @@ _Tables = tuple[Mapping[str, str], Mapping[str, str]]
 """Headers and query."""
 
 
-def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
-    """Return `call` with the credentials where the upstream looks for them, and what tells them apart."""
+def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "") -> Call:
+    """Return `call` with the credentials where the upstream looks for them, and what tells them apart.
+
+    They are the caller's own, or those of an `entry` of the table of accounts.
+    """
     headers, query = _SCHEMES[auth.scheme](auth, call, credentials)
     told_apart = hash((credentials.username, credentials.password))
     return Call(  # a third of what _replace costs
@@ -26,6 +29,7 @@ def authorize(auth: Auth, call: Call, credentials: Credentials) -> Call:
         call.retries,
         call.reads,
         told_apart,
+        hash((told_apart, entry)),
     )
 
 

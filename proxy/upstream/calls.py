@@ -72,6 +72,8 @@ class Call(NamedTuple):
     """Whether it changes nothing, be it sent as a POST."""
     credentials: int = 0
     """What only calls with the same credentials have; nobody can ask with it."""
+    caller: int = 0
+    """What only calls of the same caller have: accounts of the table may share credentials."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
     """Asked before it is sent again: whether something newer would be undone."""
 

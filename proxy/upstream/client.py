@@ -3,6 +3,9 @@
 Of aiohttp this takes the connector, which opens connections and keeps them, and what reads answers from them.
 Its session does far more than is wanted here, as redirects, cookies, proxies and sending again by itself, and
 costs twice as much.
+
+Law: a connection carries the requests of one caller. An answer that comes twice, the second time when the
+next request is out, is taken for the answer to that.
 """
 
 import asyncio
@@ -33,7 +36,9 @@ _GAP = 10.0  # seconds without a byte
 _CONNECTING = aiohttp.ClientTimeout(total=None, sock_connect=5, connect=10)
 """In seconds: for an address, and for everything up to a connection, a free place among them included."""
 _KEPT_HEADERS = ("content-type", "content-range", "link", "retry-after")
-_MOST_PLACES = 256
+_MOST_CONNECTIONS = 100  # in use; and as many that are kept
+_MOST_PLACES, _MOST_CALLERS = 256, 4096
+_REFUSALS = frozenset({401, 403})
 
 _NOT_REACHED = UNAVAILABLE.with_header("Retry-After", "1")
 
@@ -58,14 +63,13 @@ def _failure(error: Exception, *, was_sent: bool) -> NoReplyError:
 class Origin(aiohttp.ClientRequest):
     """Whom to connect to, as aiohttp's connector has to be told; nothing of it is ever sent but its Host.
 
-    What has to go over a connection that was never used is `apart`: none is ever kept under its key.
+    Connections are kept for one `caller` each. Without one every request has a connection of its own.
     """
 
-    def __init__(self, origin: str, *, apart: bool) -> None:
+    def __init__(self, origin: str, caller: int | None = None) -> None:
         super().__init__("GET", URL(origin))
-        key = super().connection_key
-        self._key = key._replace(proxy_headers_hash=1) if apart else key
-        self.is_apart = apart
+        self._key = super().connection_key._replace(proxy_headers_hash=caller)
+        self.is_apart = caller is None
         self.host_header = self.headers["Host"]
 
     @property
@@ -74,11 +78,26 @@ class Origin(aiohttp.ClientRequest):
 
 
 class _Place:
-    """One origin as one worker knows it: how to connect to it, and how it fares."""
+    """One origin as one worker knows it: how it fares, whoever asks."""
 
     def __init__(self, origin: str, loop: asyncio.AbstractEventLoop) -> None:
-        self.kept, self.apart = Origin(origin, apart=False), Origin(origin, apart=True)
+        self.apart = Origin(origin)
         self.breaker, self.budget, self.pauses = Breaker(loop.time), Budget(loop.time), Pauses(loop.time)
+
+
+class _Caller:
+    """The same for one caller."""
+
+    def __init__(self, place: _Place, origin: str, caller: int) -> None:
+        self.place, self.kept = place, Origin(origin, caller)
+
+
+class _Pool(aiohttp.TCPConnector):
+    """Connections in use and kept; aiohttp's limit counts only those in use."""
+
+    def has_room(self) -> bool:
+        """Whether one more may be kept: callers are many, and each has connections of its own."""
+        return sum(map(len, self._conns.values())) < _MOST_CONNECTIONS
 
 
 class Client:
@@ -86,9 +105,10 @@ class Client:
 
     async def __aenter__(self) -> Self:
         """Open the pool."""
-        self._connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=15)
+        self._pool = _Pool(limit=_MOST_CONNECTIONS, keepalive_timeout=15)
         self._loop, self._deadlines = asyncio.get_running_loop(), Deadlines()
         self._place = lru_cache(_MOST_PLACES)(lambda origin: _Place(origin, self._loop))
+        self._caller = lru_cache(_MOST_CALLERS)(lambda origin, who: _Caller(self._place(origin), origin, who))
         return self
 
     async def __aexit__(
@@ -96,7 +116,7 @@ class Client:
     ) -> None:
         """Close every connection."""
         self._deadlines.close()
-        await self._connector.close()
+        await self._pool.close()
 
     async def send(self, call: Call) -> Reply:
         """Carry out `call`, again if it has retries and the failure may pass; redirects are not followed.
@@ -105,20 +125,21 @@ class Client:
         is left alone for a while, and 504 where it is too slow: NoReplyError where there was no whole answer.
         """
         try:
-            place, target = wire.origin_and_target(call.url)
-            to = self._place(place)
-            request = wire.encode(call, target, to.kept.host_header)
+            origin, target = wire.origin_and_target(call.url)
+            caller = self._caller(origin, call.caller)
+            request = wire.encode(call, target, caller.kept.host_header)
         except ValueError as error:
             raise NoReplyError(BAD_UPSTREAM, was_sent=False) from error
-        if fault := to.pauses.fault(call.credentials):
+        if fault := caller.place.pauses.fault(call.credentials):
             raise NoReplyError(fault, was_sent=False)
         try:
             with self._deadlines as deadline:
-                return await self._send(call, request, to, deadline)
+                return await self._send(call, request, caller, deadline)
         except TimeoutError as error:
             raise NoReplyError(TOO_SLOW, was_sent=True, is_out_of_time=True) from error
 
-    async def _send(self, call: Call, request: bytes, to: _Place, deadline: float) -> Reply:
+    async def _send(self, call: Call, request: bytes, caller: _Caller, deadline: float) -> Reply:
+        to = caller.place
         reads = call.reads or call.method in ("GET", "HEAD")
         apart = not (reads or call.retries)  # a stale connection would cost a write its only chance
         sent, is_repeated = 0, False
@@ -128,7 +149,7 @@ class Client:
                 to.budget.sent()
             try:
                 outcome = await self._exchange(
-                    call.method, request, to.apart if apart else to.kept, again=is_repeated
+                    call.method, request, to.apart if apart else caller.kept, again=is_repeated
                 )
                 to.breaker.answered(ticket, well=outcome.status < 500)
             except BaseException as error:  # noqa: BLE001 - raised again where it cannot pass
@@ -157,7 +178,7 @@ class Client:
         connection: Connection | None = None
         was_sent = False
         try:
-            connection = await self._connector.connect(origin, [], _CONNECTING)
+            connection = await self._pool.connect(origin, [], _CONNECTING)
             protocol, transport = _usable(connection)
             protocol.set_response_params(
                 skip_payload=method == "HEAD", read_until_eof=True, auto_decompress=False, read_timeout=_GAP
@@ -173,7 +194,12 @@ class Client:
             if isinstance(error, asyncio.CancelledError) and self._deadlines.are_over():
                 raise NoReplyError(TOO_SLOW, was_sent=was_sent, is_out_of_time=True) from error
             raise
-        if origin.is_apart or transport.get_write_buffer_size():  # an answer to half a request
+        if (
+            origin.is_apart
+            or reply.status in _REFUSALS  # who makes credentials up does not fill the pool
+            or transport.get_write_buffer_size()  # an answer to half a request
+            or not self._pool.has_room()
+        ):
             connection.close()
         else:
             connection.release()  # to the pool, unless aiohttp has seen a reason against it

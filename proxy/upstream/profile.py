@@ -296,7 +296,8 @@ class Profile:
         return values
 
     def _exchange(self, call: Call, account: Account, read: Callable[[Reply], T]) -> Exchange[T]:
-        return Exchange(authorize(self._settings.auth, call, account.credentials), read)
+        entry = "" if account.is_own else account.sid
+        return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read)
 
     # Reply → model
 

@@ -37,7 +37,7 @@ CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})
 def test_who_asks(auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]) -> None:
     call = authorize(Auth.model_validate(auth), CALL, WHO)
     expected = CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
-    assert call._replace(credentials=0) == expected
+    assert call._replace(credentials=0, caller=0) == expected
 
 
 def test_credentials_are_told_apart() -> None:
@@ -46,3 +46,13 @@ def test_credentials_are_told_apart() -> None:
     told = [authorize(Auth(), CALL, caller).credentials for caller in (*callers, *callers)]
     assert len(set(told)) == 3
     assert told[:3] == told[3:]
+
+
+def test_callers_are_told_apart_though_they_share_credentials() -> None:
+    other = Credentials("name", "other")
+    callers = [(WHO, ""), (WHO, "AC1"), (WHO, "AC2"), (other, ""), (other, "AC1")]
+    calls = [authorize(Auth(), CALL, *caller) for caller in (*callers, *callers)]
+    told = [call.caller for call in calls]
+    assert len(set(told)) == 5
+    assert told[:5] == told[5:]
+    assert len({call.credentials for call in calls}) == 2

@@ -190,6 +190,42 @@ async def test_a_post_that_may_be_repeated_needs_none() -> None:
     assert asked == [["GET /1", "POST /2"]]
 
 
+async def test_a_connection_is_one_callers() -> None:
+    async with conversing(*[OK] * 4) as (url, asked), Client() as client:
+        for target, caller in enumerate([1, 2, 1, 2, 0]):
+            await client.send(Call("GET", f"{url}/{target}", caller=caller))
+    assert asked == [["GET /0", "GET /2"], ["GET /1", "GET /3"], ["GET /4"]]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_no_connection_is_kept_for_who_is_refused(status: int) -> None:
+    refusal = json_answer(status, b"{}").encode()
+    async with conversing(refusal, refusal) as (url, asked):
+        await bodies(url, ("GET", "/1"), ("GET", "/2"))
+    assert asked == [["GET /1"], ["GET /2"]]
+
+
+async def test_a_hundred_are_kept_at_most() -> None:
+    """Aiohttp's limit counts those in use alone, and there may be any number of callers."""
+    open_, accepted = 0, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_, accepted
+        open_, accepted = open_ + 1, accepted + 1
+        while await read_message(reader):
+            writer.write(OK)
+        open_ -= 1
+
+    async with serving(serve) as url, Client() as client:
+        for caller in range(130):
+            await client.send(Call("GET", url, caller=caller))
+        await asyncio.sleep(0.05)  # the ends of the connections arrive
+        assert (open_, accepted) == (100, 130)
+        for caller in (0, 99, 100, 0):
+            await client.send(Call("GET", url, caller=caller))
+    assert accepted == 131
+
+
 async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     async with conversing(OK) as (url, asked), Client() as client:
         for target in ("/1", "/2"):
@@ -377,7 +413,7 @@ async def test_a_head_cannot_be_split(evil: str, where: str) -> None:
     ],
 )
 async def test_the_host_that_is_named(origin: str, host: str) -> None:
-    assert Origin(origin, apart=False).host_header == host
+    assert Origin(origin).host_header == host
 
 
 async def test_a_user_in_a_url_goes_nowhere() -> None:

@@ -1,0 +1,82 @@
+"""G3: no answer holds bytes of another credential's data, be an upstream so broken that it answers twice."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+import pytest
+from support.running import running_proxy
+from support.seed import ACCOUNT, LIST, basic
+from support.wire import Message, ScriptedUpstream, ask, read_message
+
+from hardening.proxied import error, item, ok, page
+
+SECOND = ACCOUNT.replace("AC3", "AC4")
+SHARED = "accounts:\n" + "".join(
+    f"  {sid}:\n    token_sha256: {sha256(token.encode()).hexdigest()}\n"
+    f"    upstream: {{account: {sid}, username: SK, password: '${{SECRET}}'}}\n"
+    for sid, token in ((ACCOUNT, "one"), (SECOND, "two"))
+)
+
+
+@contextlib.asynccontextmanager
+async def answering_twice() -> AsyncIterator[ScriptedUpstream]:
+    """Run an upstream that says its last answer once more when the head of the next request has come."""
+    upstream = ScriptedUpstream()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream.accepted += 1
+        answer = b""
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            while request := await read_message(reader):
+                upstream.received.append(request)
+                writer.write(answer)
+                answer = to(request)
+                writer.write(answer)
+                await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield upstream
+
+
+def to(request: Message) -> bytes:
+    """Answer with a name that says who has asked, and for whom."""
+    who = request.header("Authorization") or ""
+    if who == basic(password="wrong"):
+        return error(401)
+    account = request.target.split("/")[3]
+    return ok(page(item(f"{account} of {who}", account_sid=account)))
+
+
+async def shown(port: int, account: str, token: str) -> Message:
+    """Ask for a list."""
+    headers = (("Host", "x"), ("Authorization", basic(account, token)))
+    target = LIST.replace(ACCOUNT, account)
+    return await ask(port, Message(f"GET {target} HTTP/1.1", headers).encode())
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+async def test_g3_a_late_second_answer_is_not_for_who_asks_next(first: str) -> None:
+    async with answering_twice() as upstream, running_proxy(upstream.url) as port:
+        for token in (first, "wrong", "one", "wrong", "two", "one", "wrong", "two"):
+            answer = await shown(port, ACCOUNT, token)
+            if token == "wrong":
+                assert answer.status == 401
+            else:
+                assert f"{ACCOUNT} of {basic(password=token)}".encode() in answer.body
+    assert upstream.accepted < len(upstream.received)  # whoever is known keeps his connection
+
+
+async def test_g3_nor_for_another_account_with_the_same_credentials() -> None:
+    """A field that names the account is not in every API: here the proxy could tell, there it could not."""
+    async with (
+        answering_twice() as upstream,
+        running_proxy(upstream.url, SHARED, {"SECRET": "s3cret"}) as port,
+    ):
+        for account, token in ((ACCOUNT, "one"), (SECOND, "two"), (ACCOUNT, "one"), (SECOND, "two")):
+            answer = await shown(port, account, token)
+            assert f"{account} of {basic('SK', 's3cret')}".encode() in answer.body
+    assert upstream.accepted == 2
