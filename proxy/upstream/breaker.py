@@ -1,4 +1,4 @@
-"""Whether an upstream is asked at all, going by how it fared lately. Pure: it awaits nothing.
+"""Whether an upstream is asked at all, going by how it fared with one caller lately. Pure: it awaits nothing.
 
 Laws: where it is open nobody gets through, and where it is half-open one at a time, who only reads; what was
 asked before a change of state counts for nothing after it.

@@ -11,6 +11,7 @@ next request is out, is taken for the answer to that.
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -78,18 +79,18 @@ class Origin(aiohttp.ClientRequest):
 
 
 class _Place:
-    """One origin as one worker knows it: how it fares, whoever asks."""
+    """One origin as one worker knows it: what is sent there again, and who is to leave it alone."""
 
     def __init__(self, origin: str, loop: asyncio.AbstractEventLoop) -> None:
         self.apart = Origin(origin)
-        self.breaker, self.budget, self.pauses = Breaker(loop.time), Budget(loop.time), Pauses(loop.time)
+        self.budget, self.pauses = Budget(loop.time), Pauses(loop.time)
 
 
 class _Caller:
-    """The same for one caller."""
+    """One origin as one caller knows it: how it fares with him need not be how it fares with others."""
 
-    def __init__(self, place: _Place, origin: str, caller: int) -> None:
-        self.place, self.kept = place, Origin(origin, caller)
+    def __init__(self, place: _Place, origin: str, caller: int, clock: Callable[[], float]) -> None:
+        self.place, self.kept, self.breaker = place, Origin(origin, caller), Breaker(clock)
 
 
 class _Pool(aiohttp.TCPConnector):
@@ -108,7 +109,9 @@ class Client:
         self._pool = _Pool(limit=_MOST_CONNECTIONS, keepalive_timeout=15)
         self._loop, self._deadlines = asyncio.get_running_loop(), Deadlines()
         self._place = lru_cache(_MOST_PLACES)(lambda origin: _Place(origin, self._loop))
-        self._caller = lru_cache(_MOST_CALLERS)(lambda origin, who: _Caller(self._place(origin), origin, who))
+        self._caller = lru_cache(_MOST_CALLERS)(
+            lambda origin, who: _Caller(self._place(origin), origin, who, self._loop.time)
+        )
         return self
 
     async def __aexit__(
@@ -139,21 +142,21 @@ class Client:
             raise NoReplyError(TOO_SLOW, was_sent=True, is_out_of_time=True) from error
 
     async def _send(self, call: Call, request: bytes, caller: _Caller, deadline: float) -> Reply:
-        to = caller.place
+        to, breaker = caller.place, caller.breaker
         reads = call.reads or call.method in ("GET", "HEAD")
         apart = not (reads or call.retries)  # a stale connection would cost a write its only chance
         sent, is_repeated = 0, False
         outcome: Reply | NoReplyError | None = None
-        while (ticket := to.breaker.admit(reads=reads)) is not None:
+        while (ticket := breaker.admit(reads=reads)) is not None:
             if not sent:
                 to.budget.sent()
             try:
                 outcome = await self._exchange(
                     call.method, request, to.apart if apart else caller.kept, again=is_repeated
                 )
-                to.breaker.answered(ticket, well=outcome.status < 500)
+                breaker.answered(ticket, well=outcome.status < 500)
             except BaseException as error:  # noqa: BLE001 - raised again where it cannot pass
-                outcome = _passing(error, to.breaker, ticket)
+                outcome = _passing(error, breaker, ticket)
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
             reply = outcome if isinstance(outcome, Reply) else None
@@ -167,7 +170,7 @@ class Client:
             if call.is_overtaken and await call.is_overtaken():
                 break
         if outcome is None:
-            left = max(1, math.ceil(to.breaker.left()))
+            left = max(1, math.ceil(breaker.left()))
             raise NoReplyError(DECLINED.with_header("Retry-After", str(left)), was_sent=False)
         if isinstance(outcome, Reply):
             return outcome

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -1009,9 +1010,9 @@ def test_fault_36_a_success_of_another_kind(status: int, method: str) -> None:
 
 
 async def until_open(between: Proxied) -> None:
-    """Let the upstream fail as often as it takes, each time for somebody else."""
-    for number in range(10):
-        answer = await between.ask("PUT", AN_INSTANCE, token=f"token {number}")
+    """Let the upstream fail as often as it takes."""
+    for _ in range(10):
+        answer = await between.ask("PUT", AN_INSTANCE)
         assert answer.status in (502, 503)
     assert between.upstream.begun == 10
 
@@ -1059,22 +1060,46 @@ def test_fault_37_one_probe_at_a_time_and_longer_rests() -> None:
 def test_fault_37_what_is_said_to_clients_is_no_failure(status: int) -> None:
     async def ask(between: Proxied) -> int:
         between.upstream.otherwise = lambda _: error(status)
-        for number in range(15):  # failures would open it after ten, and logins may fail twenty times
-            assert (await between.ask(token=f"token {number}")).status == status
+        for _ in range(15):  # failures would open it after ten, and logins may fail twenty times
+            assert (await between.ask()).status == status
         return between.upstream.hits()
 
     assert timed(ask) == 15
 
 
-@pytest.mark.parametrize(("failing", "most"), [(1, 10), (4, 120)])
-def test_fault_37_an_upstream_in_trouble_gets_little_more(failing: int, most: int) -> None:
-    """Where one in four gets 503, a fifth more is asked, not a quarter; where all do, next to nothing."""
+@pytest.mark.parametrize("loss", [LOST, RESET, error(500), error(503), (Stall(),)])
+def test_fault_37_others_are_not_left_without_it(loss: Answer) -> None:
+    """An account that the upstream fails, however often, is no business of another one's."""
+
+    async def ask(between: Proxied) -> None:
+        upstream, hapless = between.upstream, basic(password="hapless")
+        upstream.otherwise = lambda message: loss if message.header("Authorization") == hapless else LISTED
+        for pause in (0, 5, 10):  # then it is open, and then there is a probe, which fails
+            await asyncio.sleep(pause)
+            answers = await asyncio.gather(*[between.ask(token="hapless") for _ in range(20)])
+            assert pause == 0 or [told(each)[1] for each in answers].count(DECLINED) >= 19
+            for _ in range(20):
+                assert shown(await between.ask()) == ["Bob"]
+        asked = Counter(message.header("Authorization") == hapless for message in upstream.received)
+        assert (asked[False], asked[True] <= 20 + 3 + 2) == (60, True)
+
+    timed(ask)
+
+
+@pytest.mark.parametrize(
+    ("failing", "callers", "most"), [(1, 1, 10), (4, 1, 120), (1, 100, 120), (4, 100, 120)]
+)
+def test_fault_37_an_upstream_in_trouble_gets_little_more(failing: int, callers: int, most: int) -> None:
+    """Where one in four gets 503, a fifth more is asked, not a quarter; where all do, next to nothing.
+
+    A caller's first call is not judged by what became of those of others.
+    """
 
     async def ask(between: Proxied) -> int:
         for number in range(100):
             answer = error(503) if number % failing == 0 else LISTED
             between.upstream.otherwise = lambda _, answer=answer: answer  # type: ignore[misc]
-            found = await between.ask(token=f"token {number}")
+            found = await between.ask(token=f"token {number % callers}")
             assert found.status == (503 if number % failing == 0 else 200)
         return between.upstream.hits()
 

@@ -226,6 +226,15 @@ async def test_a_hundred_are_kept_at_most() -> None:
     assert accepted == 131
 
 
+async def test_no_more_than_so_many_callers_are_known() -> None:
+    """Where their own credentials are passed on, anybody can make up another one."""
+    async with Client() as client:
+        for caller in range(5000):
+            with pytest.raises(LegacyError):  # before anything is sent
+                await client.send(Call("GET", "http://x", {"A": "\0"}, caller=caller))
+        assert client._caller.cache_info().currsize == 4096  # noqa: SLF001 - what it is about
+
+
 async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     async with conversing(OK) as (url, asked), Client() as client:
         for target in ("/1", "/2"):
