@@ -5,7 +5,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -66,9 +66,10 @@ async def test_each_takes_its_share_of_connections(tmp_path: Path) -> None:
         with serving(tmp_path, upstream) as (server, port):
             pids = workers_of(server, 2)
             await asyncio.gather(*(names(port) for _ in range(8)))
-            tries = [await shares_of(40, port, pids) for _ in range(3)]
-            # About 20; but the machine may have no time for one of them
-            assert max(map(min, tries)) >= 5
+            for _ in range(10):  # for a busy machine may have no time for one of them
+                if min(await shares_of(40, port, pids)) >= 5:  # about 20
+                    return
+            raise AssertionError("one of them takes them all")
 
 
 async def shares_of(connections: int, port: int, pids: Sequence[int]) -> list[int]:
@@ -84,7 +85,11 @@ async def shares_of(connections: int, port: int, pids: Sequence[int]) -> list[in
 
 
 def sockets(pid: int) -> int:
-    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+    count = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed in this moment
+            count += str(each.readlink()).startswith("socket:")
+    return count
 
 
 async def test_both_take_connections_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
