@@ -50,7 +50,7 @@ def store_of(configuration: Configuration, counters: Counters | None = None, wor
     # Not made of the URL, which may be another one for each replica
     secret = redis.secret.get_secret_value() if redis.secret else ""
     digest = hashlib.sha256(secret.encode()).digest()
-    return RedisStore.at(redis.url.get_secret_value(), digest)
+    return RedisStore.at(redis.url.get_secret_value(), digest, counters)
 
 
 def _dialect(configuration: Configuration) -> str:

@@ -6,6 +6,9 @@ from zlib import crc32
 
 from proxy.model import Account
 
+SLOTS = 65_536
+"""Of the tables in memory that workers share."""
+
 
 class Owner(NamedTuple):
     """Whose data it is: a write with whatever credentials changes it for all of them."""
@@ -23,11 +26,13 @@ class Key(NamedTuple):
     account_sid: str
     credential: bytes
     """A digest: nobody can ask with it."""
+    slot: int
+    """A short digest of the owner and the credential, below SLOTS."""
     what: tuple[str | None, ...] = ()
 
     def about(self, *what: str | None) -> "Key":
         """Return the key of something else that the same account asks for."""
-        return Key(self.owner, self.account_sid, self.credential, what)
+        return Key(self.owner, self.account_sid, self.credential, self.slot, what)
 
 
 def owner_of(account: Account) -> Owner:
@@ -38,7 +43,7 @@ def owner_of(account: Account) -> Owner:
 
 def key_of(account: Account, *what: str | None) -> Key:
     """Return the key of something that `account` asks for."""
-    credentials = account.credentials
+    owner, credentials = owner_of(account), account.credentials
     text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return Key(owner_of(account), account.sid, digest, what)
+    return Key(owner, account.sid, digest, crc32(digest, owner.slot) % SLOTS, what)

@@ -1,7 +1,7 @@
 """Lists that are remembered for a few seconds: one walk serves everybody who asks in the meantime.
 
-Laws: nobody is shown what was read with other credentials; what was read before a write, or while it lasted,
-is not shown after it; memory is bounded by bytes.
+Laws: nobody is shown what was read with other credentials, or with the same ones before they were refused;
+what was read before a write, or while it lasted, is not shown after it; memory is bounded by bytes.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from proxy.deadlines import begin_request, seconds_left
 from proxy.errors import NOT_SHOWN_YET, Fault, LegacyError
@@ -40,7 +40,6 @@ V = TypeVar("V", bound=Listable)
 Walk = Callable[[V | None], Coroutine[Any, Any, V]]
 """Reads anew; what was remembered last may spare it some of the work."""
 
-_MOST_REFUSED = 4096
 _TRY_AGAIN = 0.25
 """Seconds between two attempts to tell others of a write."""
 
@@ -138,8 +137,7 @@ class Snapshots(Generic[V]):
         self._store = store
         self._clock = clock
         self._snapshots: LRUCache[Key, _Snapshot[V]] = LRUCache(terms.most_bytes, _size)
-        self._refused: TTLCache[Key, bool] = TTLCache(_MOST_REFUSED, terms.lifetime, clock)
-        """Whose lists are not taken from others: they may have been kept before the refusal."""
+        self._refused = store.refused
         self._flights = _Flights(clock)
         self._background: set[asyncio.Task[None]] = set()
 
@@ -147,6 +145,8 @@ class Snapshots(Generic[V]):
         """Return what is remembered and fresh, where nobody has to be asked whether it may be shown."""
         snapshot = self._snapshots.get(key)
         if snapshot is None or self._clock() - snapshot.at >= self._terms.fresh:
+            return None
+        if snapshot.at <= self._refused[key.slot]:
             return None
         state = self._store.known(key.owner)
         is_current = state is not None and state.is_settled and state.generation == snapshot.generation
@@ -192,12 +192,8 @@ class Snapshots(Generic[V]):
             await asyncio.sleep(min(left, _TRY_AGAIN))
 
     def forget(self, key: Key) -> None:
-        """Forget everything that was read with the credentials of a caller."""
-        who = key.about()
-        for each in [each for each in self._snapshots if each.credential == who.credential]:
-            if each.about() == who:
-                del self._snapshots[each]
-        self._refused[who] = True
+        """Show nothing any more, with no worker, that was read with a caller's credentials until now."""
+        self._refused[key.slot] = self._clock()
 
     async def settle(self) -> None:
         """Wait for what goes on in the background: lists that are kept or read anew, writes that are told."""
@@ -209,7 +205,7 @@ class Snapshots(Generic[V]):
     def remembered(self, key: Key, state: State, refresh: Walk[V] | None) -> V | None:
         """Return what is fresh, or stale and then read anew by `refresh`."""
         snapshot = self._snapshots.get(key)
-        if snapshot is None:
+        if snapshot is None or snapshot.at <= self._refused[key.slot]:
             return None
         age = self._clock() - snapshot.at
         if snapshot.generation != state.generation or not state.is_settled or age >= self._terms.lifetime:
@@ -220,14 +216,17 @@ class Snapshots(Generic[V]):
 
     async def loaded(self, key: Key, state: State) -> V | None:
         """Return what the store has kept, and remember it too."""
-        if not (self._store.keeps and self._terms.fresh and state.is_settled) or key.about() in self._refused:
+        if not (self._store.keeps and self._terms.fresh and state.is_settled):
+            return None
+        now = self._clock()
+        if now - self._refused[key.slot] < self._terms.lifetime:  # it may have been kept before that
             return None
 
         async def load() -> V | None:
             kept = await self._store.load(key, state.generation)
             if kept is None or kept.left > self._terms.lifetime:  # by a clock that went back
                 return None
-            began = self._clock() + kept.left - self._terms.lifetime
+            began = now + kept.left - self._terms.lifetime
             value = self._kind.unpacked(kept.content)
             self._remember(key, _Snapshot(value, state.generation, began))
             return value
@@ -241,7 +240,7 @@ class Snapshots(Generic[V]):
             began, last = self._clock(), self._snapshots.get(key)
             value = await walk(last.value if last else None)
             now = await self._store.state(key.owner) if self._terms.fresh else None
-            if state and now == (state.generation, True):
+            if state and now == (state.generation, True) and began > self._refused[key.slot]:
                 self._remember(key, _Snapshot(value, state.generation, began))
                 self._share(key, state.generation, value, began)
             else:  # it is not shown, but spares the next walk some work
@@ -251,8 +250,11 @@ class Snapshots(Generic[V]):
         if state is None or not self._terms.fresh:
             return await walked()
 
-        # Who asks after a write must not be answered by a walk that began before it
-        return await self._flights.join((key, state.generation), self._terms.fresh, walked)
+        return await self._flights.join(self._walking(key, state), self._terms.fresh, walked)
+
+    def _walking(self, key: Key, state: State) -> Hashable:
+        """Return what a walk brings: who asks after a write or a refusal joins none that began before it."""
+        return key, state.generation, self._refused[key.slot]
 
     def _remember(self, key: Key, snapshot: _Snapshot[V]) -> None:
         newest = self._snapshots.get(key)
@@ -272,7 +274,7 @@ class Snapshots(Generic[V]):
                 if error.refuses_credentials:
                     self.forget(key)
 
-        if (key, state.generation) not in self._flights:
+        if self._walking(key, state) not in self._flights:
             self._in_background(refreshed())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -16,7 +16,7 @@ from redis.asyncio import ConnectionPool
 
 from proxy.snapshots.keys import Key, Owner
 from proxy.snapshots.line import Line, UnavailableError
-from proxy.snapshots.stores import Generation, Kept, State
+from proxy.snapshots.stores import Counters, Generation, Kept, State
 
 # In seconds
 _PATIENCE = 0.05
@@ -29,24 +29,26 @@ class RedisStore:
 
     keeps = True
 
-    def __init__(self, checks: Line, lists: Line, secret: bytes, dialect: str = "") -> None:
+    def __init__(
+        self, checks: Line, lists: Line, secret: bytes, refused: "memoryview[float]", dialect: str = ""
+    ) -> None:
         """Ask over two lines, so that no check waits for a list. `secret` keys what is written."""
         self._checks = checks
         self._lists = lists
         self._secret = secret
+        self.refused = refused
         self._dialect = dialect
 
     @classmethod
-    def at(cls, url: str, secret: bytes) -> Self:
-        """Connect when first asked."""
+    def at(cls, url: str, secret: bytes, counters: Counters | None = None) -> Self:
+        """Connect when first asked; of refusals the workers hear through `counters`."""
         pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
-        return cls(
-            Line(pool.make_connection, _PATIENCE), Line(pool.make_connection, _PATIENCE_WITH_LISTS), secret
-        )
+        checks, lists = (Line(pool.make_connection, each) for each in (_PATIENCE, _PATIENCE_WITH_LISTS))
+        return cls(checks, lists, secret, (counters or Counters()).refused)
 
     def speaking(self, dialect: str) -> Self:
         """Return the same store; lists of another dialect are not seen."""
-        return type(self)(self._checks, self._lists, self._secret, dialect)
+        return type(self)(self._checks, self._lists, self._secret, self.refused, dialect)
 
     def known(self, owner: Owner) -> None:
         """Know nothing: others may have written meanwhile."""

@@ -1,15 +1,18 @@
 """Where it is told that data has been written, so that everybody who remembers some hears of it.
 
 A store is shared by those who serve the same accounts: the workers of one machine inherit a table of
-counters, replicas share Redis (`proxy.snapshots.redis`).
+counters, replicas share Redis (`proxy.snapshots.redis`). That credentials were refused only the workers of
+one machine hear of; with replicas a list ends soon anyhow.
 """
 
 import mmap
 import time
+from array import array
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple, Protocol, Self
 
-from proxy.snapshots.keys import Key, Owner
+from proxy.snapshots.keys import SLOTS, Key, Owner
 
 Generation = int | bytes
 
@@ -36,6 +39,8 @@ class Store(Protocol):
 
     keeps: bool
     """Whether lists are kept for others too."""
+    refused: "memoryview[float]"
+    """When the upstream refused a credential last, by the slot of its keys, whichever worker it told so."""
 
     def speaking(self, dialect: str) -> Self:
         """Return the same store, but lists of another dialect are not seen."""
@@ -62,25 +67,24 @@ class Store(Protocol):
         """Let go of what the store holds on to."""
 
 
-_SLOTS = 65_536
-
-
 class Counters:
     """A table in memory that the workers of one machine inherit; its size never changes.
 
     Owners that share a slot only make each other's lists out of date. Each worker counts in its own row, so
-    that no count is lost between two of them.
+    that no count is lost between two of them. Of refusals only the last one matters, whoever tells of it.
     """
 
     def __init__(self, workers: int = 1) -> None:
         """Make the table, before any worker starts."""
-        self.rows = range(0, workers * _SLOTS, _SLOTS)
-        self.counts = memoryview(mmap.mmap(-1, workers * _SLOTS * 8)).cast("Q")
-        self.unsettled = memoryview(mmap.mmap(-1, workers * _SLOTS * 8)).cast("d")
+        self.rows = range(0, workers * SLOTS, SLOTS)
+        self.counts = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("Q")
+        self.unsettled = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("d")
+        self.refused = memoryview(mmap.mmap(-1, SLOTS * 8)).cast("d")
+        self.refused[:] = array("d", [-inf]) * SLOTS  # what others kept may have begun before the clock did
 
     def count_all(self, worker: int) -> None:
         """Make everything out of date, for a worker that has died: what it was writing nobody knows."""
-        for at in range(self.rows[worker], self.rows[worker] + _SLOTS):
+        for at in range(self.rows[worker], self.rows[worker] + SLOTS):
             self.counts[at] += 1
 
 
@@ -97,6 +101,7 @@ class Inherited:
     ) -> None:
         """Count as one of the workers, from 0; the clock is one that all of them share."""
         self._counters = counters or Counters()
+        self.refused = self._counters.refused
         self._row = self._counters.rows[worker]
         self._clock = clock
 
@@ -107,7 +112,7 @@ class Inherited:
 
     def known(self, owner: Owner) -> State:
         """Read the counters; their sum only grows."""
-        slot, now, table = owner.slot % _SLOTS, self._clock(), self._counters
+        slot, now, table = owner.slot % SLOTS, self._clock(), self._counters
         if len(table.rows) == 1:
             return State(table.counts[slot], table.unsettled[slot] <= now)
         slots = [row + slot for row in table.rows]
@@ -119,7 +124,7 @@ class Inherited:
 
     async def next(self, owner: Owner, settles_within: float = 0) -> bool:
         """Count."""
-        at = self._row + owner.slot % _SLOTS
+        at = self._row + owner.slot % SLOTS
         if settles_within:
             self._counters.unsettled[at] = self._clock() + settles_within
         self._counters.counts[at] += 1

@@ -13,6 +13,7 @@ from lxml import etree
 from support.processes import Running, run, running, workers_of
 from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, basic
+from support.valkey import running_valkey
 from support.wire import Message, ask, connect, json_answer, scripted_upstream
 
 from proxy.sandbox import Store
@@ -59,6 +60,33 @@ async def test_what_is_written_through_one_worker_shows_with_every_other(tmp_pat
                 assert (await ask(port, put.encode())).status == 200
                 shown = await asyncio.gather(*(names(port) for _ in range(8)))
                 assert all(f"Name {number}" in each for each in shown)
+
+
+@pytest.mark.parametrize("redis", [False, True])
+async def test_what_was_read_with_refused_credentials_no_worker_shows(tmp_path: Path, *, redis: bool) -> None:
+    item = b'{"sid": "%b", "phone_number": "+14155551212", "friendly_name": "Bob"}' % BOB.encode()
+    answer = json_answer(200, b'{"outgoing_caller_ids": [%b], "next_page_uri": null}' % item)
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(scripted_upstream())
+        upstream.otherwise = lambda _: answer.encode()
+        server = stack.enter_context(running_valkey()) if redis else None
+        remembered = f"{{fresh: 10, redis: {server.url}}}" if server else "{fresh: 3600}"
+        _, port = stack.enter_context(serving(tmp_path, upstream.url, more=f"snapshots: {remembered}\n"))
+        clients = [await stack.enter_async_context(connect(port)) for _ in range(16)]
+
+        async def statuses() -> set[int]:
+            request = Message(f"GET {LIST} HTTP/1.1", ASKED).encode()
+            return {(await client.ask(request)).status for client in clients}
+
+        assert await statuses() == {200}
+        assert redis or len(upstream.received) == 2, "each worker remembers the list"
+        refusal = json_answer(401, b'{"code": 20003}')
+        upstream.otherwise = lambda _: refusal.encode()
+        nobody = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
+        assert (await clients[0].ask(nobody)).status == 401
+        assert await statuses() == {401}
+        upstream.otherwise = lambda _: answer.encode()
+        assert await statuses() == {200}
 
 
 async def test_each_takes_its_share_of_connections(tmp_path: Path) -> None:

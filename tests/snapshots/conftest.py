@@ -1,4 +1,4 @@
-"""One suite over every store: memory, memory that two workers share, and Redis that two replicas share."""
+"""One suite over every store: memory, memory that two workers share, and Redis beside that."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -62,25 +62,24 @@ def valkey() -> Iterator[Server]:
         yield server
 
 
-def redis_store(server: Server, secret: bytes = b"") -> RedisStore:
-    return RedisStore.at(server.url, secret or secrets.token_bytes())
+def redis_store(server: Server, secret: bytes, counters: Counters | None = None) -> RedisStore:
+    return RedisStore.at(server.url, secret, counters)
 
 
 @asynccontextmanager
 async def _shared(kind: str, valkey: Server) -> AsyncIterator[Shared]:
-    clock = Clock()
+    clock, counters = Clock(), Counters(workers=2)
     match kind:
         case "memory":
             yield Shared([Inherited(clock=clock)], lambda _: None, clock)
         case "workers":
-            counters = Counters(workers=2)
             yield Shared([Inherited(counters, each, clock) for each in (0, 1)], lambda _: None, clock)
         case "redis":
             secret = secrets.token_bytes()  # its names are nobody else's
             async with AsyncExitStack() as stack:
                 stores: list[Store] = []
                 for _ in range(2):
-                    stores.append(redis_store(valkey, secret))
+                    stores.append(redis_store(valkey, secret, counters))
                     stack.push_async_callback(stores[-1].close)
                 yield Shared(stores, valkey.pass_time, clock)
 

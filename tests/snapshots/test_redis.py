@@ -103,6 +103,29 @@ async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_fr
         assert await known(lists, ALICE) == found
 
 
+async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_kept_for_others(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    lists, upstream = remembering(stores[0]), Upstream()
+    upstream.go_on.clear()
+    asked = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    lists.forget(KEY)
+    upstream.go_on.set()
+    await asked
+    await lists.settle()
+    assert server.client.keys("callerid-proxy:list:*") == []
+
+
+async def test_a_list_may_be_older_than_the_machine_that_takes_it_over(stores: list[RedisStore]) -> None:
+    """Its clock says 0 where it has just been started."""
+    await walked_and_kept(stores[0], Upstream())
+    clock = Clock()
+    clock.now = 0
+    lists = Snapshots(Value, Terms(5, 0, 1_000_000), stores[1], clock)
+    assert [await known(lists, ALICE) for _ in range(2)] == ["old", "old"]
+
+
 async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> None:
     state = await stores[0].state(OWNER)
     assert state

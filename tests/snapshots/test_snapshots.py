@@ -21,6 +21,8 @@ OTHER_NAME = replace(ALICE, credentials=Credentials("AC1t", "oken"))
 OTHER_ACCOUNT = replace(ALICE, upstream_id="up2")
 OTHER_UPSTREAM = replace(ALICE, upstream="another")
 OTHER_SID = replace(ALICE, sid="AC2")
+OTHERS = (OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM)
+"""Whose credentials are others, be it that they are the same words."""
 
 
 class Upstream:
@@ -201,7 +203,7 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
 
 @pytest.mark.parametrize(
     "other",
-    [OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM, OTHER_SID],
+    [*OTHERS, OTHER_SID],
     ids=["token", "name", "account", "upstream", "sid"],
 )
 async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
@@ -227,18 +229,75 @@ def test_bytes_that_are_no_text_have_a_key() -> None:
     assert len({owner_of(account).slot for account in accounts}) == 2
 
 
-async def test_what_refused_credentials_had_read_is_forgotten(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    for who in (ALICE, OTHER_TOKEN):
-        for what in ((), ("a filter",)):
+# Refusals
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_what_refused_credentials_had_read_is_shown_by_nobody(shared: Shared, which: int) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    everything = [(who, what) for who in (ALICE, *OTHERS) for what in ((), ("a filter",))]
+    for lists in workers:
+        for who, what in everything:
             await ask(lists, who, upstream, *what)
+        await lists.settle()
+    workers[which].forget(key_of(ALICE, "another"))
+    for lists in workers:
+        found = {(who, what) for who, what in everything if await known(lists, who, *what) is None}
+        assert found == {(ALICE, ()), (ALICE, ("a filter",))}
+        assert lists.at_once(key_of(ALICE)) is None
+        if not shared.stores[0].keeps:
+            assert all(lists.at_once(key_of(who)) for who in OTHERS)
+
+
+async def test_a_refusal_is_of_the_credential_whatever_account_of_ours_it_is_for(shared: Shared) -> None:
+    lists = shared.snapshots()
+    await ask(lists, OTHER_SID, Upstream())
     lists.forget(key_of(ALICE))
-    assert lists.at_once(key_of(ALICE)) is None
-    if not shared.stores[0].keeps:
-        found = [
-            await known(lists, who, *what) for who in (ALICE, OTHER_TOKEN) for what in ((), ("a filter",))
-        ]
-        assert found == [None, None, "old", "old"]
+    assert await known(lists, OTHER_SID) is None
+
+
+async def test_what_is_read_after_a_refusal_is_shown_again(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    lists.forget(key_of(ALICE))
+    shared.pass_time(0.001)
+    await ask(lists, ALICE, upstream)
+    assert await known(lists, ALICE) == "old"
+    assert shared.stores[0].keeps or lists.at_once(key_of(ALICE))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_walk_that_began_before_a_refusal_is_for_those_alone_who_wait_for_it(
+    shared: Shared, which: int
+) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    upstream.go_on.clear()
+    before = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(1)
+    workers[which].forget(key_of(ALICE))
+    shared.pass_time(1)
+    upstream.text = "new"
+    after = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    assert ((await before).text, (await after).text) == ("old", "new")
+    await workers[0].settle()
+    assert await known(workers[0], ALICE) == "new"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_shown_after_it(
+    shared: Shared, which: int
+) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    upstream.go_on.clear()
+    before = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(1)
+    workers[which].forget(key_of(ALICE))
+    upstream.go_on.set()
+    await before
+    await workers[0].settle()
+    assert [await known(lists, ALICE) for lists in workers] == [None, None]
 
 
 # Together
