@@ -40,10 +40,16 @@ class RedisStore:
         self._dialect = dialect
 
     @classmethod
-    def at(cls, url: str, secret: bytes, counters: Counters | None = None) -> Self:
+    def at(
+        cls,
+        url: str,
+        secret: bytes,
+        counters: Counters | None = None,
+        patience: tuple[float, float] = (_PATIENCE, _PATIENCE_WITH_LISTS),
+    ) -> Self:
         """Connect when first asked; of refusals the workers hear through `counters`."""
         pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
-        checks, lists = (Line(pool.make_connection, each) for each in (_PATIENCE, _PATIENCE_WITH_LISTS))
+        checks, lists = (Line(pool.make_connection, each) for each in patience)
         return cls(checks, lists, secret, (counters or Counters()).refused)
 
     def speaking(self, dialect: str) -> Self:

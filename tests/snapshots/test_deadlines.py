@@ -14,8 +14,7 @@ from support.valkey import Server, running_valkey
 from proxy.deadlines import Deadlines, begin_request
 from proxy.errors import NOT_SHOWN_YET, TOO_SLOW_TO_TELL, LegacyError
 from proxy.snapshots import Inherited, Owner, Snapshots, Terms, key_of, owner_of
-from proxy.snapshots.redis import RedisStore
-from snapshots.conftest import Value
+from snapshots.conftest import Value, patient_store
 from snapshots.test_snapshots import ALICE, Upstream, ask, known
 
 OWNER = owner_of(ALICE)
@@ -92,7 +91,7 @@ def server() -> Iterator[Server]:
 @pytest_asyncio.fixture
 async def replicas(server: Server) -> AsyncIterator[Replicas]:
     async with relay(server.port) as stretch:
-        stores = [RedisStore.at(url, b"secret") for url in (server.url, stretch.url)]
+        stores = [patient_store(url, b"secret") for url in (server.url, stretch.url)]
         reader, writer = (Snapshots(Value, Terms(3600, 0, 1_000_000), store) for store in stores)
         yield Replicas(reader, writer, stretch)
         for store in stores:

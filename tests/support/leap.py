@@ -6,6 +6,7 @@ then fall on the second, however long they are and however busy the machine is.
 
 import asyncio
 import selectors
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -22,9 +23,10 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= _QUIET:
             return super().select(timeout)
+        before = time.monotonic()
         events = super().select(_QUIET)
-        if not events:
-            self.leapt += timeout - _QUIET
+        if not events:  # a busy machine may have come back late
+            self.leapt += max(0, timeout - (time.monotonic() - before))
         return events
 
 
