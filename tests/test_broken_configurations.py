@@ -18,15 +18,22 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from proxy.cli import main
 from proxy.config import ConfigurationError, agreement, load, loading
 from proxy.config.checking import _PATTERNS, _SENTENCES
+from proxy.model import Credentials
 from proxy.upstream import semantics
+from proxy.upstream.auth import authorize
+from proxy.upstream.calls import Call
+from proxy.upstream.wire import encode, origin_and_target
 
 FOLDER = Path(__file__).parent / "configurations"
 FILES = sorted(FOLDER.glob("*.txt"))
@@ -124,3 +131,42 @@ def test_every_sentence_is_said_of_a_file(sentence: str) -> None:
 def test_what_the_broken_ones_are_made_of_is_good(tmp_path: Path) -> None:
     write({}, tmp_path)
     assert load(tmp_path / "proxy.yaml", ENVIRONMENT).warnings == []
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "{scheme: basic}",
+        "{scheme: bearer}",
+        "{scheme: header, name: X-Key}",
+        '{scheme: header, name: X-Key, username: X-User, value: "Key {password}"}',
+        '{scheme: header, name: X-Key, value: "{username}:{password}"}',
+        "{scheme: query, name: key, username: user}",
+    ],
+)
+@given(username=st.text(min_size=1), password=st.text(min_size=1))
+@example(username="Malm\xf6", password="\xa0\xff")
+@example(username="user\n", password="password")
+@example(username="user", password="pass\0word")
+@example(username="user", password="pass\rword")
+@example(username="user", password="pass\udcffword")
+@example(username="\u0141\xf3d\u017a", password="password")
+def test_credentials_that_are_good_can_be_sent(auth: str, username: str, password: str) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write(
+            {
+                "my-api.yaml, changed": f"- auth: {{scheme: bearer}}\n+ auth: {auth}",
+                "proxy.yaml, changed": '-     upstream: {account: "7", password: "${KEY}"}\n'
+                '+     upstream: {account: "7", username: "${USER}", password: "${KEY}"}',
+            },
+            folder,
+        )
+        try:
+            found = load(folder / "proxy.yaml", {**ENVIRONMENT, "USER": username, "KEY": password})
+        except ConfigurationError:
+            assert re.search("[\0-\x1f\x7f\u0100-\U0010ffff]", username + password)
+            return
+    ((_, _, profile),) = (each for each in found.asked() if each.place[0] == "accounts")
+    call = authorize(profile.auth, Call("GET", "https://x"), Credentials(username, password))
+    assert encode(call, origin_and_target(call.url)[1], "x").endswith(b"\r\n\r\n")

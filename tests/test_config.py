@@ -292,6 +292,28 @@ def test_a_literal_secret_is_refused(file: Path, literal: str) -> None:
     assert mistakes(file, account(password=literal), T="t") == [f"FILE:6:7: {REFUSED}"]
 
 
+@pytest.mark.parametrize("password", ["${P}", "a ${P}", "${P:-x}"])
+def test_a_variable_that_is_not_utf_8_is_told_by_its_name(file: Path, password: str) -> None:
+    """Its odd bytes are halves of characters to Python, of which no bytes can be made again."""
+    odd = os.fsdecode(b"s3cr\xffet")
+    told = mistakes(file, account(password=f"'{password}'"), T="tok", P=odd)
+    assert told == ["FILE:6:17: the variable P is not UTF-8 text"]
+
+
+def test_a_file_may_be_called_by_any_bytes(file: Path) -> None:
+    called = os.fsdecode(bytes(file.parent) + b"/secr\xffet")
+    Path(called).write_text("from a file\n", encoding="utf-8")
+    assert digest_and_password(loaded(file, account(), T="tok", P_FILE=called))[1] == "from a file"
+
+
+def test_a_missing_key_is_told_though_another_value_is_lost(file: Path) -> None:
+    text = account().replace(f"      account: {ACCOUNT}\n", "")
+    assert mistakes(file, text, T="tok") == [
+        "FILE:4:5: the key 'account' is missing: the URLs of the profile twilio-2010-04-01 hold {account}",
+        "FILE:5:17: the variable P is not set",
+    ]
+
+
 @pytest.mark.parametrize("source", ["variable", "file"])
 def test_an_empty_secret_is_refused(file: Path, source: str) -> None:
     empty = file.parent / "empty"

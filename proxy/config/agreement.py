@@ -3,6 +3,7 @@
 Each rule is a function from a configuration to what it finds. A profile that is broken itself is passed over.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple, Protocol
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import uritemplate
 
 from proxy.config.checking import did_you_mean
-from proxy.config.settings import Settings, UpstreamSettings
+from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
 from proxy.config.yaml_source import Location
 from proxy.upstream import semantics
 from proxy.upstream.language import Profile
@@ -74,24 +75,41 @@ def _validation(configuration: Agreeing) -> Iterator[Breach]:
 
 
 def _credentials(configuration: Agreeing) -> Iterator[Breach]:
-    accounts = configuration.settings.accounts
-    for place, upstream, profile in configuration.asked():
-        scheme = profile.auth.scheme
-        if accounts is None and scheme not in ("caller", "none"):
+    for place, _, profile in configuration.asked() if configuration.settings.accounts is None else ():
+        if profile.auth.scheme not in ("caller", "none"):
             yield place, f"the profile {profile.name} needs accounts: its upstream does not know old tokens"
-        account = (accounts or {}).get(str(place[1])) if place[0] == "accounts" else None
-        if account is None:
-            continue
-        if scheme != "none" and account.upstream.password is None:
-            yield place, f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
-        if "account" in semantics.placeholders(profile, upstream.base_url) and not account.upstream.account:
-            yield (
-                place,
-                f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}",
-            )
+    for (place, upstream, profile), own in _of_accounts(configuration):
+        scheme = profile.auth.scheme
+        if scheme != "none" and own.password is None:
+            message = f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
+            yield (*place, "password"), message
+        if "account" in semantics.placeholders(profile, upstream.base_url) and not own.account:
+            message = f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}"
+            yield (*place, "account"), message
 
 
-BREACHES: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (_variables, _validation, _credentials)
+def _headers(configuration: Agreeing) -> Iterator[Breach]:
+    for (place, _, profile), own in _of_accounts(configuration):
+        texts = {"username": own.username or own.account}
+        texts["password"] = own.password.get_secret_value() if own.password else ""
+        for name in semantics.credentials_in_headers(profile.auth):
+            if not _IN_A_HEADER.fullmatch(texts[name]):
+                key = "account" if name == "username" and not own.username else name
+                yield (*place, key), "a header has to hold it, and cannot: it is not ISO-8859-1 text"
+
+
+_IN_A_HEADER = re.compile("[\0-\xff]*")  # control characters are in no credentials
+
+
+def _of_accounts(configuration: Agreeing) -> Iterator[tuple[Asked, UpstreamAccount]]:
+    """Yield what is asked on behalf of each account, and as whom."""
+    accounts = configuration.settings.accounts or {}
+    for each in configuration.asked():
+        if each.place[0] == "accounts":
+            yield each, accounts[str(each.place[1])].upstream
+
+
+BREACHES: Sequence[Callable[[Agreeing], Iterator[Breach]]] = (_variables, _validation, _credentials, _headers)
 
 
 def _sid_keys(configuration: Agreeing) -> Iterator[Breach]:

@@ -85,7 +85,8 @@ def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration
     if settings is None:
         raise ConfigurationError(without_values(mistakes, read))
     configuration = Configuration(settings, profiles, source)
-    mistakes += [source.mistake_at(*breach) for rule in BREACHES for breach in rule(configuration)]
+    breaches = [breach for rule in BREACHES for breach in rule(configuration)]
+    mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
     if mistakes:
         raise ConfigurationError(without_values(mistakes, read))
     warnings = [source.mistake_at(*breach) for rule in WARNINGS for breach in rule(configuration)]

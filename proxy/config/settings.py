@@ -162,6 +162,16 @@ def _secret(value: Any) -> str:
     return secret
 
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
+
+
+def _credential(text: str) -> str:
+    """Refuse what HTTP Basic cannot carry (RFC 7617 section 2), and what would split a header."""
+    if _CONTROLS.search(text):
+        raise ValueError("a control character stands in it, perhaps the end of a line")
+    return text
+
+
 def _flag(value: Any) -> Any:
     return plain(value) if isinstance(value, Expanded) else value
 
@@ -181,6 +191,8 @@ class SecretFile(Frozen):
 Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
 Flag = Annotated[StrictBool, BeforeValidator(_flag, json_schema_input_type=bool | Variable)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=Variable | SecretFile)]
+Token = Annotated[Secret, AfterValidator(lambda token: SecretStr(_credential(token.get_secret_value())))]
+Name = Annotated[str, AfterValidator(_credential)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
 Zone = Annotated[Any, BeforeValidator(_zone, json_schema_input_type=str), _AS_TEXT]
 
@@ -199,9 +211,9 @@ class UpstreamSettings(Frozen):
 class UpstreamAccount(Frozen):
     """As whom the upstream is asked, and which one where it is not the one above."""
 
-    account: str = ""
-    username: str | None = None
-    password: Secret | None = None
+    account: Name = ""
+    username: Name | None = None
+    password: Token | None = None
     """A password, a token or a key, whatever the profile's `auth` wants."""
     profile: str | None = None
     base_url: BaseUrl | None = None
@@ -224,7 +236,7 @@ class UpstreamAccount(Frozen):
 class AccountSettings(Frozen):
     """A legacy account: how its callers prove themselves, and its equivalent upstream."""
 
-    token: Secret | None = None
+    token: Token | None = None
     token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")] | None = None
     upstream: UpstreamAccount
 

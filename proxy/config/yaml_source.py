@@ -272,6 +272,9 @@ class _Reader:
         value, file = self._variables.get(name), self._variables.get(f"{name}_FILE")
         if value or file:
             value = value or self._content(file or "", node)
+            if _HALF.search(value):
+                self._wrong(node, f"the variable {name} is not UTF-8 text")
+                return ""
             self._source.brought[value] = name
             return value
         if default is None and name not in self._variables:

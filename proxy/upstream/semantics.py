@@ -242,6 +242,7 @@ _OWN_HEADERS = frozenset(
     }
 )
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+_LINE = re.compile("[ -~]*")
 
 
 def _headers(profile: Profile) -> Iterator[Breach]:
@@ -264,7 +265,7 @@ def _headers(profile: Profile) -> Iterator[Breach]:
         for name, value in table.items():
             if name.lower() in refused:
                 yield (*at, name), f"the header {name} {refused[name.lower()]}"
-            if not _TOKEN.fullmatch(name) or not re.fullmatch("[ -~]*", value):
+            if not _TOKEN.fullmatch(name) or not _LINE.fullmatch(value):
                 yield (*at, name), "a header is a name without spaces and one line of ASCII"
             if name.lower() == "content-type" and name != "Content-Type":
                 yield (*at, name), "write Content-Type, so that it replaces the usual one"
@@ -277,6 +278,18 @@ def _auth_header(auth: language.Auth) -> Sequence[str]:
         case "header":
             return (auth.name.lower(), auth.username.lower())
         case "query" | "none":
+            return ()
+
+
+def credentials_in_headers(auth: language.Auth) -> Sequence[str]:
+    """Return which of the credentials stand in a header as they are."""
+    match auth.scheme:
+        case "bearer":
+            return ("password",)
+        case "header":
+            own = ["username"] if auth.username else []
+            return own + re.findall(r"\{(username|password)\}", auth.value)
+        case "caller" | "basic" | "query" | "none":
             return ()
 
 
@@ -472,6 +485,8 @@ def _auth(profile: Profile) -> Iterator[Breach]:
         yield ("auth",), f"scheme {auth.scheme} needs the name of it: the key 'name'"
     if "{password}" not in auth.value:
         yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
+    if auth.scheme == "header" and not _LINE.fullmatch(auth.value):
+        yield ("auth", "value"), "a header's value is one line of ASCII"
     for key, name in (("name", auth.name), ("username", auth.username)):
         if auth.scheme == "header" and name and not _TOKEN.fullmatch(name):
             yield ("auth", key), "a header's name has no spaces"
