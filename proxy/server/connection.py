@@ -119,6 +119,7 @@ class Connection(BaseProtocol):
         """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
         del exc  # it and who waits, which it would be given to, would hold each other and what was to be sent
         super().connection_lost(None)
+        self._head_begun = False  # no more of it comes
         self.end()
         for timer in (self._timer, self._stall):
             if timer is not None:
@@ -137,9 +138,14 @@ class Connection(BaseProtocol):
         self._is_leaving = True
 
     def end(self) -> None:
-        """Close the connection, now if it is idle, or else after the next answer."""
-        self._is_leaving = self._is_ending = True
-        self._go_on()
+        """Close the connection, now if nothing is being asked, or else after the next answer.
+
+        Whoever is sending a head or a body goes on, within its deadline.
+        """
+        self._is_leaving = True
+        if self._next is not None and not self._head_begun:
+            self._is_ending = True
+            self._go_on()
 
     def abort(self) -> None:
         """Close the connection, whatever is left to say."""
@@ -232,6 +238,7 @@ class Connection(BaseProtocol):
             return
         if self._head_begun:
             self._write(last_words(self._answering.refuse(REQUEST_TIMEOUT), HttpVersion11))
+            self._head_begun = False
         self.end()
 
     # Its requests

@@ -1,5 +1,6 @@
 """`serve` at SIGTERM: others are given time to turn to another proxy, and what is under way to end."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -104,6 +105,24 @@ async def test_then_it_ends_when_everything_has_been_said(tmp_path: Path) -> Non
                 assert answer
                 assert (answer.status, answer.header("Connection")) == (200, "close")
             assert proxy.server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("at", [GET.index(b"Authorization"), -9], ids=["head", "body"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_who_is_still_sending_is_heard_out(tmp_path: Path, how: signal.Signals, at: int) -> None:
+    headers = (("Host", "x"), ("Authorization", basic()))
+    request = Message(f"PUT {LIST}/{BOB} HTTP/1.1", headers, b"FriendlyName=Late").encode()
+    async with sandbox() as upstream:
+        with served(tmp_path, upstream, 0) as proxy:
+            async with connect(proxy.port) as client, connect(proxy.port) as idle:
+                await client.send(request[:at])
+                await ask(proxy.port, GET.replace(b"Host", b"Connection: close\r\nHost"))  # it has come in
+                proxy.server.process.send_signal(how)
+                assert await idle.is_closed(within=10)
+                answer = await client.ask(request[at:])
+                assert (answer.status, answer.header("Connection")) == (200, "close")
+                assert b"<FriendlyName>Late<" in answer.body
+            assert await asyncio.to_thread(proxy.server.process.wait, 20) == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
