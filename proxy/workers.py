@@ -30,11 +30,13 @@ def side_by_side(
     *,
     ready: Callable[[], None],
     died: Callable[[int], None],
+    stops: Callable[[], None],
     reload: Callable[[], bool] | None = None,
 ) -> int:
     """Run a process for each of `works` until SIGINT or SIGTERM; return the exit status.
 
-    `ready` is called once signals are heeded, `died` with the number of a worker before it is replaced.
+    `ready` is called once signals are heeded, `died` with the number of a worker before it is replaced, and
+    `stops` once nobody is replaced any more.
     SIGHUP is passed on if `reload` returns True; who is started after that starts with what it has changed.
     """
     heeds = (signal.SIGCHLD, *_ENDS, *((signal.SIGHUP,) if reload else ()))
@@ -47,6 +49,7 @@ def side_by_side(
                 above.reap()
                 if how := next((each for each in _ENDS if each in told), None):
                     above.stop(how)
+                    stops()
                 if reload and signal.SIGHUP in told and reload():
                     above.tell(signal.SIGHUP)
     return above.status

@@ -42,14 +42,17 @@ def run_apart(
     parts: Sequence[Part],
     announcement: str,
     died: Callable[[int], None],
+    stops: Callable[[], None],
     reload: Callable[[], bool] | None = None,
 ) -> None:
     """Run each part in a process of its own until SIGINT or SIGTERM; one that has `died` is replaced.
 
-    At SIGHUP they reload, if `reload` here says that they can.
+    When they are told to stop, what is held here for those to come `stops`. At SIGHUP they reload, if
+    `reload` here says that they can.
     """
     works = [partial(_run_alone, part) for part in parts]
-    if status := side_by_side(works, ready=partial(click.echo, announcement), died=died, reload=reload):
+    ready = partial(click.echo, announcement)
+    if status := side_by_side(works, ready=ready, died=died, stops=stops, reload=reload):
         raise SystemExit(status)
 
 

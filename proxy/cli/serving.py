@@ -124,12 +124,16 @@ def _serve(
             shared.counters.count_all(number)
             shared.turns.gone(number)
 
+    def stops() -> None:
+        for each in every.values():  # or clients would wait at what no worker accepts from any more
+            each.close()
+
     def reload() -> bool:
         if is_better := configured.reload():
             configured.tell()
         return is_better
 
-    run_apart([*proxies, *beside], announcement, died, reload if reloads else None)
+    run_apart([*proxies, *beside], announcement, died, stops, reload if reloads else None)
 
 
 class _Shared(NamedTuple):

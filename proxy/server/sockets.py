@@ -30,6 +30,11 @@ class Opened(NamedTuple):
     sockets: Sequence[socket.socket]
     """One for each family of addresses."""
 
+    def close(self) -> None:
+        """Listen no longer, as far as this process goes."""
+        for each in self.sockets:
+            each.close()
+
 
 @contextmanager
 def opened(addresses: Mapping[str, Address]) -> Iterator[Mapping[str, Opened]]:

@@ -126,6 +126,39 @@ async def test_who_is_still_sending_is_heard_out(tmp_path: Path, how: signal.Sig
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
+async def test_nobody_waits_at_what_is_not_accepted_from_any_more(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
+    async with scripted_upstream(json_answer(200, item)) as upstream:
+        upstream.released.clear()
+        with served(tmp_path, upstream.url, 0, *options) as proxy:
+            if options:
+                workers_of(proxy.server, 2)
+            async with connect(proxy.port) as client:
+                await client.send(GET.replace(b"OutgoingCallerIds", f"OutgoingCallerIds/{BOB}".encode()))
+                await upstream.is_asked(1)
+                proxy.server.process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(10):
+                    while await is_let_in(proxy.port):
+                        pass
+                upstream.released.set()
+                answer = await client.receive()
+                assert answer
+                assert answer.status == 200
+            assert await asyncio.to_thread(proxy.server.process.wait, 20) == 0
+
+
+async def is_let_in(port: int) -> bool:
+    """Whether one can connect, be it only to be sent away."""
+    try:
+        async with connect(port):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
 def test_who_presses_ctrl_c_does_not_wait(tmp_path: Path, options: tuple[str, ...]) -> None:
     with served(tmp_path, "https://unused.example", NEVER, *options) as proxy:
         assert proxy.server.stop(signal.SIGINT) == 0
