@@ -18,7 +18,8 @@ from typing import NoReturn
 _log = logging.getLogger("proxy.workers")
 
 Work = Callable[[int], None]
-"""What a worker does until it is told to stop. The file descriptor it gets ends when nobody is above it."""
+"""What a worker does until it is told to stop: it lets SIGTERM and SIGINT through once it heeds them. The file
+descriptor it gets ends when nobody is above it."""
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 _BETWEEN_STARTS = 1.0
@@ -89,7 +90,7 @@ class _Above:
 
     def stop(self, how: signal.Signals) -> None:
         """Tell everybody to stop; for the second time, at once."""
-        self.tell(signal.SIGTERM if self._is_stopping else how)
+        self.tell(signal.SIGKILL if self._is_stopping else how)  # whether or not it heeds signals yet
         self._is_stopping = True
 
     def tell(self, what: signal.Signals) -> None:
@@ -134,13 +135,9 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
         os.setpgid(0, 0)  # Ctrl-C is for the process above, which tells the others
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for each in _ENDS:
-            signal.signal(each, _leave)  # as long as the work does not heed them itself
-        # Whoever reloads lets SIGHUP through once it can
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP})
+        # Whoever heeds the others lets them through once he can
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP, *_ENDS})
         work(lifeline)
-        status = 0
-    except _LeftError:
         status = 0
     except BaseException:  # noqa: BLE001 - nothing may get into the code of the process above
         traceback.print_exc()
@@ -148,14 +145,6 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-class _LeftError(BaseException):
-    """Somebody was told to stop before there was anything to stop."""
-
-
-def _leave(*_: object) -> NoReturn:
-    raise _LeftError
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from proxy.workers import side_by_side
 
 _log = logging.getLogger("proxy.cli")
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -117,13 +119,14 @@ async def _until_told_to_stop(services: Sequence[Service], lifeline: int | None)
 
     loop.add_signal_handler(signal.SIGINT, told.set)
     loop.add_signal_handler(signal.SIGTERM, terminate)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)  # a worker may be told before it listens
     if lifeline is not None:
         loop.add_reader(lifeline, told.set)
     yield
     await told.wait()
     if lifeline is not None:
         loop.remove_reader(lifeline)
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in _ENDS:
         loop.remove_signal_handler(each)
     if has_time.is_set():
         await asyncio.gather(*(service.retire() for service in services))

@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -212,3 +214,26 @@ def test_spoken_codes_come_back_to_one_process(tmp_path: Path) -> None:
 
 def test_no_workers_at_all() -> None:
     assert run("serve", "--demo", "--workers", "0").returncode == 2
+
+
+TOLD_TOO_EARLY = """
+import asyncio, os, signal
+from contextlib import asynccontextmanager
+from proxy.cli.running import run_apart
+
+@asynccontextmanager
+async def part():
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    os.kill(os.getppid(), signal.SIGTERM)
+    yield
+
+run_apart([part], "", died=print, stops=lambda: None)
+"""
+
+
+def test_one_that_is_told_to_stop_before_it_can_heed_that_does_so_then() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TOO_EARLY], check=False, capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
