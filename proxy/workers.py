@@ -18,8 +18,10 @@ from typing import NoReturn
 _log = logging.getLogger("proxy.workers")
 
 Work = Callable[[int], None]
-"""What a worker does until it is told to stop: it lets SIGTERM and SIGINT through once it heeds them. The file
-descriptor it gets ends when nobody is above it."""
+"""What a worker does until it is told to stop; it lets SIGTERM and SIGINT through once it heeds them.
+
+The file descriptor it gets ends when nobody is above it.
+"""
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 _BETWEEN_STARTS = 1.0
@@ -155,6 +157,7 @@ def _heeded(signals: Sequence[signal.Signals]) -> Iterator[socket.socket]:
         waking.setblocking(False)  # noqa: FBT003 - the name says it
         before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
         handlers = {each: signal.signal(each, lambda *_: None) for each in signals}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # it may have been told before
         try:
             yield wakeups
         finally:

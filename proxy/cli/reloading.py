@@ -7,10 +7,13 @@ import click
 
 from proxy.config import Address, Configuration, ConfigurationError, Settings
 from proxy.config.settings import TlsListener
+from proxy.config.yaml_source import Mistake
 
 _log = logging.getLogger("proxy.config")
 
 _AS_BEFORE = "the configuration cannot be used, and that from before goes on"
+
+_CUT_SHORT = "says nothing any more, or not who may ask, as while it is being written"
 
 _BOUND: Mapping[str, Callable[[Settings], object]] = {
     "listen.address": lambda settings: settings.listen.address,
@@ -47,6 +50,14 @@ def _at(now: TlsListener | None, following: TlsListener | None) -> TlsListener |
     return following.model_copy(update={"address": now.address}) if now and following else now
 
 
+def _whole(following: Configuration, now: Configuration) -> Configuration:
+    """Return what follows; ConfigurationError where its file has lost what let nobody else in."""
+    has_no_accounts = following.settings.accounts is None and now.settings.accounts is not None
+    if has_no_accounts or (now.source.data and not following.source.data):
+        raise ConfigurationError([Mistake(following.source.file, 0, 0, _CUT_SHORT)])
+    return following
+
+
 class Configured:
     """What is served; each process that inherits it reads for itself."""
 
@@ -59,7 +70,7 @@ class Configured:
     def reload(self) -> bool:
         """Read again; return whether that can be served. If not, tell why; everything is as it was."""
         try:
-            following = self._read()
+            following = _whole(self._read(), self.now)
         except (ConfigurationError, click.UsageError) as error:
             for line in (*str(error).splitlines(), _AS_BEFORE):
                 _log.error("%s", line)

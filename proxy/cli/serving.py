@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -56,6 +57,7 @@ def serve(  # noqa: PLR0913 - each is an option
     if demo == (file is not None):
         raise click.UsageError("give either --config FILE or --demo")
     if file is not None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # which would end it, until it is heeded
         try:
             configured = Configured(lambda: _servable(config.load(file), listen, workers))
         except ConfigurationError as error:

@@ -114,6 +114,8 @@ WRONG: Mapping[str, str] = {
     "listen: 8080\nx: 1\n": r".*proxy\.yaml:2:1: (unknown key 'x')",
     "accounts: [": r".*proxy\.yaml:1:12: (is not valid YAML): .*",
     "upstream: {profile: nobodys}": r".*proxy\.yaml:1:12: (there is no profile 'nobodys').*",
+    "": r".*proxy\.yaml: (says nothing any more, or not who may ask), as while it is being written",
+    "listen: 127.0.0.1:8080\naccounts:\n": r".*proxy\.yaml: (says .* not who may ask), .*",
     "legacy:\n  timezone: ${NOT_SET}": r".*proxy\.yaml:2:13: (.*NOT_SET.*)",
 }
 
@@ -138,6 +140,20 @@ async def test_input_39_what_was_served_goes_on_where_a_configuration_is_refused
                 assert (await kept.ask(get(ACCOUNT))).status == 200
                 proxy.reload(good)
                 assert (await kept.ask(get(ACCOUNT))).status == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_is_told_before_it_listens_reads_it_again_then(tmp_path: Path, workers: int) -> None:
+    file, following = tmp_path / "proxy.yaml", tmp_path / "following.yaml"
+    following.write_text("listen: 127.0.0.1:0\n", encoding="utf-8")
+    os.mkfifo(file)
+    with running("serve", "--config", file, "--workers", str(workers), shows_log=True) as server:
+        with file.open("w", encoding="utf-8") as written:  # which is being read by then
+            following.replace(file)
+            server.process.send_signal(signal.SIGHUP)
+            written.write("listen: 127.0.0.1:0\n")
+        server.until(TAKEN_UP)
+        assert server.stop() == 0
 
 
 def test_what_does_not_go_with_the_options_is_refused_too(tmp_path: Path) -> None:
