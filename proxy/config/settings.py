@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PrivateAttr,
     SecretStr,
     StrictBool,
     StrictFloat,
@@ -90,14 +91,17 @@ class TlsListener(Frozen):
     certificate: ReadableFile
     key: ReadableFile | None = None
 
+    _terms: SSLContext = PrivateAttr()
+
+    @property
     def terms(self) -> SSLContext:
-        """Read the files; SSLError where they are of no use."""
-        return tls.context(self.certificate, self.key or self.certificate, legacy=self.legacy)
+        """What the files said when they were read: whoever takes the place of a worker goes by it too."""
+        return self._terms
 
     @model_validator(mode="after")
     def _of_use(self) -> "TlsListener":
         try:
-            self.terms()
+            self._terms = tls.context(self.certificate, self.key or self.certificate, legacy=self.legacy)
         except SSLError as error:
             raise ValueError(_unusable(error.reason)) from error
         return self

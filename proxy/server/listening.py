@@ -41,10 +41,7 @@ class Serving:
         return partial(self._contexts.__getitem__, name) if name in self._contexts else None
 
     def follow(self, translator: Translator, listen: Listen) -> None:
-        """Let another translator answer from now on; SSLError or OSError, and nothing has changed, for TLS.
-
-        What is listened on stays as it is.
-        """
+        """Let another translator answer from now on; what is listened on stays as it is."""
         contexts = _contexts(listen)
         self._contexts.update((name, new) for name, new in contexts.items() if name in self._contexts)
         self._reception.follow(translator, listen.trusted_proxies)
@@ -114,7 +111,7 @@ async def _metrics_listening(metrics: Metrics, observers: Observers, opened: Ope
 
 
 def _contexts(listen: Listen) -> dict[str, SSLContext]:
-    return {name: listener.terms() for name, listener in _tls(listen).items()}
+    return {name: listener.terms for name, listener in _tls(listen).items()}
 
 
 def _tls(listen: Listen) -> Mapping[str, TlsListener]:

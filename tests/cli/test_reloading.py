@@ -282,6 +282,21 @@ async def test_certificates_are_read_again(tmp_path: Path) -> None:
         assert await serial_number(port, terms) == seen[-1]
 
 
+async def test_who_takes_the_place_of_a_worker_has_its_certificate_too(tmp_path: Path) -> None:
+    authority, terms = trustme.CA(), ssl.create_default_context()
+    authority.configure_trust(terms)
+    file = tmp_path / "proxy.yaml"
+    file.write_text(listening_with(tmp_path, authority), encoding="utf-8")
+    with running("serve", "--config", file, "--workers", "2", shows_log=True) as server:
+        port = int(server.until(r"legacy API +https://127\.0\.0\.1:(\d+)/2008-08-01"))
+        before, pids = await serial_number(port, terms), workers_of(server, 2)
+        (tmp_path / "both.pem").write_text("spoilt", encoding="utf-8")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        workers_of(server, 2, pids)
+        assert await asyncio.wait_for(serial_number(port, terms), 10) == before
+
+
 async def test_what_is_bound_at_the_start_stays_and_it_is_told(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         before = configuration(tmp_path, upstream, ACCOUNT)
