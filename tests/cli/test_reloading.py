@@ -259,8 +259,10 @@ def listening_with(folder: Path, authority: trustme.CA) -> str:
 
 async def serial_number(port: int, terms: ssl.SSLContext) -> object:
     _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=terms)
+    number = writer.get_extra_info("peercert")["serialNumber"]
     writer.close()
-    return writer.get_extra_info("peercert")["serialNumber"]
+    await writer.wait_closed()
+    return number
 
 
 async def test_certificates_are_read_again(tmp_path: Path) -> None:

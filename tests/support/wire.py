@@ -213,7 +213,8 @@ class ScriptedUpstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
+        # Streams of 3.11 make an error of whoever is cancelled
+        over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError)
         with contextlib.suppress(*over), contextlib.closing(writer):
             while first := await reader.read(1):
                 self.first_bytes += first
