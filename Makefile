@@ -21,7 +21,7 @@ run: $(VENV)/.run ## serve the demo: the proxy in front of its own sandbox upstr
 	@$(BIN)/callerid-proxy serve --demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests on every core
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 soak: $(VENV)/.dev ## run what is long at its full length: half an hour and more
 	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices or g6_every" $(ARGS)

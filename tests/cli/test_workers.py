@@ -80,10 +80,12 @@ async def test_what_was_read_with_refused_credentials_no_worker_shows(tmp_path: 
         async def statuses() -> set[int]:
             return {(await client.ask(request)).status for client in clients}
 
-        async with asyncio.timeout(30):  # by then, each worker remembers the list
-            while len(clients) < 16 or not (redis or len(upstream.received) == 2):
-                clients.append(await stack.enter_async_context(connect(port)))
-                assert await statuses() == {200}
+        async with asyncio.timeout(30):
+            while len(clients) < (16 if redis else 2):  # with each worker at the end of one
+                client, asked = await stack.enter_async_context(connect(port)), len(upstream.received)
+                assert (await client.ask(request)).status == 200
+                if redis or len(upstream.received) > asked:
+                    clients.append(client)
         refusal = json_answer(401, b'{"code": 20003}')
         upstream.otherwise = lambda _: refusal.encode()
         nobody = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
