@@ -20,8 +20,10 @@ help: ## list the targets
 run: $(VENV)/.run ## serve the demo: the proxy in front of its own sandbox upstream
 	@$(BIN)/callerid-proxy serve --demo $(ARGS)
 
+# One more than there are cores, because tests wait a lot
+test: TESTERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 test: $(VENV)/.dev ## run the tests on every core
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 
 soak: $(VENV)/.dev ## run what is long at its full length: half an hour and more
 	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices or g6_every" $(ARGS)
