@@ -109,14 +109,14 @@ def modern_path(owner: Owner) -> str:
     return f"/2010-04-01/Accounts/{owner.sid}/OutgoingCallerIds"
 
 
-def authorization(owner: Owner, caller: int = 0) -> str:
-    """Return the credentials of an account as a header has them, one of several that are as good."""
-    return f"Basic {base64.b64encode(f'{owner.sid}:token{caller}'.encode()).decode()}"
+def authorization(caller: int = 0) -> str:
+    """Return credentials as a header has them: keys, which are as good for one account as for another."""
+    return f"Basic {base64.b64encode(f'SK{caller:032x}:token'.encode()).decode()}"
 
 
 def ask(target: str, owner: Owner | None = None, caller: int = 0) -> bytes:
     """Write a request."""
-    credentials = f"Authorization: {authorization(owner, caller)}\r\n" if owner else ""
+    credentials = f"Authorization: {authorization(caller)}\r\n" if owner else ""
     return (
         f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nUser-Agent: bench\r\n{credentials}\r\n"
     ).encode()

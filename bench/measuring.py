@@ -216,7 +216,7 @@ class Comparison:
         async with connected(self._modern.port, 1) as pool:
             for size in (50, 1000):  # which ours asks for
                 await pool.run([Asked(the_list(owner, size=size).modern) for owner in owners], _NEW)
-        return [the_list(owner) for owner in owners]
+        return [the_list(owner, caller=number % len(LIST.questions)) for number, owner in enumerate(owners)]
 
     def yardstick_rows(self) -> list[Row]:
         """Return the pass-through's own rows."""

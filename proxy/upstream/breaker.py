@@ -19,6 +19,8 @@ Ticket = int
 class Breaker:
     """Closed while an upstream fares well; then open for a while; then half-open, for one to probe it."""
 
+    __slots__ = ("_clock", "_is_probed", "_open_until", "_recent", "_rest", "_state")
+
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start closed."""
         self._clock = clock

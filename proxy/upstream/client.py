@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
@@ -38,7 +37,7 @@ _CONNECTING = aiohttp.ClientTimeout(total=None, sock_connect=5, connect=10)
 """In seconds: for an address, and for everything up to a connection, a free place among them included."""
 _KEPT_HEADERS = ("content-type", "content-range", "link", "retry-after")
 _MOST_CONNECTIONS = 100  # in use; and as many that are kept
-_MOST_PLACES, _MOST_CALLERS = 256, 4096
+_MOST_PLACES, _MOST_CALLERS = 256, 1024
 _REFUSALS = frozenset({401, 403})
 
 _NOT_REACHED = UNAVAILABLE.with_header("Retry-After", "1")
@@ -62,20 +61,28 @@ def _failure(error: Exception, *, was_sent: bool) -> NoReplyError:
 
 
 class Origin(aiohttp.ClientRequest):
-    """Whom to connect to, as aiohttp's connector has to be told; nothing of it is ever sent but its Host.
+    """Whom to connect to, as aiohttp's connector has to be told; nothing of it is ever sent but its Host."""
 
-    Connections are kept for one `caller` each. Without one every request has a connection of its own.
-    """
+    is_apart = True
+    """Whether every request has a connection of its own, or one that is kept for its caller."""
 
-    def __init__(self, origin: str, caller: int | None = None) -> None:
+    def __init__(self, origin: str) -> None:
         super().__init__("GET", URL(origin))
-        self._key = super().connection_key._replace(proxy_headers_hash=caller)
-        self.is_apart = caller is None
         self.host_header = self.headers["Host"]
 
-    @property
-    def connection_key(self) -> ConnectionKey:
-        return self._key
+
+class _Kept:
+    """The same, with connections that are kept for one of many callers."""
+
+    __slots__ = ("_origin", "connection_key")
+    is_apart = False
+
+    def __init__(self, origin: Origin, caller: int) -> None:
+        self._origin = origin
+        self.connection_key = origin.connection_key._replace(proxy_headers_hash=caller)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._origin, name)
 
 
 class _Place:
@@ -89,16 +96,24 @@ class _Place:
 class _Caller:
     """One origin as one caller knows it: how it fares with him need not be how it fares with others."""
 
-    def __init__(self, place: _Place, origin: str, caller: int, clock: Callable[[], float]) -> None:
-        self.place, self.kept, self.breaker = place, Origin(origin, caller), Breaker(clock)
+    __slots__ = ("breaker", "kept", "place")
+
+    def __init__(self, place: _Place, caller: int, clock: Callable[[], float]) -> None:
+        self.place, self.breaker = place, Breaker(clock)
+        self.kept = cast(Origin, _Kept(place.apart, caller))
 
 
 class _Pool(aiohttp.TCPConnector):
     """Connections in use and kept; aiohttp's limit counts only those in use."""
 
-    def has_room(self) -> bool:
-        """Whether one more may be kept: callers are many, and each has connections of its own."""
-        return sum(map(len, self._conns.values())) < _MOST_CONNECTIONS
+    def make_room(self) -> None:
+        """Close whatever has been idle for longest where much is: callers are many, and each has his own."""
+        idle = self._conns
+        while sum(map(len, idle.values())) >= _MOST_CONNECTIONS:
+            key = min(idle, key=lambda key: idle[key][0][1])
+            idle[key].popleft()[0].close()
+            if not idle[key]:
+                del idle[key]
 
 
 class Client:
@@ -110,7 +125,7 @@ class Client:
         self._loop, self._deadlines = asyncio.get_running_loop(), Deadlines()
         self._place = lru_cache(_MOST_PLACES)(lambda origin: _Place(origin, self._loop))
         self._caller = lru_cache(_MOST_CALLERS)(
-            lambda origin, who: _Caller(self._place(origin), origin, who, self._loop.time)
+            lambda origin, who: _Caller(self._place(origin), who, self._loop.time)
         )
         return self
 
@@ -130,7 +145,7 @@ class Client:
         try:
             origin, target = wire.origin_and_target(call.url)
             caller = self._caller(origin, call.caller)
-            request = wire.encode(call, target, caller.kept.host_header)
+            request = wire.encode(call, target, caller.place.apart.host_header)
         except ValueError as error:
             raise NoReplyError(BAD_UPSTREAM, was_sent=False) from error
         if fault := caller.place.pauses.fault(call.credentials):
@@ -201,10 +216,10 @@ class Client:
             origin.is_apart
             or reply.status in _REFUSALS  # who makes credentials up does not fill the pool
             or transport.get_write_buffer_size()  # an answer to half a request
-            or not self._pool.has_room()
         ):
             connection.close()
         else:
+            self._pool.make_room()
             connection.release()  # to the pool, unless aiohttp has seen a reason against it
         return reply
 

@@ -9,6 +9,8 @@ _SECONDS = 10
 class Recent:
     """Two counts over the last ten seconds, to the second."""
 
+    __slots__ = ("_clock", "_seconds")
+
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start with none of either."""
         self._clock = clock

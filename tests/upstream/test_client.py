@@ -232,7 +232,7 @@ async def test_no_more_than_so_many_callers_are_known() -> None:
         for caller in range(5000):
             with pytest.raises(LegacyError):  # before anything is sent
                 await client.send(Call("GET", "http://x", {"A": "\0"}, caller=caller))
-        assert client._caller.cache_info().currsize == 4096  # noqa: SLF001 - what it is about
+        assert client._caller.cache_info().currsize == 1024  # noqa: SLF001 - what it is about
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
