@@ -26,10 +26,11 @@ def seconds_left() -> float:
 class Deadlines:
     """A context manager that many tasks may be in at once; TimeoutError as from asyncio.timeout."""
 
-    def __init__(self, seconds: float = TOTAL) -> None:
-        """Give each task so many seconds, or what its request has left, on the running event loop."""
+    def __init__(self, seconds: float = TOTAL, grace: float = 0) -> None:
+        """Give each task so many seconds, or what its request has left, and `grace`, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
+        self._grace = grace
         self._running: dict[asyncio.Task[object], tuple[float, int]] = {}
         """When each task's time is over, and how often it had been cancelled before."""
         self._ended: dict[asyncio.Task[object], int] = {}
@@ -43,7 +44,7 @@ class Deadlines:
 
     def __enter__(self) -> float:
         """Return when the time of this task is over."""
-        when = min(self._loop.time() + self._seconds, _request_ends.get())
+        when = min(self._loop.time() + self._seconds, _request_ends.get()) + self._grace
         task = _this_task()
         self._running[task] = when, task.cancelling()
         if when < self._next:

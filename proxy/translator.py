@@ -4,11 +4,11 @@ import asyncio
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import assert_never
 
 from proxy.accounts import Accounts
-from proxy.deadlines import begin_request, seconds_left
+from proxy.deadlines import GRACE, Deadlines, begin_request
 from proxy.errors import (
     BAD_CODE,
     BAD_PHONE_NUMBER,
@@ -110,6 +110,11 @@ class Translator:
         self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: _asked(accounts, Request(*parts)))
         self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
 
+    @cached_property
+    def _reading(self) -> Deadlines:
+        """How long a read may wait for whatever it is, on the loop of whoever asks first."""
+        return Deadlines(grace=GRACE)
+
     async def answer(self, request: Request) -> Answer:
         """Carry out `request`; whatever goes wrong on the way is an answer too."""
         try:
@@ -172,10 +177,10 @@ class Translator:
         try:
             match operation:
                 case List():
-                    async with asyncio.timeout(seconds_left()):
+                    with self._reading:
                         return await self._list(operation, asked, upstream)
                 case Fetch():
-                    async with asyncio.timeout(seconds_left()):
+                    with self._reading:
                         return await self._fetch(operation, asked, upstream)
                 case Rename() | Delete():
                     with await self._places.of(asked.caller):

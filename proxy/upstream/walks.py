@@ -120,7 +120,7 @@ class Walk:
 
 def digest(reply: Reply) -> bytes:
     """Return what only this answer has, in its headers too: they may say how a list goes on."""
-    hashed = hashlib.sha256(repr((reply.status, sorted(reply.headers.items()))).encode())
+    hashed = hashlib.sha256(repr((reply.status, reply.headers)).encode())
     hashed.update(reply.body)
     return hashed.digest()
 
