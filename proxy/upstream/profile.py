@@ -201,8 +201,6 @@ class Profile:
             if (item is None and endpoint.item) or not self._included([item]):
                 raise LegacyError(NOT_FOUND)
             (caller_id,) = self._read_items([item], account)
-            if caller_id.sid.lower() != operation.sid.lower():  # its digits may come in either case
-                raise LegacyError(BAD_UPSTREAM)
             return caller_id
 
         return self._exchange(self._call(endpoint, operation, account), account, read)

@@ -389,14 +389,6 @@ def test_fault_10_no_item_at_all(profile: str, wrong: bytes) -> None:
     assert told(asked_once(ok(body), configuration=of_vendor(profile))[0]) == (502, NONSENSE, None)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_fault_10_another_item_than_the_one_asked_for(method: str) -> None:
-    answer, _ = asked_once(ok(one(sid=COMPANY)), method=method, target=AN_INSTANCE)
-    assert told(answer) == (502, NONSENSE, None)
-    answer, _ = asked_once(ok(one(sid=f"PN{BOB[2:].upper()}")), method=method, target=AN_INSTANCE)
-    assert answer.status == 200
-
-
 def test_fault_10_what_the_profile_says_stands_for_it() -> None:
     names = shown(asked_once(ok(page(item(friendly_name=None, date_created=None))))[0])
     assert names == ["(415) 867-5309"]
