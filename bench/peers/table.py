@@ -53,7 +53,8 @@ def started(peer: Peer, upstream: int, on: Cores) -> Iterator[Server]:
 def _configured(more: str, port: int = 8080, upstream: int = 9000) -> Path:
     file = _scratch() / f"proxy-{port}.yaml"
     base_url = f"http://127.0.0.1:{upstream}"
-    settings = f"listen: 127.0.0.1:{port}\nupstream: {{profile: {_profile()}, base_url: {base_url}}}\n{more}"
+    listen = f"listen: {{address: 127.0.0.1:{port}, drain: 0}}\n"
+    settings = f"{listen}upstream: {{profile: {_profile()}, base_url: {base_url}}}\n{more}"
     file.write_text(settings, encoding="utf-8")
     return file
 
