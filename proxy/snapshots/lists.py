@@ -143,10 +143,8 @@ class Snapshots(Generic[V]):
 
     def at_once(self, key: Key) -> V | None:
         """Return what is remembered and fresh, where nobody has to be asked whether it may be shown."""
-        snapshot = self._snapshots.get(key)
+        snapshot = self._unrefused(key)
         if snapshot is None or self._clock() - snapshot.at >= self._terms.fresh:
-            return None
-        if snapshot.at <= self._refused[key.slot]:
             return None
         state = self._store.known(key.owner)
         is_current = state is not None and state.is_settled and state.generation == snapshot.generation
@@ -191,6 +189,11 @@ class Snapshots(Generic[V]):
                 return
             await asyncio.sleep(min(left, _TRY_AGAIN))
 
+    def _unrefused(self, key: Key) -> _Snapshot[V] | None:
+        """Return what is remembered, unless its credentials have been refused since it was read."""
+        snapshot = self._snapshots.get(key)
+        return snapshot if snapshot and snapshot.at > self._refused[key.slot] else None
+
     def forget(self, key: Key) -> None:
         """Show nothing any more, with no worker, that was read with a caller's credentials until now."""
         self._refused[key.slot] = self._clock()
@@ -204,8 +207,8 @@ class Snapshots(Generic[V]):
 
     def remembered(self, key: Key, state: State, refresh: Walk[V] | None) -> V | None:
         """Return what is fresh, or stale and then read anew by `refresh`."""
-        snapshot = self._snapshots.get(key)
-        if snapshot is None or snapshot.at <= self._refused[key.slot]:
+        snapshot = self._unrefused(key)
+        if snapshot is None:
             return None
         age = self._clock() - snapshot.at
         if snapshot.generation != state.generation or not state.is_settled or age >= self._terms.lifetime:
