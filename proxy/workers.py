@@ -23,7 +23,8 @@ Work = Callable[[int], None]
 The file descriptor it gets ends when nobody is above it.
 """
 
-_ENDS = (signal.SIGTERM, signal.SIGINT)
+ENDS = (signal.SIGTERM, signal.SIGINT)
+"""What tells a process to stop; of two at the same time the first counts."""
 _BETWEEN_STARTS = 1.0
 """Seconds at least between two starts of a worker: one that cannot live does not take all the time."""
 
@@ -42,7 +43,7 @@ def side_by_side(
     `stops` once nobody is replaced any more.
     SIGHUP is passed on if `reload` returns True; who is started after that starts with what it has changed.
     """
-    heeds = (signal.SIGCHLD, *_ENDS, *((signal.SIGHUP,) if reload else ()))
+    heeds = (signal.SIGCHLD, *ENDS, *((signal.SIGHUP,) if reload else ()))
     with _heeded(heeds) as wakeups:
         above = _Above(works, died, heeds)
         ready()
@@ -50,7 +51,7 @@ def side_by_side(
             if select.select([wakeups], [], [], above.pause())[0]:
                 told = wakeups.recv(4096)
                 above.reap()
-                if how := next((each for each in _ENDS if each in told), None):
+                if how := next((each for each in ENDS if each in told), None):
                     above.stop(how)
                     stops()
                 if reload and signal.SIGHUP in told and reload():
@@ -138,7 +139,7 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Whoever heeds the others lets them through once he can
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP, *_ENDS})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP, *ENDS})
         work(lifeline)
         status = 0
     except BaseException:  # noqa: BLE001 - nothing may get into the code of the process above

@@ -14,11 +14,9 @@ import click
 import uvloop
 
 from proxy import logs
-from proxy.workers import side_by_side
+from proxy.workers import ENDS, side_by_side
 
 _log = logging.getLogger("proxy.cli")
-
-_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +117,14 @@ async def _until_told_to_stop(services: Sequence[Service], lifeline: int | None)
 
     loop.add_signal_handler(signal.SIGINT, told.set)
     loop.add_signal_handler(signal.SIGTERM, terminate)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)  # a worker may be told before it listens
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # a worker may be told before it listens
     if lifeline is not None:
         loop.add_reader(lifeline, told.set)
     yield
     await told.wait()
     if lifeline is not None:
         loop.remove_reader(lifeline)
-    for each in _ENDS:
+    for each in ENDS:
         loop.remove_signal_handler(each)
     if has_time.is_set():
         await asyncio.gather(*(service.retire() for service in services))
