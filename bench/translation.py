@@ -17,9 +17,9 @@ import orjson
 from bench.data import Owner, authorization, legacy_path, page
 from bench.peers import naive
 from proxy import config
-from proxy.assembly import assemble
 from proxy.legacy import Request
-from proxy.upstream.calls import Call, Reply
+from proxy.process.assembly import assemble
+from proxy.profile.calls import Call, Reply
 from proxy.upstream.client import Client
 
 _ROUNDS = 25  # of some hundredths of a second, and a machine has worse moments than that

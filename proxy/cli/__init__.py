@@ -2,14 +2,15 @@
 
 import click
 
-from proxy import __version__, logs
-from proxy.cli import configuring, rehearsing, serving
+from proxy import __version__
+from proxy.cli import configuring, explaining, serving
+from proxy.observe import log
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
-    logs.to_stderr()
+    log.to_stderr()
 
 
 @main.command()
@@ -26,7 +27,7 @@ for command in (
     configuring.config_command,
     configuring.schema,
     configuring.init,
-    rehearsing.explain,
-    rehearsing.translate,
+    explaining.explain,
+    explaining.translate,
 ):
     main.add_command(command)

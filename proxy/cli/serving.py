@@ -17,19 +17,19 @@ from urllib.request import ProxyHandler, build_opener
 import click
 
 from proxy import config, sandbox
-from proxy.assembly import assemble, store_of
+from proxy.cache import GenerationTable
+from proxy.cli.demo import welcome
 from proxy.cli.parameters import ADDRESS, FILE, refuse, warn
-from proxy.cli.reloading import Configured
-from proxy.cli.running import Part, Service, run, run_apart
 from proxy.config import Address, Configuration, ConfigurationError, Listen
-from proxy.demo import welcome
-from proxy.observers import Observers, Tallies
+from proxy.gateway.translator import SharedState, Translator
+from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.sockets import Listener, opened
+from proxy.observe.counters import CounterMemory, Counters
+from proxy.process.assembly import assemble, store_of
+from proxy.process.reloading import ActiveConfiguration
+from proxy.process.running import Part, Service, run, run_apart
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listening import listeners, listening
-from proxy.server.sockets import Opened, opened
-from proxy.server.turns import Turn, Turns
-from proxy.snapshots import Counters
-from proxy.translator import Ongoing, Translator
+from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
 
 _SANDBOX = Address("127.0.0.1", 9000)
@@ -59,7 +59,7 @@ def serve(  # noqa: PLR0913 - each is an option
     if file is not None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # which would end it, until it is heeded
         try:
-            configured = Configured(lambda: _servable(config.load(file), listen, workers))
+            configured = ActiveConfiguration(lambda: _servable(config.load(file), listen, workers))
         except ConfigurationError as error:
             refuse(error)
         warn(configured.now)
@@ -68,7 +68,7 @@ def serve(  # noqa: PLR0913 - each is an option
         return
     with _opened(sandbox_listen) as upstream:
         url = f"http://{upstream.address.reached_at()}"
-        configured = Configured(lambda: _servable(config.demo(url), listen, workers))
+        configured = ActiveConfiguration(lambda: _servable(config.demo(url), listen, workers))
         with _listeners(configured.now) as every:
             welcoming = welcome(f"http://{every['address'].address.reached_at()}", url, _this_program())
             _serve(configured, every, workers, welcoming, partial(_sandbox, upstream, sandbox_db))
@@ -92,7 +92,7 @@ _ANNOUNCED = {
 }
 
 
-def _announced(every: Mapping[str, Opened]) -> str:
+def _announced(every: Mapping[str, Listener]) -> str:
     lines = [
         line.format(every[name].address.reached_at()) for name, line in _ANNOUNCED.items() if name in every
     ]
@@ -105,15 +105,15 @@ def _this_program() -> str:
 
 
 def _serve(
-    configured: Configured,
-    every: Mapping[str, Opened],
+    configured: ActiveConfiguration,
+    every: Mapping[str, Listener],
     workers: int,
     announcement: str,
     *beside: Part,
     reloads: bool = False,
 ) -> None:
     """Serve with so many workers over these listeners, and run what is `beside` them."""
-    shared = _Shared(Counters(workers), Tallies(workers), Turns(workers))
+    shared = _Shared(GenerationTable(workers), CounterMemory(workers), AcceptShares(workers))
     proxies: list[Part] = [
         partial(_proxy, configured, every, shared, number, reloads=reloads) for number in range(workers)
     ]
@@ -141,22 +141,22 @@ def _serve(
 class _Shared(NamedTuple):
     """What all workers inherit."""
 
-    counters: Counters
-    tallies: Tallies
-    turns: Turns
+    counters: GenerationTable
+    memory: CounterMemory
+    turns: AcceptShares
 
 
 @asynccontextmanager
 async def _proxy(
-    configured: Configured,
-    every: Mapping[str, Opened],
+    configured: ActiveConfiguration,
+    every: Mapping[str, Listener],
     shared: _Shared,
     worker: int,
     *,
     reloads: bool,
 ) -> AsyncIterator[Service]:
     store = store_of(configured.now, shared.counters, worker)
-    ongoing, turn = Ongoing(Observers(shared.tallies, worker)), Turn(shared.turns, worker)
+    ongoing, turn = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.turns, worker)
     async with Client() as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
@@ -164,7 +164,7 @@ async def _proxy(
             translator = assemble(configured.now, client, store, ongoing=ongoing)
             return translator, configured.now.settings.listen
 
-        serving = await stack.enter_async_context(listening(*described(), every, ongoing.observers, turn))
+        serving = await stack.enter_async_context(listening(*described(), every, ongoing.counters, turn))
 
         async def reload() -> None:
             # In a thread, because it takes longer than requests may wait for the loop
@@ -177,7 +177,7 @@ async def _proxy(
 
 
 @contextmanager
-def _listeners(configuration: Configuration) -> Iterator[Mapping[str, Opened]]:
+def _listeners(configuration: Configuration) -> Iterator[Mapping[str, Listener]]:
     with ExitStack() as stack:
         with _clear_error():
             every = stack.enter_context(listeners(configuration.settings.listen))
@@ -185,7 +185,7 @@ def _listeners(configuration: Configuration) -> Iterator[Mapping[str, Opened]]:
 
 
 @contextmanager
-def _opened(address: Address) -> Iterator[Opened]:
+def _opened(address: Address) -> Iterator[Listener]:
     with ExitStack() as stack:
         with _clear_error():
             every = stack.enter_context(opened({"sandbox": address}))
@@ -220,7 +220,7 @@ def sandbox_command(context: click.Context, listen: Address, sandbox_db: str) ->
 
 
 @asynccontextmanager
-async def _sandbox(upstream: Opened, db: str) -> AsyncIterator[None]:
+async def _sandbox(upstream: Listener, db: str) -> AsyncIterator[None]:
     with closing(_store(db)) as store:
         async with sandbox_listening(store, upstream.sockets):
             yield

@@ -14,12 +14,12 @@ import uritemplate
 from proxy.config.checking import did_you_mean
 from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
 from proxy.config.yaml_source import Location
-from proxy.upstream import semantics
-from proxy.upstream.language import Profile
-from proxy.upstream.semantics import Breach
+from proxy.profile import rules
+from proxy.profile.language import Profile
+from proxy.profile.rules import Breach
 
 
-class Asked(NamedTuple):
+class UpstreamTarget(NamedTuple):
     """An upstream that is asked: where proxy.yaml says so, what it says, and the profile."""
 
     place: Location
@@ -33,13 +33,13 @@ class Agreeing(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    def asked(self) -> Sequence[Asked]: ...
+    def targets(self) -> Sequence[UpstreamTarget]: ...
 
 
-def _different(configuration: Agreeing) -> Iterator[Asked]:
+def _different(configuration: Agreeing) -> Iterator[UpstreamTarget]:
     """Yield what is really asked, each once: most accounts ask what stands under `upstream`."""
     settings = configuration.settings
-    every = configuration.asked()
+    every = configuration.targets()
     own = [each for each in every if each.place[0] == "accounts" and each.settings != settings.upstream]
     is_shared = settings.accounts is None or len(own) < len(settings.accounts) or not settings.accounts
     yield from (each for each in every if each.place == ("upstream",) and is_shared)
@@ -61,8 +61,8 @@ def _variables(configuration: Agreeing) -> Iterator[Breach]:
 
 def _named(upstream: UpstreamSettings, profile: Profile) -> set[str]:
     """Return the variables that URLs hold; the profile itself is wrong where it does not know its own."""
-    own = set(semantics.names_in(upstream.base_url or ""))
-    return (semantics.placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
+    own = set(rules.names_in(upstream.base_url or ""))
+    return (rules.placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
 
 
 def _validation(configuration: Agreeing) -> Iterator[Breach]:
@@ -70,12 +70,12 @@ def _validation(configuration: Agreeing) -> Iterator[Breach]:
         if upstream.validation is None:
             continue
         changed = profile.model_copy(update={"validation": upstream.validation})
-        for _, message in semantics.validation(changed):
+        for _, message in rules.validation(changed):
             yield (*place, "validation"), f"the profile {profile.name} cannot do that: {message}"
 
 
 def _credentials(configuration: Agreeing) -> Iterator[Breach]:
-    for place, _, profile in configuration.asked() if configuration.settings.accounts is None else ():
+    for place, _, profile in configuration.targets() if configuration.settings.accounts is None else ():
         if profile.auth.scheme not in ("caller", "none"):
             yield place, f"the profile {profile.name} needs accounts: its upstream does not know old tokens"
     for (place, upstream, profile), own in _of_accounts(configuration):
@@ -83,7 +83,7 @@ def _credentials(configuration: Agreeing) -> Iterator[Breach]:
         if scheme != "none" and own.password is None:
             message = f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
             yield (*place, "password"), message
-        if "account" in semantics.placeholders(profile, upstream.base_url) and not own.account:
+        if "account" in rules.placeholders(profile, upstream.base_url) and not own.account:
             message = f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}"
             yield (*place, "account"), message
 
@@ -92,7 +92,7 @@ def _headers(configuration: Agreeing) -> Iterator[Breach]:
     for (place, _, profile), own in _of_accounts(configuration):
         texts = {"username": own.username or own.account}
         texts["password"] = own.password.get_secret_value() if own.password else ""
-        for name in semantics.credentials_in_headers(profile.auth):
+        for name in rules.credentials_in_headers(profile.auth):
             if not _IN_A_HEADER.fullmatch(texts[name]):
                 key = "account" if name == "username" and not own.username else name
                 yield (*place, key), "a header has to hold it, and cannot: it is not ISO-8859-1 text"
@@ -101,10 +101,10 @@ def _headers(configuration: Agreeing) -> Iterator[Breach]:
 _IN_A_HEADER = re.compile("[\0-\xff]*")  # control characters are in no credentials
 
 
-def _of_accounts(configuration: Agreeing) -> Iterator[tuple[Asked, UpstreamAccount]]:
+def _of_accounts(configuration: Agreeing) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
     """Yield what is asked on behalf of each account, and as whom."""
     accounts = configuration.settings.accounts or {}
-    for each in configuration.asked():
+    for each in configuration.targets():
         if each.place[0] == "accounts":
             yield each, accounts[str(each.place[1])].upstream
 
@@ -116,13 +116,13 @@ def _sid_keys(configuration: Agreeing) -> Iterator[Breach]:
     if configuration.settings.legacy.sid_key is not None:
         return
     for place, _, profile in _different(configuration):
-        if profile.ids.codec in semantics.KEYED_CODECS:
+        if profile.ids.codec in rules.KEYED_CODECS:
             yield place, f"without legacy.sid_key anybody can make up Sids of the profile {profile.name}"
 
 
 def _unused_variables(configuration: Agreeing) -> Iterator[Breach]:
     for place, _, profile in _different(configuration):
-        for name in sorted(profile.variables.keys() - semantics.placeholders(profile)):
+        for name in sorted(profile.variables.keys() - rules.placeholders(profile)):
             yield (*place, "profile"), f"the profile {profile.name} has a variable that it never uses: {name}"
 
 

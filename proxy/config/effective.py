@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from proxy.config.agreement import Asked
+from proxy.config.agreement import UpstreamTarget
 from proxy.config.loading import Configuration
 from proxy.config.yaml_source import Location, Source, means_itself
 
@@ -18,7 +18,7 @@ def effective(configuration: Configuration) -> Iterator[str]:
     """Yield the lines of a proxy.yaml with every value it has, then those of each profile that it asks."""
     yield from _lines(configuration.settings, configuration.source, {})
     seen: list[object] = []
-    for asked in configuration.asked():
+    for asked in configuration.targets():
         overridden = _overridden(asked, configuration.source)
         profile = asked.profile.model_copy(update={key: value for key, (value, _) in overridden.items()})
         if profile in seen:
@@ -29,7 +29,7 @@ def effective(configuration: Configuration) -> Iterator[str]:
         yield from _lines(profile, configuration.profiles[asked.settings.profile].source, origins)
 
 
-def _overridden(asked: Asked, source: Source) -> Mapping[str, tuple[Any, str]]:
+def _overridden(asked: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
     """Return what proxy.yaml changes about a profile, each with where it does so."""
     places = (asked.place, ("upstream",))  # what an account does not say itself, the upstream above says
     return {

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import yaml_source
-from proxy.config.agreement import BREACHES, WARNINGS, Asked
+from proxy.config.agreement import BREACHES, WARNINGS, UpstreamTarget
 from proxy.config.checking import PATHS, check, did_you_mean, follows
 from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
 from proxy.config.yaml_source import Expanded, Location, Mistake, Source, without_values
-from proxy.upstream import semantics
-from proxy.upstream.language import Profile
+from proxy.profile import rules
+from proxy.profile.language import Profile
 
 
 class ConfigurationError(Exception):
@@ -56,13 +56,13 @@ class Configuration(NamedTuple):
         """Whether an upstream may speak a code on the phone, which then has to be brought back."""
         return any(
             (asked.settings.validation or asked.profile.validation) == "code_on_phone"
-            for asked in self.asked()
+            for asked in self.targets()
         )
 
-    def asked(self) -> Sequence[Asked]:
+    def targets(self) -> Sequence[UpstreamTarget]:
         """Return the same with the profiles, as far as those are good."""
         return [
-            Asked(place, upstream, self.profiles[upstream.profile].profile)
+            UpstreamTarget(place, upstream, self.profiles[upstream.profile].profile)
             for place, upstream in self.upstreams().items()
             if upstream.profile in self.profiles
         ]
@@ -111,8 +111,8 @@ def _named_profiles(data: Any) -> Mapping[str, Location]:
 
 def _checked(source: Source) -> ProfileFile | None:
     profile = check(Profile, source)
-    found = semantics.literal_secrets(source.data, _is_from_outside)
-    breaches = [*found, *(semantics.breaches(profile) if profile else ())]
+    found = rules.literal_secrets(source.data, _is_from_outside)
+    breaches = [*found, *(rules.breaches(profile) if profile else ())]
     source.mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
     return None if profile is None else ProfileFile(profile, source)
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from proxy.config.settings import Settings
-from proxy.upstream.language import Profile
+from proxy.profile.language import Profile
 
 _MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "proxy": (Settings, "callerid-proxy's proxy.yaml"),

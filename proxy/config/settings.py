@@ -25,8 +25,8 @@ from pydantic import (
 
 from proxy.config.yaml_source import Expanded, content, plain
 from proxy.legacy.formats import OutsideNanp
-from proxy.server import tls
-from proxy.upstream.language import BaseUrl, Frozen, ValidationMode
+from proxy.net import tls
+from proxy.profile.language import BaseUrl, Frozen, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from proxy.config.loading import ProfileFile, read_profile, shipped_file
 from proxy.config.settings import DEFAULT_PROFILE
-from proxy.upstream import semantics
-from proxy.upstream.language import Profile
+from proxy.profile import rules
+from proxy.profile.language import Profile
 
 _MODELINE = "# yaml-language-server: $schema={}"
 _HOW_TO_COMPLETE = "# For completion in an editor: callerid-proxy schema proxy > proxy.schema.json"
@@ -42,7 +42,7 @@ def _changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
         lines = [f"    {key}: ${{{_variable(profile.name, key)}}}" for key in needed]
         yield "  # variables: {}", "\n".join(["  variables:", *lines])
     yield f"  # validation: {default.validation}", f"  # validation: {profile.validation}"
-    if profile.ids.codec in semantics.KEYED_CODECS:
+    if profile.ids.codec in rules.KEYED_CODECS:
         yield "  # sid_key: ${SID_KEY}", "  sid_key: ${SID_KEY}"
     if profile.auth.scheme not in ("caller", "none"):
         yield (
@@ -55,7 +55,7 @@ def _account(profile: Profile) -> Iterator[str]:
     yield f"  {_EXAMPLE_ACCOUNT}: # the AccountSid that the old program has"
     yield "    token: ${OLD_TOKEN} # the token that it has"
     yield "    upstream:"
-    if "account" in semantics.placeholders(profile):
+    if "account" in rules.placeholders(profile):
         yield f"      account: ${{{_variable(profile.name, 'account')}}}"
     elif profile.auth.scheme == "basic":
         yield f"      username: ${{{_variable(profile.name, 'username')}}}"

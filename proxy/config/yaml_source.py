@@ -191,7 +191,7 @@ def means_itself(text: str) -> bool:
 
 
 class _Reader:
-    """Turns nodes into values, and notes the place of each and everything that is not allowed."""
+    """AcceptShares nodes into values, and notes the place of each and everything that is not allowed."""
 
     def __init__(self, source: Source, variables: Mapping[str, str]) -> None:
         self._source = source

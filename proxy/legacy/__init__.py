@@ -1,12 +1,12 @@
 """The 2008 shore: pure functions from HTTP requests to Operations, and from results to HTTP answers."""
 
-from proxy.legacy.answers import Answer, Shown, render, render_error
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style
 from proxy.legacy.formats import e164, rfc_2822_writer
 from proxy.legacy.forms import LXML_VERSION, parse_body
-from proxy.legacy.listed import NOTHING, Item, Listed, ListWriter
 from proxy.legacy.paging import Page
+from proxy.legacy.rendered_list import NOTHING, Item, ListWriter, RenderedList
+from proxy.legacy.rendering import Answer, Shown, render, render_error
 from proxy.legacy.requests import Request, Route, route
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "Answer",
     "Item",
     "ListWriter",
-    "Listed",
     "Page",
+    "RenderedList",
     "Request",
     "Route",
     "Shown",

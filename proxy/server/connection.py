@@ -16,7 +16,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.answering import Answering
+from proxy.server.handlers import Handler
 from proxy.server.parsing import (
     EMPTY_PAYLOAD,
     MOST_WAITING,
@@ -27,7 +27,7 @@ from proxy.server.parsing import (
 )
 from proxy.server.reading import is_without_version, objection, read, waits_for_leave
 from proxy.server.responses import last_words, response
-from proxy.server.stalls import Patience, give_up, has_gone, untaken
+from proxy.server.stalls import StallTimer, give_up, has_gone, untaken
 
 _log = logging.getLogger("proxy.server")
 
@@ -77,7 +77,7 @@ class Connection(BaseProtocol):
 
     def __init__(
         self,
-        answering: Answering,
+        answering: Handler,
         loop: asyncio.AbstractEventLoop,
         connected: Callable[["Connection", str | None], None],
     ) -> None:
@@ -259,7 +259,7 @@ class Connection(BaseProtocol):
         ):
             return False
         try:
-            made = self._answering.at_once(head, self._peer)
+            made = self._answering.from_cache(head, self._peer)
             if made is None:
                 return False
             data = response(made, head, close=False)
@@ -353,7 +353,7 @@ class Connection(BaseProtocol):
         self.transport.write(data.removeprefix(self._begun))
         self._begun = b""
         if self._stall is None and self.transport.get_write_buffer_size():
-            self._look_whether_it_is_taken(Patience(_STALL))
+            self._look_whether_it_is_taken(StallTimer(_STALL))
 
     async def _hear_out(self, body: StreamReader) -> None:
         """Take what a client still sends: a connection that is closed before takes the answer with it."""
@@ -370,7 +370,7 @@ class Connection(BaseProtocol):
             async with asyncio.timeout(_LINGER):
                 await asyncio.shield(self._lost)
 
-    def _look_whether_it_is_taken(self, patience: Patience) -> None:
+    def _look_whether_it_is_taken(self, patience: StallTimer) -> None:
         """Close the connection if nothing of what was written is taken for too long."""
         self._stall = None
         if self.transport is None:

@@ -8,7 +8,7 @@ from aiohttp import hdrs
 
 from proxy.errors import FORBIDDEN, METHOD_NOT_ALLOWED, NOT_FOUND, Fault
 from proxy.legacy import Answer
-from proxy.observers import EXPOSITION_TYPE, Observers
+from proxy.observe.counters import EXPOSITION_TYPE, Counters
 from proxy.server.parsing import RawRequestMessage
 
 _PLAIN = "text/plain; charset=utf-8"
@@ -21,13 +21,13 @@ _HEADERS: Mapping[str, str] = {
 
 
 class Metrics:
-    """Shows what `observers` have counted, and whether requests should still be sent here."""
+    """Shows what `counters` have counted, and whether requests should still be sent here."""
 
-    def __init__(self, observers: Observers, host: str, is_leaving: Callable[[], bool]) -> None:
+    def __init__(self, counters: Counters, host: str, is_leaving: Callable[[], bool]) -> None:
         """Answer where `host` is listened on."""
         self._host = host
         self._pages: Mapping[str, Callable[[], Answer]] = {
-            "/metrics": lambda: Answer(200, EXPOSITION_TYPE, observers.exposition(), _HEADERS),
+            "/metrics": lambda: Answer(200, EXPOSITION_TYPE, counters.exposition(), _HEADERS),
             "/healthz": lambda: _plain(200, "it runs"),
             "/readyz": lambda: (
                 _plain(503, "it is about to stop") if is_leaving() else _plain(200, "it serves")
@@ -46,7 +46,7 @@ class Metrics:
             return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
         return page()
 
-    def at_once(self, head: RawRequestMessage, connected: str) -> None:
+    def from_cache(self, head: RawRequestMessage, connected: str) -> None:
         """Leave everything to `answer`."""
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:

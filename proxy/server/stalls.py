@@ -8,7 +8,7 @@ import termios
 from typing import NamedTuple
 
 
-class Untaken(NamedTuple):
+class UnacknowledgedBytes(NamedTuple):
     """How many bytes have been written and not arrived."""
 
     here: int
@@ -17,13 +17,13 @@ class Untaken(NamedTuple):
     """They are the kernel's, and have not been acknowledged."""
 
 
-def untaken(transport: asyncio.Transport) -> Untaken:
+def untaken(transport: asyncio.Transport) -> UnacknowledgedBytes:
     """Return what the other side has not taken yet.
 
     The kernel takes more from us only when a good part of its own buffer, which may be some megabytes, is
     free again: before a modem this lasts for minutes, and only the kernel sees that something is being taken.
     """
-    return Untaken(transport.get_write_buffer_size(), _in_the_kernel(transport))
+    return UnacknowledgedBytes(transport.get_write_buffer_size(), _in_the_kernel(transport))
 
 
 def _in_the_kernel(transport: asyncio.Transport) -> int:
@@ -50,16 +50,16 @@ def give_up(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-class Patience:
+class StallTimer:
     """How long it is since anything was taken. Pure."""
 
     def __init__(self, seconds: float) -> None:
         """Be at an end after so many `seconds` without any change."""
         self._seconds = seconds
-        self._seen: Untaken | None = None
+        self._seen: UnacknowledgedBytes | None = None
         self._since = 0.0
 
-    def is_over(self, left: Untaken, now: float) -> bool:
+    def is_over(self, left: UnacknowledgedBytes, now: float) -> bool:
         """Tell by what is `left` now."""
         if left != self._seen:
             self._seen, self._since = left, now

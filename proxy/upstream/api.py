@@ -27,16 +27,16 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
-from proxy.upstream.calls import Call, NoReplyError, Reply
-from proxy.upstream.paging import UnevenPagesError
-from proxy.upstream.profile import Exchange, Listing, Profile, Started, T
-from proxy.upstream.walks import (
+from proxy.profile.calls import Call, NoReplyError, Reply
+from proxy.profile.paging import UnevenPagesError
+from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
+from proxy.upstream.listing import (
     NOTHING_THERE,
-    Answered,
-    LostPlaceError,
-    Source,
+    CursorExpiredError,
+    ListingResult,
+    PageDigest,
+    PageDigests,
     Walk,
-    Walked,
     digest,
     is_past_end,
 )
@@ -83,12 +83,14 @@ class Upstream:
             exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
         return await self._send(exchange)
 
-    async def validate(self, operation: Validate, account: Account) -> ValidationRequest | Started:
+    async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Place one call, never a second one; where it is not known to have failed, the error says so."""
         exchange = self._profile.validate(operation, account)
         try:
             started = await self._send(exchange)
-            if isinstance(started, Started) and (call := self._profile.call(operation, started, account)):
+            if isinstance(started, StartedValidation) and (
+                call := self._profile.call(operation, started, account)
+            ):
                 await self._send(call)
         except LegacyError as error:
             if error.fault.status < 500 or isinstance(error, RefusedError) or _was_kept_back(error):
@@ -100,11 +102,11 @@ class Upstream:
         """Bring back the code that a call spoke."""
         await self._send(self._profile.verify(operation, account))
 
-    async def fetch(self, operation: Fetch, account: Account, known: Source = ()) -> Walked:
+    async def fetch(self, operation: Fetch, account: Account, known: PageDigests = ()) -> ListingResult:
         """Ask for one caller ID; the same answer as is `known` is not read again."""
         return await self._alone(self._profile.exchange(operation, account), known)
 
-    async def walk(self, operation: List, account: Account, known: Source = ()) -> Walked:
+    async def walk(self, operation: List, account: Account, known: PageDigests = ()) -> ListingResult:
         """Return everything that may match, as far narrowed down as the upstream can; each Sid once.
 
         What the last walk came from may be `known`. A list without end, or one that leads back to where it
@@ -114,16 +116,16 @@ class Upstream:
             return await self._looked_up(lookup, known)
         try:
             return await self._whole(operation, account, known)
-        except LostPlaceError:
+        except CursorExpiredError:
             pass  # a list that has changed much, or a walk that took long
         try:
             return await self._whole(operation, account, known)
-        except LostPlaceError as error:
+        except CursorExpiredError as error:
             raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
 
-    async def _whole(self, operation: List, account: Account, known: Source) -> Walked:
+    async def _whole(self, operation: List, account: Account, known: PageDigests) -> ListingResult:
         walk = Walk(self._profile.limits, known)
-        exchange: Exchange[Listing] | None = self._profile.list(operation, account)
+        exchange: Exchange[UpstreamPage] | None = self._profile.list(operation, account)
         while exchange is not None:
             walk.asks(exchange.call)
             try:
@@ -140,9 +142,9 @@ class Upstream:
             exchange = walk.following(account) if walk.following else None
         return walk.walked()
 
-    def gives_any_page(self, operation: List) -> bool:
+    def has_direct_pages(self, operation: List) -> bool:
         """Whether any page of what `operation` asks for can be had without those before it."""
-        return self._profile.gives_any_page(operation)
+        return self._profile.has_direct_pages(operation)
 
     async def window(self, operation: List, account: Account) -> Window | None:
         """Return the page that `operation` asks for, where the upstream gives any page by itself.
@@ -153,8 +155,10 @@ class Upstream:
         """
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
-        exchange: Exchange[Listing] | None = self._profile.list(operation, account, 0 if beyond else start)
-        listing: Listing | None = None
+        exchange: Exchange[UpstreamPage] | None = self._profile.list(
+            operation, account, 0 if beyond else start
+        )
+        listing: UpstreamPage | None = None
         pages: list[CallerIds] = []
         offset, total = None, 0
         while exchange is not None:
@@ -178,21 +182,21 @@ class Upstream:
         shown = NOBODY if beyond else whole[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
-    async def _looked_up(self, exchange: Exchange[Result], known: Source) -> Walked:
+    async def _looked_up(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
         try:
             return await self._alone(exchange, known)
         except LegacyError as error:
             if error.fault.status == NOT_FOUND.status:
-                return Walked(NOBODY, ())
+                return ListingResult(NOBODY, ())
             raise
 
-    async def _alone(self, exchange: Exchange[Result], known: Source) -> Walked:
+    async def _alone(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
         reply = await self._client.send(exchange.call)
-        source = (Answered(digest(reply)),)
+        source = (PageDigest(digest(reply)),)
         if source == known:
-            return Walked(None, source)
+            return ListingResult(None, source)
         result = exchange.read(reply)
-        return Walked(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, source)
+        return ListingResult(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, source)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))

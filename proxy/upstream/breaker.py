@@ -6,7 +6,7 @@ asked before a change of state counts for nothing after it.
 
 from collections.abc import Callable
 
-from proxy.upstream.recent import Recent
+from proxy.upstream.sliding_counts import Recent
 
 _LEAST_FAILURES = 10
 _SHARE_OF_FAILURES = 0.5

@@ -5,7 +5,7 @@ An upstream in trouble gets little more than it would from clients alone.
 
 from collections.abc import Callable
 
-from proxy.upstream.recent import Recent
+from proxy.upstream.sliding_counts import Recent
 
 _ALWAYS = 3
 _SHARE = 5

@@ -23,13 +23,13 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from proxy.deadlines import Deadlines
 from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
-from proxy.upstream import retry, wire
+from proxy.net.deadlines import Deadlines
+from proxy.profile.calls import Call, NoReplyError, Reply
+from proxy.upstream import encoding, retry
 from proxy.upstream.breaker import Breaker
 from proxy.upstream.budget import Budget
-from proxy.upstream.calls import Call, NoReplyError, Reply
-from proxy.upstream.pauses import Pauses, as_seconds
+from proxy.upstream.cooldowns import Cooldowns, as_seconds
 
 _MAX_BODY = 8 * 1024 * 1024
 _GAP = 10.0  # seconds without a byte
@@ -90,7 +90,7 @@ class _Place:
 
     def __init__(self, origin: str, loop: asyncio.AbstractEventLoop) -> None:
         self.apart = Origin(origin)
-        self.budget, self.pauses = Budget(loop.time), Pauses(loop.time)
+        self.budget, self.pauses = Budget(loop.time), Cooldowns(loop.time)
 
 
 class _Caller:
@@ -143,9 +143,9 @@ class Client:
         is left alone for a while, and 504 where it is too slow: NoReplyError where there was no whole answer.
         """
         try:
-            origin, target = wire.origin_and_target(call.url)
+            origin, target = encoding.origin_and_target(call.url)
             caller = self._caller(origin, call.caller)
-            request = wire.encode(call, target, caller.place.apart.host_header)
+            request = encoding.encode(call, target, caller.place.apart.host_header)
         except ValueError as error:
             raise NoReplyError(BAD_UPSTREAM, was_sent=False) from error
         if fault := caller.place.pauses.fault(call.credentials):

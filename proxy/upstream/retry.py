@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-from proxy.upstream.calls import Call, Reply
+from proxy.profile.calls import Call, Reply
 
 _PASSING = frozenset({500, 502, 503, 504})
 _JITTER = 0.025, 0.25  # seconds: many that failed together do not come back together

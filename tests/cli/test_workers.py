@@ -223,7 +223,7 @@ def test_no_workers_at_all() -> None:
 TOLD_TOO_EARLY = """
 import asyncio, os, signal
 from contextlib import asynccontextmanager
-from proxy.cli.running import run_apart
+from proxy.process.running import run_apart
 
 @asynccontextmanager
 async def part():

@@ -18,12 +18,12 @@ from typing import Any
 import yaml
 from support.seed import ACCOUNT
 
-from proxy.assembly import profile_of
 from proxy.config import Configuration, ConfigurationError, load, shipped_profiles
 from proxy.config.yaml_source import Mistake
 from proxy.errors import LegacyError
 from proxy.model import Account, Credentials, List
-from proxy.upstream import wire
+from proxy.process.assembly import profile_of
+from proxy.upstream import encoding
 
 SECRET = "a-secret-that-nobody-reads"
 VARIABLES = {
@@ -85,9 +85,9 @@ def _assert_of_use(loaded: Configuration) -> None:
         account = Account(ACCOUNT, "7", Credentials("a-key", "its-secret"), is_own=False)
         with suppress(LegacyError):
             call = profile.list(List(ACCOUNT, 0, 50), account).call
-            origin, target = wire.origin_and_target(call.url)
+            origin, target = encoding.origin_and_target(call.url)
             assert origin.startswith(("http://", "https://"))
-            wire.encode(call, target, "upstream.example")
+            encoding.encode(call, target, "upstream.example")
 
 
 # What is done outside the program

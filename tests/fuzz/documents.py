@@ -13,7 +13,17 @@ from support.lists import listed
 from support.seed import LIST
 
 from proxy.errors import Fault
-from proxy.legacy import Listed, Page, Request, Shown, Style, render, render_error, rfc_2822_writer, route
+from proxy.legacy import (
+    Page,
+    RenderedList,
+    Request,
+    Shown,
+    Style,
+    render,
+    render_error,
+    rfc_2822_writer,
+    route,
+)
 from proxy.legacy.formats import OutsideNanp
 from proxy.legacy.text import legible
 from proxy.model import CallerId, ValidationRequest
@@ -44,7 +54,7 @@ def assert_shows_list(rows: Sequence[CallerId], style: Style, page: int = 0, siz
         for row, number in shown
     ]
     whole = listed(rows, style)
-    assert Listed.unpacked(whole.packed()) == whole
+    assert RenderedList.unpacked(whole.packed()) == whole
     on_page = expected[page * size : (page + 1) * size]
     part = whole.page(page, size)
     assert (part.total, part.count) == (len(shown), len(on_page))

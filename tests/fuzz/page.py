@@ -7,20 +7,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from multidict import CIMultiDict
-from server.test_codes import CONFIGURATION, VARIABLES
+from server.test_code_page import CONFIGURATION, VARIABLES
 from support.seed import LIST, basic
 
 from fuzz.documents import STYLES
-from proxy.assembly import accounts_of, name_of, profile_of
+from proxy.cache import ListCache, SharedMemoryStore, Terms
 from proxy.config import Configuration, load
 from proxy.errors import LegacyError
-from proxy.legacy import Answer, Listed, Request, parse_body
+from proxy.gateway.translator import Translator
+from proxy.legacy import Answer, RenderedList, Request, parse_body
 from proxy.legacy.text import is_legible, legible
-from proxy.server import codes
-from proxy.snapshots import Inherited, Snapshots, Terms
-from proxy.translator import Translator
+from proxy.process.assembly import accounts_of, name_of, profile_of
+from proxy.profile.calls import Call, Reply
+from proxy.server import code_page
 from proxy.upstream.api import Upstream
-from proxy.upstream.calls import Call, Reply
 
 NUMBER = "415-555-1212"
 VERIFIED = b'{"data": {"phone_number": "+14155551212", "record_type": "verified_number"}}'
@@ -31,7 +31,7 @@ _UNASKED = (400, 403, 404, 405, 413, 415, 429)
 
 
 class _Upstream:
-    """Places a call, and then answers as it is told."""
+    """ConcurrencyLimiter a call, and then answers as it is told."""
 
     def __init__(self, reply: Reply) -> None:
         self.calls: list[Call] = []
@@ -97,7 +97,7 @@ _ACCOUNTS = accounts_of(_CONFIGURATION.settings)
 
 def _translator(upstream: _Upstream) -> Translator:
     """Return one that remembers nothing of what went before."""
-    lists = Snapshots(Listed, Terms(0, 0, 0), Inherited())
+    lists = ListCache(RenderedList, Terms(0, 0, 0), SharedMemoryStore())
     return Translator(_ACCOUNTS, {name_of(_UPSTREAM): Upstream(_PROFILE, upstream)}, STYLES[0], lists)
 
 
@@ -109,7 +109,7 @@ async def _brought(
     translator = _translator(upstream)
     validate = Request("POST", LIST, (basic(),), None, f"PhoneNumber={NUMBER}".encode())
     assert (await translator.answer(validate)).status == 200
-    answer = await codes.answer(method, CIMultiDict(headers), body, translator)
+    answer = await code_page.answer(method, CIMultiDict(headers), body, translator)
     return answer, upstream.calls[1:]
 
 

@@ -6,12 +6,12 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import test_broken_configurations as configurations
 import test_conversations as conversations
 import yaml
 from support.seed import ACCOUNT, BOB
 from support.wire import Message
 
+from config import test_broken_configurations as configurations
 from fuzz.configurations import BETWEEN
 from fuzz.page import NUMBER, VERIFIED
 from fuzz.targets import BASE, TARGETS, VENDORS
@@ -53,7 +53,7 @@ def _conversations() -> Iterator[Seed]:
                 yield from _request(conversations.message(text))
             elif kind == "upstream answers":
                 yield from _answer(_TWILIO, conversations.message(text))
-    for file in sorted((_TESTS / "upstream" / "vendors").glob("*.txt")):
+    for file in sorted((_TESTS / "profiles" / "vendors").glob("*.txt")):
         for kind, text in conversations.sections(file, BASE):
             if kind == "upstream answers":
                 yield from _answer(file.stem, conversations.message(text))

@@ -17,6 +17,7 @@ from support.seed import ACCOUNT, BOB
 from fuzz.configurations import configuration
 from fuzz.documents import STYLES, assert_shows_fault, assert_shows_list, assert_shows_validation
 from fuzz.page import page
+from proxy.cache import key_of
 from proxy.config import read_profile, shipped_profiles
 from proxy.errors import MALFORMED, Fault, LegacyError
 from proxy.legacy import Request, parse_body, read_credentials, route
@@ -35,10 +36,10 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
-from proxy.snapshots import key_of
-from proxy.upstream import language, wire
-from proxy.upstream.calls import Call, Reply
-from proxy.upstream.profile import Exchange, Profile, Started
+from proxy.profile import language
+from proxy.profile.calls import Call, Reply
+from proxy.profile.profile import Exchange, Profile, StartedValidation
+from proxy.upstream import encoding
 
 
 def lines(data: bytes, count: int) -> Sequence[bytes]:
@@ -142,7 +143,7 @@ def _profiles() -> Iterator[tuple[str, language.Profile]]:
     for name in shipped_profiles():
         yield name, read_profile(name, Path(), {}).profile
     with tempfile.TemporaryDirectory() as folder:
-        for file in sorted((Path(conversations.__file__).parent / "upstream" / "vendors").glob("*.txt")):
+        for file in sorted((Path(conversations.__file__).parent / "profiles" / "vendors").glob("*.txt")):
             own = Path(folder) / "profile.yaml"
             own.write_text(dict(conversations.sections(file, BASE))["profile"], encoding="utf-8")
             yield file.stem, read_profile(str(own), Path(), {}).profile
@@ -225,9 +226,9 @@ def _exchange(profile: Profile, operation: Operation | Verify, account: Account)
 def _assert_sendable(call: Call) -> None:
     """Check that a call is one request to its upstream, and that walks can tell it from others."""
     assert call.identity
-    origin, target = wire.origin_and_target(call.url)
+    origin, target = encoding.origin_and_target(call.url)
     assert origin == BASE
-    head = wire.encode(call, target, "upstream.example").partition(b"\r\n\r\n")[0]
+    head = encoding.encode(call, target, "upstream.example").partition(b"\r\n\r\n")[0]
     start, *headers = head.split(b"\r\n")
     assert start == f"{call.method} {target} HTTP/1.1".encode()
     names = [header.partition(b":")[0].lower() for header in headers]
@@ -278,7 +279,7 @@ def answer(data: bytes) -> None:
     match result:
         case CallerId():
             assert_shows_list([result], STYLES[0])
-        case Started():
+        case StartedValidation():
             verify = Verify(ACCOUNT, "+14158675309", result.pending, "123456")
             _assert_sendable(_exchange(vendor.profile, verify, vendor.account).call)
             assert_shows_validation(result.request)

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
+from config.test_broken_configurations import GOOD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.seed import ACCOUNT, BOB
-from test_broken_configurations import GOOD
 
 from fuzz.configurations import BETWEEN
 from fuzz.seeds import seeds

@@ -11,14 +11,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import pytest
 import trustme
 from support import leap
+from support.proxied import LISTED, Proxied, now, timed
 from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, LIST
 from support.wire import ScriptedUpstream, connect, json_answer, read_message, scripted_upstream
 
-from hardening.proxied import LISTED, Proxied, now, timed
-from hardening.test_places import CANNOT_WAIT, get
+from hardening.test_concurrency import CANNOT_WAIT, get
+from proxy.net.connection_limit import ConnectionLimit, max_connections
 from proxy.server.connection import Connection
-from proxy.server.room import Room, most_connections
 
 # How many
 
@@ -59,7 +59,7 @@ async def test_half_of_the_files_are_for_connections_and_more_are_closed_at_once
 )
 def test_a_worker_has_room_for_5000_at_most(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    assert most_connections() == most
+    assert max_connections() == most
 
 
 async def test_handshakes_need_room_too(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -83,7 +83,7 @@ async def test_handshakes_need_room_too(tmp_path_factory: pytest.TempPathFactory
 
 def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    room = Room(0, lambda: now[0])
+    room = ConnectionLimit(0, lambda: now[0])
     for second in range(180):
         now[0] = second
         assert not room.is_left()

@@ -21,23 +21,7 @@ import pytest
 import time_machine
 import trustme
 from support import leap
-from support.running import running_listeners, running_proxy
-from support.seed import BOB, COMPANY, LIST, UPSTREAM_LIST, basic
-from support.valkey import Server, running_valkey
-from support.wire import (
-    Answer,
-    Drip,
-    End,
-    Message,
-    ScriptedUpstream,
-    Stall,
-    ask,
-    connect,
-    json_answer,
-    scripted_upstream,
-)
-
-from hardening.proxied import (
+from support.proxied import (
     AN_INSTANCE,
     BOBS,
     CODE,
@@ -61,6 +45,21 @@ from hardening.proxied import (
     shown,
     timed,
     told,
+)
+from support.running import running_listeners, running_proxy
+from support.seed import BOB, COMPANY, LIST, UPSTREAM_LIST, basic
+from support.valkey import Server, running_valkey
+from support.wire import (
+    Answer,
+    Drip,
+    End,
+    Message,
+    ScriptedUpstream,
+    Stall,
+    ask,
+    connect,
+    json_answer,
+    scripted_upstream,
 )
 
 LOST = b""  # the connection is closed instead

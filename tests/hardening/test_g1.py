@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import pytest
 from support import leap
+from support.proxied import CODE, LISTED, Proxied, error, ok, proxied
 from support.seed import LIST, basic
 from support.wire import Answer, End, Message, Stall, Step, connect
-
-from hardening.proxied import CODE, LISTED, Proxied, error, ok, proxied
 
 AT_ONCE = 4
 NUMBERS = re.compile(rb"PhoneNumber=%2B1(\d{10})")

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
+from support.proxied import error, item, ok, page
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Message, ScriptedUpstream, ask, read_message
-
-from hardening.proxied import error, item, ok, page
 
 SECOND = ACCOUNT.replace("AC3", "AC4")
 SHARED = "accounts:\n" + "".join(

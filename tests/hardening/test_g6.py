@@ -25,15 +25,9 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from server.test_codes import STARTED, VERIFIED
+from server.test_code_page import STARTED, VERIFIED
 from support import leap
-from support.relay import Relay, relay
-from support.running import running_proxy
-from support.seed import LIST
-from support.valkey import Server, running_valkey
-from support.wire import Answer, End, Message, ScriptedUpstream, Stall, Step, connect
-
-from hardening.proxied import (
+from support.proxied import (
     AN_INSTANCE,
     CODE,
     MAPPED,
@@ -48,6 +42,11 @@ from hardening.proxied import (
     proxied,
     timed,
 )
+from support.relay import Relay, relay
+from support.running import running_proxy
+from support.seed import LIST
+from support.valkey import Server, running_valkey
+from support.wire import Answer, End, Message, ScriptedUpstream, Stall, Step, connect
 
 TOTAL = 25
 ITEMS = 500

@@ -55,9 +55,9 @@ from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, BOB, LIST, basic
 from support.wire import Message, RawClient, ask, connect, json_answer, scripted_upstream
 
-from proxy.accounts import Entry, Mapped
 from proxy.cli import main
 from proxy.errors import LegacyError
+from proxy.gateway.accounts import AccountTable, Entry
 from proxy.model import Credentials
 
 CRITERIA = Path(__file__).parents[3] / "shared" / "hardening.md"
@@ -747,11 +747,14 @@ async def test_input_31_logins_that_are_meant_well(line: bytes) -> None:
 def test_input_32_a_wrong_token_takes_the_same_work_for_every_account() -> None:
     """And what is compared are digests, in constant time; more of this row is in test_logins.py."""
     entry = Entry(bytes(32), OTHER, Credentials("", ""), "")
-    accounts = Mapped({f"AC{number:032x}": entry for number in range(100)})
+    accounts = AccountTable({f"AC{number:032x}": entry for number in range(100)})
     called: list[list[str]] = []
 
     def note(frame: FrameType, event: str, function: Any) -> None:
-        if event in ("call", "c_call") and frame.f_code.co_filename == Mapped.admit.__code__.co_filename:
+        if (
+            event in ("call", "c_call")
+            and frame.f_code.co_filename == AccountTable.admit.__code__.co_filename
+        ):
             called[-1].append(function.__name__ if event == "c_call" else frame.f_code.co_name)
 
     for name in ("AC" + "0" * 32, NOBODY, "", "x" * 1000):

@@ -10,7 +10,7 @@ from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Message, RawClient, connect, json_answer, scripted_upstream
 
-from hardening.test_places import get
+from hardening.test_concurrency import get
 
 ACCOUNTS = f"""\
 accounts:

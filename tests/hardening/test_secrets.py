@@ -25,25 +25,26 @@ import pytest
 import trustme
 from support.running import running_listeners
 from support.seed import ACCOUNT, BOB, LIST, basic
+from support.twilio import PROFILE
 from support.valkey import Server, running_valkey
 from support.wire import Message, connect, read_message
-from upstream.twilio import PROFILE
 
-from proxy import config, logs
-from proxy.accounts import Entry
-from proxy.assembly import accounts_of
+from proxy import config
+from proxy.cache import key_of
 from proxy.config import ConfigurationError
 from proxy.errors import LegacyError
+from proxy.gateway.accounts import Entry
+from proxy.gateway.pending_codes import Waiting
 from proxy.legacy import Request, read_credentials, route
 from proxy.legacy.forms import parse_body, parse_query
 from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
-from proxy.pending import Waiting
-from proxy.snapshots import key_of
-from proxy.upstream import language
-from proxy.upstream.auth import authorize
-from proxy.upstream.calls import Call, Reply
+from proxy.observe import log
+from proxy.process.assembly import accounts_of
+from proxy.profile import language
+from proxy.profile.auth import authorize
+from proxy.profile.calls import Call, Reply
+from proxy.profile.profile import Exchange, StartedValidation
 from proxy.upstream.client import Client
-from proxy.upstream.profile import Exchange, Started
 
 CANARY = "canary5f1c9e"
 C = CANARY.encode()
@@ -527,7 +528,9 @@ VALUES: Mapping[str, object] = {
     "a call with its answer": Exchange(CALL, str),
     "an answer": Reply(200, C, {"link": CANARY}),
     "a validation": ValidationRequest(ACCOUNT, f"+1{NUMBER}", None, CANARY),
-    "a validation that was started": Started(ValidationRequest(ACCOUNT, f"+1{NUMBER}", None, CANARY), "VE1"),
+    "a validation that was started": StartedValidation(
+        ValidationRequest(ACCOUNT, f"+1{NUMBER}", None, CANARY), "VE1"
+    ),
     "a code": Verify(ACCOUNT, f"+1{NUMBER}", "VE1", CANARY),
     "who waits for one": Waiting(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
     **{
@@ -588,7 +591,7 @@ def assert_discreet(error: BaseException) -> None:
     """Check an exception by itself, and all that the log shows of what led to it."""
     assert not shows(repr(error))
     assert not shows(str(error))
-    assert not shows(logs.Formatter().formatException((type(error), error, error.__traceback__)))
+    assert not shows(log.Formatter().formatException((type(error), error, error.__traceback__)))
 
 
 def test_the_log_says_nothing_of_what_an_exception_says() -> None:
@@ -604,18 +607,18 @@ def test_the_log_says_nothing_of_what_an_exception_says() -> None:
     record = logging.LogRecord(
         "x", logging.ERROR, "", 0, "failed", None, (KeyError, caught, caught.__traceback__)
     )
-    text = logs.Formatter().format(record)
+    text = log.Formatter().format(record)
     assert not shows(text)
     assert re.search(r"^failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", text, re.DOTALL)
 
 
 def test_a_loop_says_nothing_of_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logs.Formatter())
+    handler.setFormatter(log.Formatter())
     logging.getLogger("proxy").addHandler(handler)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        loop.set_exception_handler(logs.unhandled)
+        loop.set_exception_handler(log.unhandled)
         loop.call_soon(int, CANARY)
         runner.run(asyncio.sleep(0))
     logging.getLogger("proxy").removeHandler(handler)

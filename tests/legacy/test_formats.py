@@ -14,14 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.legacy.formats import (
-    OutsideNanp,
-    all_ten_digits,
-    e164,
-    listed_number,
-    rfc_2822_writer,
-    ten_digits,
-)
+from proxy.legacy.formats import OutsideNanp, all_ten_digits, e164, listed_number, rfc_2822_writer, ten_digits
 
 # Dates
 

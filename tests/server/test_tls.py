@@ -51,7 +51,7 @@ def folder(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def speaking(version: ssl.TLSVersion, authority: trustme.CA) -> ssl.SSLContext:
+def with_schema(version: ssl.TLSVersion, authority: trustme.CA) -> ssl.SSLContext:
     """Return the terms of a client that speaks one version only."""
     terms = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(terms)
@@ -108,7 +108,7 @@ SERVED = [("tls", "TLSv1.2"), ("tls", "TLSv1.3"), *(("legacy_tls", version) for 
 async def test_a_version_is_served_and_counted_once_for_each_connection(
     listener: str, version: str, folder: Path, authority: trustme.CA
 ) -> None:
-    terms = speaking(VERSIONS[version], authority)
+    terms = with_schema(VERSIONS[version], authority)
     async with running_listeners(NOWHERE, listen(folder, "tls", "legacy_tls")) as bound:
         for _ in range(2):
             async with connect_tls(bound[listener], terms) as client:
@@ -123,7 +123,7 @@ async def test_an_old_version_needs_the_listener_for_it(
 ) -> None:
     async with running_listeners(NOWHERE, listen(folder, "tls")) as bound:
         with pytest.raises(OSError):  # noqa: PT011 - a TLS alert, or the end before it has come through
-            async with connect_tls(bound["tls"], speaking(VERSIONS[version], authority)):
+            async with connect_tls(bound["tls"], with_schema(VERSIONS[version], authority)):
                 pass
         assert await counted(bound) == {}
     assert caplog.messages == []
@@ -141,7 +141,7 @@ async def test_an_answer_is_the_same_over_tls(listener: str, folder: Path, autho
         async with (
             running_sandbox(store) as upstream,
             running_listeners(upstream, listen(folder, listener)) as bound,
-            connect_tls(bound[listener], speaking(ssl.TLSVersion.TLSv1_2, authority)) as client,
+            connect_tls(bound[listener], with_schema(ssl.TLSVersion.TLSv1_2, authority)) as client,
         ):
             over_tls, plain = await client.ask(REQUEST), await ask(bound["address"], REQUEST)
     assert over_tls.status == 200
@@ -156,7 +156,7 @@ def undated(answer: Message) -> bytes:
 async def test_http_1_1_is_what_application_protocols_come_down_to(
     folder: Path, authority: trustme.CA
 ) -> None:
-    terms = speaking(ssl.TLSVersion.TLSv1_3, authority)
+    terms = with_schema(ssl.TLSVersion.TLSv1_3, authority)
     terms.set_alpn_protocols(["h2", "http/1.1"])
     async with (
         running_listeners(NOWHERE, listen(folder, "tls")) as bound,
@@ -182,7 +182,7 @@ async def test_what_is_no_handshake_does_no_harm(
     async with running_listeners(NOWHERE, listen(folder, "tls")) as bound:
         async with connect(bound["tls"].port) as client:
             await client.send(data)
-        async with connect_tls(bound["tls"], speaking(ssl.TLSVersion.TLSv1_3, authority)) as client:
+        async with connect_tls(bound["tls"], with_schema(ssl.TLSVersion.TLSv1_3, authority)) as client:
             assert (await client.ask(UNKNOWN_PATH)).status == 404
         assert await counted(bound) == {("tls", "TLSv1.3"): 1}
     assert caplog.messages == []
@@ -194,7 +194,7 @@ async def test_a_handshake_where_there_is_no_tls_does_no_harm(
 ) -> None:
     async with running_listeners(NOWHERE, listen(folder)) as bound:
         with pytest.raises(ssl.SSLError):
-            async with connect_tls(bound[listener], speaking(ssl.TLSVersion.TLSv1_3, authority)):
+            async with connect_tls(bound[listener], with_schema(ssl.TLSVersion.TLSv1_3, authority)):
                 pass
         assert (await ask(bound["address"], UNKNOWN_PATH)).status == 404
     assert caplog.messages == []
@@ -245,7 +245,7 @@ async def test_metrics_are_all_that_the_metrics_listener_has(folder: Path) -> No
 async def test_each_proxy_counts_for_itself(folder: Path, authority: trustme.CA) -> None:
     written = listen(folder, "tls")
     async with running_listeners(NOWHERE, written) as one, running_listeners(NOWHERE, written) as other:
-        async with connect_tls(one["tls"], speaking(ssl.TLSVersion.TLSv1_2, authority)):
+        async with connect_tls(one["tls"], with_schema(ssl.TLSVersion.TLSv1_2, authority)):
             pass
         assert await counted(one) == {("tls", "TLSv1.2"): 1}
         assert await counted(other) == {}
@@ -389,11 +389,11 @@ def test_the_program_does_all_this_without_a_traceback(folder: Path, authority: 
             f"legacy API   https://127.0.0.1:{legacy}/2008-08-01 (TLS 1.0 and 1.1 too)\n",
             f"metrics      http://127.0.0.1:{metrics}/metrics\n",
         ]
-        assert handshake(legacy, speaking(ssl.TLSVersion.TLSv1, authority)) == "TLSv1"
-        assert handshake(tls, speaking(ssl.TLSVersion.TLSv1_2, authority)) == "TLSv1.2"
+        assert handshake(legacy, with_schema(ssl.TLSVersion.TLSv1, authority)) == "TLSv1"
+        assert handshake(tls, with_schema(ssl.TLSVersion.TLSv1_2, authority)) == "TLSv1.2"
         for port, version in ((tls, ssl.TLSVersion.TLSv1), (plain, ssl.TLSVersion.TLSv1_3)):
             with pytest.raises(OSError):  # noqa: PT011 - see above
-                handshake(port, speaking(version, authority))
+                handshake(port, with_schema(version, authority))
         for port in (tls, legacy):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
                 client.sendall(UNKNOWN_PATH)

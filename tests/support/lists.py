@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from proxy.legacy import Listed, ListWriter, Page, Style
+from proxy.legacy import ListWriter, Page, RenderedList, Style
 from proxy.model import CallerId, CallerIds
 
 
-def listed(caller_ids: Sequence[CallerId], style: Style) -> Listed:
+def listed(caller_ids: Sequence[CallerId], style: Style) -> RenderedList:
     """Write a whole list."""
     writer = ListWriter(style)
     writer.add(CallerIds.of(caller_ids))

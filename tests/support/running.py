@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from proxy import config, sandbox
-from proxy.assembly import assemble, store_of
 from proxy.config import Address
 from proxy.config.settings import SnapshotSettings
-from proxy.observers import Observers
+from proxy.gateway.translator import SharedState
+from proxy.net.sockets import opened
+from proxy.observe.counters import Counters
+from proxy.process.assembly import assemble, store_of
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listening import listeners, listening
-from proxy.server.sockets import opened
-from proxy.translator import Ongoing
+from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
 
 _ANY_PORT = Address("127.0.0.1", 0)
@@ -46,10 +46,10 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     store = store_of(configuration)
     async with Client() as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
-        observers = Observers()
-        translator = assemble(configuration, client, store, ongoing=Ongoing(observers))
+        counters = Counters()
+        translator = assemble(configuration, client, store, ongoing=SharedState(counters))
         with listeners(listen) as every:
-            async with listening(translator, listen, every, observers):
+            async with listening(translator, listen, every, counters):
                 yield {name: each.address for name, each in every.items()}
 
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from proxy.upstream.breaker import Breaker, Ticket
 from proxy.upstream.budget import Budget
-from proxy.upstream.recent import Recent
+from proxy.upstream.sliding_counts import Recent
 
 
 class Clock:

@@ -26,7 +26,7 @@ from support.wire import (
 
 from proxy import __version__
 from proxy.errors import BAD_UPSTREAM, TOO_SLOW, Fault, LegacyError
-from proxy.upstream.calls import Call, Reply
+from proxy.profile.calls import Call, Reply
 from proxy.upstream.client import Client, Origin
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -733,7 +733,7 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
 ASK = """
 import asyncio, sys
 from proxy.errors import LegacyError
-from proxy.upstream.calls import Call
+from proxy.profile.calls import Call
 from proxy.upstream.client import Client
 
 async def ask():

@@ -7,8 +7,8 @@ from support.running import running_proxy
 from support.seed import LIST, basic
 from support.wire import Message, ask, json_answer, scripted_upstream
 
+from proxy.profile.calls import Call, Reply
 from proxy.upstream import retry
-from proxy.upstream.calls import Call, Reply
 
 SID = "PNe536dfda7c6184afab78d980cb8cdf43"
 GONE = json_answer(404, b'{"code": 20404, "message": "gone", "status": 404}')

@@ -1,0 +1,106 @@
+"""What shows a configuration at work without asking anybody: explain and translate."""
+
+import asyncio
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from proxy import config
+from proxy.cli.parameters import FILE, load
+from proxy.config import Configuration
+from proxy.errors import LegacyError
+from proxy.explain import Explanation, Row, message_of, rehearse, replies_of, request_of
+from proxy.legacy import Answer, Request
+
+P = ParamSpec("P")
+
+
+def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None]) -> Callable[..., Any]:
+    """Let a command take a configuration and a request to the old API, written as for curl."""
+
+    @functools.wraps(command)
+    def with_parts(
+        method: str, url: str, file: Path | None, data: tuple[str, ...], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        command(load(file) if file else config.default(), request_of(method, url, data), *args, **kwargs)
+
+    decorated: Callable[..., Any] = with_parts
+    for option in (
+        click.option("--data", "-d", multiple=True, help="A field of the request's form, as NAME=VALUE."),
+        click.option("--config", "file", type=FILE, help="The configuration. [default: every default]"),
+        click.argument("url"),
+        click.argument("method", type=str.upper),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+@click.command()
+@_of_a_request
+def explain(configuration: Configuration, request: Request) -> None:
+    """Show what a request to the old API asks the upstream, and which line is behind each part.
+
+    Nothing is sent. URL may be a path; any token will do, and none is asked for.
+    """
+    rehearsed = asyncio.run(rehearse(configuration, request))
+    click.echo(f"{request.method} {request.target}")
+    rows: list[Row] = []
+    with contextlib.suppress(LegacyError):  # which the answer below tells
+        explanation = Explanation(configuration, request)
+        rows += explanation.of_request()
+        if rehearsed.calls:
+            rows += explanation.of_call(rehearsed.calls[0])
+    names, texts = (max((len(row[index]) for row in rows if row.text), default=0) for index in (0, 1))
+    for row in rows:
+        line = (
+            f"  {row.name:{names}}  {row.text:{min(texts, 60)}}  {row.origin}"
+            if row.text
+            else f"\n{row.name}"
+        )
+        click.echo(line.rstrip())
+    if rehearsed.answer:
+        click.echo("\nThe upstream is not asked. The answer is")
+        _show(rehearsed.answer, include=True)
+
+
+@click.command()
+@_of_a_request
+@click.option(
+    "--status", type=click.IntRange(100, 599), help="Of the upstream's answers. [default: 200 or 204]"
+)
+@click.option("--request", "to_upstream", is_flag=True, help="Print the upstream request; read no answer.")
+@click.option("--include", "-i", is_flag=True, help="Print the status and the content type too.")
+def translate(
+    configuration: Configuration, request: Request, *, status: int | None, to_upstream: bool, include: bool
+) -> None:
+    """Translate a request to the old API, or what an upstream answers to it.
+
+    The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
+    the old API's document, or with --request the request that the upstream would get.
+    """
+    replies = [] if to_upstream else list(replies_of(sys.stdin.buffer.read(), status))
+    rehearsed = asyncio.run(rehearse(configuration, request, replies))
+    if rehearsed.answer and not to_upstream:
+        _show(rehearsed.answer, include=include)
+    elif rehearsed.answer and not rehearsed.calls:
+        _show(rehearsed.answer, include=True)
+        raise click.ClickException("the upstream is not asked")
+    else:
+        call = Explanation(configuration, request).masked(rehearsed.calls[-1])
+        if not to_upstream:
+            raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
+        click.echo("\n".join(message_of(call)))
+
+
+def _show(answer: Answer, *, include: bool) -> None:
+    if include:
+        head = [f"{answer.status}", *(f"{name}: {value}" for name, value in answer.headers.items())]
+        kind = [f"Content-Type: {answer.content_type}"] if answer.content_type else []
+        click.echo("\n".join([*head, *kind, ""]))
+    if answer.body:
+        click.echo(answer.body)

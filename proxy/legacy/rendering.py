@@ -1,0 +1,79 @@
+"""Results and Faults → HTTP answers, in the format that a request's suffix asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.errors import Fault
+from proxy.legacy import csv, html, json, xml
+from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Style, Texts
+from proxy.legacy.paging import Attributes, Page, attributes
+from proxy.legacy.rendered_list import Item
+from proxy.legacy.requests import Route, suffix_of
+from proxy.legacy.text import count_illegible
+from proxy.model import CallerId, Deleted, Result, ValidationRequest
+
+Shown = Page | Item | Result
+"""What an answer can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response; one without a content type has no body."""
+
+    status: int
+    content_type: str = ""
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    replaced: int = 0
+    """Texts of an upstream that were written only now, and in which a character was replaced."""
+
+
+class _Format(Protocol):
+    """What the module of a format offers."""
+
+    CONTENT_TYPE: str
+
+    def one(self, name: str, texts: Texts, status: int) -> bytes: ...
+
+    def many(self, page: Page, paging: Attributes) -> bytes: ...
+
+
+_FORMATS: Mapping[str, _Format] = {"": xml, ".xml": xml, ".json": json, ".csv": csv, ".html": html}
+
+
+def render(result: Shown, route: Route, style: Style) -> Answer:
+    """Write what the operation at `route` led to."""
+    as_ = _FORMATS[route.suffix]
+    match result:
+        case Page():
+            paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
+            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging))
+        case Item() if as_ is xml:
+            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text))  # which it is kept as
+        case Item():
+            return Answer(200, as_.CONTENT_TYPE, _item(as_, result.text))
+        case CallerId():
+            return _one(as_, CALLER_ID.name, CALLER_ID.texts(result, style))
+        case ValidationRequest():
+            return _one(as_, VALIDATION_REQUEST.name, VALIDATION_REQUEST.texts(result, style))
+        case Deleted():
+            return Answer(204)
+
+
+def _one(as_: _Format, name: str, texts: Texts) -> Answer:
+    replaced = count_illegible(text for _, text in texts)
+    return Answer(200, as_.CONTENT_TYPE, as_.one(name, texts, 200), replaced=replaced)
+
+
+def _item(as_: _Format, text: bytes) -> bytes:
+    if as_ is xml:
+        return xml.document(text)
+    return as_.one(CALLER_ID.name, next(xml.read_elements(CALLER_ID.name, text)), 200)
+
+
+def render_error(fault: Fault, target: str, style: Style) -> Answer:
+    """Write a Fault as the RestException that every answer of 400 and above is."""
+    as_ = _FORMATS[suffix_of(target)]
+    body = as_.one(REST_EXCEPTION.name, REST_EXCEPTION.texts(fault, style), fault.status)
+    return Answer(fault.status, as_.CONTENT_TYPE, body, fault.headers)

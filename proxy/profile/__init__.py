@@ -1,0 +1,1 @@
+"""A vendor's API as data. Pure: the language of profiles and its rules; Operation → Call, Reply → model."""

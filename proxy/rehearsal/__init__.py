@@ -1,7 +1,0 @@
-"""A configuration at work without anybody at the other end; knows both shores, as the translator does."""
-
-from proxy.rehearsal.explanation import Explanation, Row
-from proxy.rehearsal.messages import message_of, replies_of, request_of
-from proxy.rehearsal.script import rehearse
-
-__all__ = ["Explanation", "Row", "message_of", "rehearse", "replies_of", "request_of"]

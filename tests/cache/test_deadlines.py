@@ -1,0 +1,183 @@
+"""Whose time what runs out: of who asks, of a walk that many share, of a write that Redis is not told of."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+import pytest_asyncio
+from support import leap
+from support.relay import Relay, relay
+from support.valkey import Server, running_valkey
+
+from cache.conftest import Value, patient_store
+from cache.test_lists import ALICE, Upstream, ask, known
+from proxy.cache import ListCache, Owner, SharedMemoryStore, Terms, key_of, owner_of
+from proxy.errors import NOT_SHOWN_YET, TOO_SLOW_TO_TELL, LegacyError
+from proxy.net.deadlines import Deadlines, begin_request
+
+OWNER = owner_of(ALICE)
+A_MOMENT = 0.2  # seconds
+
+
+# What is shared
+
+
+def test_a_walk_has_more_time_than_who_began_it() -> None:
+    """Who began it had two seconds left; who joined it has all of his."""
+
+    async def main() -> None:
+        deadlines = Deadlines()
+        lists = ListCache(Value, Terms(5, 0, 100_000), SharedMemoryStore())
+
+        async def walk(_: Value | None) -> Value:
+            with deadlines:
+                await asyncio.sleep(20)
+            return Value("new")
+
+        async def asked(seconds: float) -> str:
+            begin_request(seconds)
+            with deadlines:
+                return (await (await lists.view(key_of(ALICE))).get_or_load(walk=walk)).text
+
+        early, late = (asyncio.create_task(asked(seconds)) for seconds in (2, 25))
+        with pytest.raises(TimeoutError):
+            await early
+        assert await late == "new"
+
+    leap.run(main())
+
+
+def test_a_list_is_read_anew_in_a_time_of_its_own() -> None:
+    """What is stale is shown at once, by a request that has hardly any time left."""
+
+    async def main() -> None:
+        deadlines, clock = Deadlines(), asyncio.get_running_loop().time
+        lists = ListCache(Value, Terms(5, 60, 100_000), SharedMemoryStore(), clock)
+
+        async def walk(_: Value | None) -> Value:
+            with deadlines:
+                await asyncio.sleep(20)
+            return Value("new")
+
+        await ask(lists, ALICE, Upstream())
+        await asyncio.sleep(6)
+        begin_request(0.1)
+        assert (await (await lists.view(key_of(ALICE))).get_or_load(walk=walk)).text == "old"
+        await lists.settle()
+        assert await known(lists, ALICE) == "new"
+
+    leap.run(main())
+
+
+# Writes
+
+
+class Replicas(NamedTuple):
+    """One that reads, and one that writes and may be cut off; what they remember is fresh for an hour."""
+
+    reader: ListCache[Value]
+    writer: ListCache[Value]
+    stretch: Relay
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def replicas(server: Server) -> AsyncIterator[Replicas]:
+    async with relay(server.port) as stretch:
+        stores = [patient_store(url, b"secret") for url in (server.url, stretch.url)]
+        reader, writer = (ListCache(Value, Terms(3600, 0, 1_000_000), store) for store in stores)
+        yield Replicas(reader, writer, stretch)
+        for store in stores:
+            await store.close()
+
+
+async def shows_nothing_old(replicas: Replicas, upstream: Upstream) -> None:
+    """Wait until everybody has been told of a write, which nobody waits for any more."""
+    replicas.stretch.mend()
+    await replicas.writer.settle()  # and not for an hour
+    assert (await ask(replicas.reader, ALICE, upstream)).text == "new"
+
+
+async def test_what_cannot_be_told_in_time_is_no_success(replicas: Replicas) -> None:
+    upstream = Upstream()
+    await ask(replicas.reader, ALICE, upstream)
+    replicas.stretch.cut()
+    begin_request(A_MOMENT)
+    with pytest.raises(LegacyError) as caught:
+        async with replicas.writer.writing(OWNER):
+            upstream.text = "new"
+    assert caught.value.fault == NOT_SHOWN_YET
+    assert (await ask(replicas.reader, ALICE, upstream)).text == "old"
+    await shows_nothing_old(replicas, upstream)
+
+
+async def test_who_writes_says_what_is_told_then(replicas: Replicas) -> None:
+    replicas.stretch.cut()
+    begin_request(A_MOMENT)
+    with pytest.raises(LegacyError) as caught:
+        async with replicas.writer.writing(OWNER, settles_within=600, too_late=TOO_SLOW_TO_TELL):
+            pass
+    assert caught.value.fault == TOO_SLOW_TO_TELL
+    replicas.stretch.mend()
+    await replicas.writer.settle()
+
+
+async def test_what_failed_is_told_as_it_failed(replicas: Replicas) -> None:
+    """It may have been done, so others hear of it too."""
+    upstream = Upstream()
+    await ask(replicas.reader, ALICE, upstream)
+    replicas.stretch.cut()
+    begin_request(A_MOMENT)
+
+    async def fail() -> None:
+        async with replicas.writer.writing(OWNER):
+            upstream.text = "new"
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    await shows_nothing_old(replicas, upstream)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_who_is_cancelled_leaves_nobody_behind(replicas: Replicas, steps: int) -> None:
+    """Whenever that is: while others are told, or between two attempts."""
+    upstream, has_written = Upstream(), asyncio.Event()
+    await ask(replicas.reader, ALICE, upstream)
+    replicas.stretch.cut()
+
+    async def write() -> None:
+        async with replicas.writer.writing(OWNER):
+            upstream.text = "new"
+            has_written.set()
+
+    writing = asyncio.create_task(write())
+    await has_written.wait()
+    for _ in range(steps):
+        await asyncio.sleep(0.02)
+    writing.cancel()
+    with suppress(asyncio.CancelledError):
+        await writing
+    await shows_nothing_old(replicas, upstream)
+
+
+async def test_a_store_that_fails_makes_the_write_fail() -> None:
+    class Failing(SharedMemoryStore):
+        times = 0
+
+        async def next(self, owner: Owner, settles_within: float = 0) -> bool:
+            self.times += 1
+            if self.times == 1:
+                return True
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        async with ListCache(Value, Terms(5, 0, 0), Failing()).writing(OWNER):
+            pass

@@ -1,0 +1,553 @@
+"""What is remembered: for how long, for whom, and never across a write. Over every store."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.conftest import Clock, Shared, Value
+from proxy.cache import GenerationTable, ListCache, SharedMemoryStore, Terms, key_of, owner_of
+from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
+from proxy.model import Account, Credentials
+
+ALICE = Account("AC1", "up1", Credentials("AC1", "token"), "vendor")
+OTHER_TOKEN = replace(ALICE, credentials=Credentials("AC1", "other"))
+OTHER_NAME = replace(ALICE, credentials=Credentials("AC1t", "oken"))
+OTHER_ACCOUNT = replace(ALICE, upstream_id="up2")
+OTHER_UPSTREAM = replace(ALICE, upstream="another")
+OTHER_SID = replace(ALICE, sid="AC2")
+OTHERS = (OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM)
+"""Whose credentials are others, be it that they are the same words."""
+
+
+class Upstream:
+    """Counts walks, which end when they are told to."""
+
+    def __init__(self) -> None:
+        self.text = "old"
+        self.walks = 0
+        self.ended = 0
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def walk(self, _: Value | None = None) -> Value:
+        self.walks += 1
+        try:
+            text = self.text
+            await self.go_on.wait()
+            return Value(text)
+        finally:
+            self.ended += 1
+
+    async def walks_are(self, number: int) -> None:
+        """Wait until so many walks have begun."""
+        async with asyncio.timeout(5):
+            while self.walks < number:
+                await asyncio.sleep(0)
+
+
+async def ask(lists: ListCache[Value], who: Account, upstream: Upstream, *what: str) -> Value:
+    return await (await lists.view(key_of(who))).get_or_load(*what, walk=upstream.walk)
+
+
+async def known(lists: ListCache[Value], who: Account, *what: str) -> str | None:
+    found = await (await lists.view(key_of(who))).find(*what)
+    return None if found is None else found.text
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+# How long
+
+
+async def test_one_walk_serves_for_as_long_as_it_is_fresh(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    for passed, walks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2), (0.1, 3)):
+        shared.pass_time(passed)
+        await ask(lists, ALICE, upstream)
+        await lists.settle()
+        assert upstream.walks == walks
+
+
+async def test_a_snapshot_is_as_old_as_the_beginning_of_its_walk(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    asked = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(4)
+    upstream.go_on.set()
+    await asked
+    await lists.settle()
+    shared.pass_time(1)
+    assert await known(lists, ALICE) is None
+
+
+async def test_nothing_is_remembered_or_shared_for_no_time_at_all(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(fresh=0)
+    await asyncio.gather(*(ask(lists, ALICE, upstream) for _ in range(3)))
+    await ask(lists, ALICE, upstream)
+    assert upstream.walks == 4
+
+
+async def test_who_asks_late_does_not_share_a_walk_that_is_no_longer_fresh(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    early = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(5)
+    late = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    await asyncio.gather(early, late)
+
+
+async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=4)
+    await ask(lists, ALICE, upstream)
+    await lists.settle()
+    upstream.text = "new"
+    upstream.go_on.clear()
+    shared.pass_time(6)
+    assert {(await ask(lists, ALICE, upstream)).text for _ in range(5)} == {"old"}
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    await lists.settle()
+    assert (await ask(lists, ALICE, upstream)).text == "new"
+    assert upstream.walks == 2
+    shared.pass_time(9)
+    await ask(lists, ALICE, upstream)
+    assert upstream.walks == 3
+
+
+async def test_who_finds_what_is_stale_has_it_walked_once_more(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=4)
+    await ask(lists, ALICE, upstream)
+    await lists.settle()
+    upstream.text = "new"
+    shared.pass_time(6)
+    found = await (await lists.view(key_of(ALICE))).find(refresh=upstream.walk)
+    await lists.settle()
+    assert found == Value("old")
+    assert await known(lists, ALICE) == "new"
+
+
+async def test_a_walk_is_told_what_was_remembered_last_even_if_it_is_not_shown_any_more(
+    shared: Shared,
+) -> None:
+    lists = shared.snapshots()
+    told: list[Value | None] = []
+
+    async def walk(last: Value | None) -> Value:
+        told.append(last)
+        return Value(str(len(told)))
+
+    async def walk_and_write(last: Value | None) -> Value:
+        async with lists.writing(owner_of(ALICE)):
+            return await walk(last)
+
+    for each in (walk, walk_and_write, walk):
+        await (await lists.view(key_of(ALICE))).get_or_load(walk=each)
+        await lists.settle()
+        shared.pass_time(5)
+    assert told == [None, Value("1"), Value("2")]
+
+
+async def test_a_walk_that_began_earlier_and_ends_later_replaces_nothing(shared: Shared) -> None:
+    upstream, late, lists = Upstream(), Upstream(), shared.snapshots()
+    late.text = "new"
+    upstream.go_on.clear()
+    asked = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(6)
+    await ask(lists, ALICE, late)
+    upstream.go_on.set()
+    assert (await asked).text == "old"
+    assert await known(lists, ALICE) == "new"
+
+
+async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=60)
+    await ask(lists, ALICE, upstream)
+    shared.pass_time(6)
+    async with shared.snapshots(1).writing(owner_of(ALICE)):
+        upstream.text = "new"
+    assert (await ask(lists, ALICE, upstream)).text == "new"
+
+
+@pytest.mark.parametrize(("fault", "left"), [(DECLINED, "old"), (UNAUTHENTICATED, None)])
+async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were_refused(
+    shared: Shared, fault: Any, left: str | None
+) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=60)
+    await ask(lists, ALICE, upstream)
+    shared.pass_time(6)
+
+    async def fail(_: Value | None) -> Value:
+        raise LegacyError(fault)
+
+    await (await lists.view(key_of(ALICE))).get_or_load(walk=fail)
+    await lists.settle()
+    assert await known(lists, ALICE) == left
+
+
+# For whom
+
+
+@pytest.mark.parametrize(
+    "other",
+    [*OTHERS, OTHER_SID],
+    ids=["token", "name", "account", "upstream", "sid"],
+)
+async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
+    upstream = Upstream()
+    await ask(shared.snapshots(), ALICE, upstream)
+    for which in (0, 1):
+        assert await known(shared.snapshots(which), other) is None
+    await ask(shared.snapshots(), other, upstream)
+    assert upstream.walks == 2
+
+
+def test_a_key_holds_no_token() -> None:
+    assert "token" not in repr(key_of(ALICE))
+
+
+def test_bytes_that_are_no_text_have_a_key() -> None:
+    """Variables of the environment may hold any, and Python reads them as lone surrogates."""
+    accounts = [
+        Account("AC1", upstream_id, Credentials(username, password), "vendor")
+        for upstream_id, username, password in itertools.product(("\udcfe", "\udcff"), repeat=3)
+    ]
+    assert len({key_of(account).credential for account in accounts}) == 4
+    assert len({owner_of(account).slot for account in accounts}) == 2
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_what_refused_credentials_had_read_is_shown_by_nobody(shared: Shared, which: int) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    everything = [(who, what) for who in (ALICE, *OTHERS) for what in ((), ("a filter",))]
+    for lists in workers:
+        for who, what in everything:
+            await ask(lists, who, upstream, *what)
+        await lists.settle()
+    workers[which].forget(key_of(ALICE, "another"))
+    for lists in workers:
+        found = {(who, what) for who, what in everything if await known(lists, who, *what) is None}
+        assert found == {(ALICE, ()), (ALICE, ("a filter",))}
+        assert lists.from_cache(key_of(ALICE)) is None
+        if not shared.stores[0].keeps:
+            assert all(lists.from_cache(key_of(who)) for who in OTHERS)
+
+
+async def test_a_refusal_is_of_the_credential_whatever_account_of_ours_it_is_for(shared: Shared) -> None:
+    lists = shared.snapshots()
+    await ask(lists, OTHER_SID, Upstream())
+    lists.forget(key_of(ALICE))
+    assert await known(lists, OTHER_SID) is None
+
+
+async def test_what_is_read_after_a_refusal_is_shown_again(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    lists.forget(key_of(ALICE))
+    shared.pass_time(0.001)
+    await ask(lists, ALICE, upstream)
+    assert await known(lists, ALICE) == "old"
+    assert shared.stores[0].keeps or lists.from_cache(key_of(ALICE))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_walk_that_began_before_a_refusal_is_for_those_alone_who_wait_for_it(
+    shared: Shared, which: int
+) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    upstream.go_on.clear()
+    before = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(1)
+    shared.pass_time(1)
+    workers[which].forget(key_of(ALICE))
+    shared.pass_time(1)
+    upstream.text = "new"
+    after = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    assert ((await before).text, (await after).text) == ("old", "new")
+    await workers[0].settle()
+    assert await known(workers[0], ALICE) == "new"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_shown_after_it(
+    shared: Shared, which: int
+) -> None:
+    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
+    upstream.go_on.clear()
+    before = asyncio.create_task(ask(workers[0], ALICE, upstream))
+    await upstream.walks_are(1)
+    workers[which].forget(key_of(ALICE))
+    upstream.go_on.set()
+    await before
+    await workers[0].settle()
+    assert [await known(lists, ALICE) for lists in workers] == [None, None]
+
+
+# Together
+
+
+async def test_who_asks_the_same_at_the_same_time_shares_a_walk(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    asked = [asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(32)]
+    await upstream.walks_are(1)
+    await settle()
+    upstream.go_on.set()
+    assert {value.text for value in await asyncio.gather(*asked)} == {"old"}
+    assert upstream.walks == 1
+
+
+async def test_who_hangs_up_does_not_take_the_walk_along(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    first, second = (asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(2))
+    await upstream.walks_are(1)
+    await settle()
+    first.cancel()
+    await settle()
+    upstream.go_on.set()
+    assert (await second).text == "old"
+    assert (upstream.walks, first.cancelled()) == (1, True)
+
+
+async def test_a_walk_that_nobody_waits_for_ends_and_nobody_joins_it(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    first = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    first.cancel()
+    await asyncio.sleep(0)
+    late = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(2)
+    assert upstream.ended == 1
+    upstream.go_on.set()
+    assert (await late).text == "old"
+
+
+async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> None:
+    lists, upstream = shared.snapshots(), Upstream()
+
+    async def fail(_: Value | None) -> Value:
+        await settle()
+        raise LookupError
+
+    view = await lists.view(key_of(ALICE))
+    asked = await asyncio.gather(*(view.get_or_load(walk=fail) for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in asked] == [LookupError] * 3
+    assert (await ask(lists, ALICE, upstream)).text == "old"
+
+
+# Writes
+
+
+@pytest.mark.parametrize("writer", [ALICE, OTHER_TOKEN, OTHER_SID])
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_write_with_whatever_credentials_makes_it_out_of_date(
+    shared: Shared, writer: Account, which: int
+) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    await ask(lists, ALICE, upstream)
+    async with shared.snapshots(which).writing(owner_of(writer)):
+        pass
+    assert lists.from_cache(key_of(ALICE)) is None
+    assert await known(lists, ALICE) is None
+
+
+async def test_a_write_that_fails_makes_it_out_of_date_too(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    await ask(lists, ALICE, upstream)
+    with pytest.raises(LookupError):
+        async with lists.writing(owner_of(ALICE)):
+            raise LookupError
+    assert await known(lists, ALICE) is None
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Shared, which: int) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    upstream.go_on.clear()
+    before = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    async with shared.snapshots(which).writing(owner_of(ALICE)):
+        upstream.text = "new"
+    after = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    assert ((await before).text, (await after).text) == ("old", "new")
+    assert await known(lists, ALICE) == "new"
+
+
+async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots()
+    async with shared.snapshots(1).writing(owner_of(ALICE)):
+        assert (await ask(lists, ALICE, upstream)).text == "old"
+        upstream.text = "new"
+    assert (await ask(lists, ALICE, upstream)).text == "new"
+
+
+async def test_nothing_is_remembered_while_a_call_may_change_the_list(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(fresh=60)
+    async with shared.snapshots(1).writing(owner_of(ALICE), settles_within=600):
+        pass
+    for passed, walks in ((0, 1), (1, 2), (569, 3), (31, 4), (1, 4)):
+        shared.pass_time(passed)
+        await ask(lists, ALICE, upstream)
+        await lists.settle()
+        assert upstream.walks == walks
+    await ask(lists, OTHER_ACCOUNT, upstream)
+    assert await known(lists, OTHER_ACCOUNT) == "old"
+
+
+# How much
+
+
+async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
+    lists = shared.snapshots(size=10_000)
+
+    async def large(_: Value | None) -> Value:
+        return Value(nbytes=3000)
+
+    async def too_large(_: Value | None) -> Value:
+        return Value(nbytes=10_000)
+
+    async def walk(name: str, walk: Any) -> None:
+        await (await lists.view(key_of(ALICE))).get_or_load(name, walk=walk)
+
+    def are_remembered() -> Sequence[bool]:
+        return [lists.holds(key_of(ALICE, name)) for name in names]
+
+    names = [str(number) for number in range(5)]
+    for name in names:
+        await walk(name, large)
+    assert are_remembered() == [False, False, False, True, True]
+    await walk("another", too_large)
+    assert are_remembered() == [False, False, False, True, True]
+
+
+# At once
+
+
+async def test_what_needs_no_question_is_known_at_once(shared: Shared) -> None:
+    upstream, lists = Upstream(), shared.snapshots(stale=5)
+    assert lists.from_cache(key_of(ALICE)) is None
+    value = await ask(lists, ALICE, upstream)
+    others_may_have_written = shared.stores[0].keeps
+    assert lists.from_cache(key_of(ALICE)) is (None if others_may_have_written else value)
+    assert lists.from_cache(key_of(OTHER_TOKEN)) is None
+    shared.pass_time(5)
+    assert lists.from_cache(key_of(ALICE)) is None
+
+
+async def test_after_the_death_of_a_worker_nothing_from_before_it_is_shown() -> None:
+    counters, upstream = GenerationTable(workers=2), Upstream()
+    lists = ListCache(Value, Terms(60, 0, 100_000), SharedMemoryStore(counters, 0))
+    for dead in (0, 1, 1):
+        await ask(lists, ALICE, upstream)
+        counters.count_all(dead)
+        assert await known(lists, ALICE) is None
+
+
+def test_who_counts_for_a_dead_worker_counts_in_its_row_alone() -> None:
+    """The others go on counting in theirs: one of two at once would be lost."""
+    counters, slot = GenerationTable(workers=3), owner_of(ALICE).slot % 65_536
+    counters.count_all(1)
+    assert [counters.counts[row + slot] > 0 for row in counters.rows] == [False, True, False]
+
+
+# Any order
+
+
+class History:
+    """Walks that begin, end and are cancelled between writes, and what each asker had to be told at least."""
+
+    def __init__(self) -> None:
+        clock, counters = Clock(), GenerationTable(workers=2)
+        self.lists = [
+            ListCache(Value, Terms(5, 5, 100_000), SharedMemoryStore(counters, each, clock), clock)
+            for each in (0, 1)
+        ]
+        self.clock = clock
+        self.written = {"up1": 0, "up2": 0}
+        self.gates: list[asyncio.Event] = []
+        self.asked: list[tuple[asyncio.Task[Value], str, int]] = []
+
+    async def ask(self, who: Account, which: int) -> None:
+        async def walk(_: Value | None) -> Value:
+            text, gate = f"{who.upstream_id}={self.written[who.upstream_id]}", asyncio.Event()
+            self.gates.append(gate)
+            await gate.wait()
+            return Value(text)
+
+        async def asked() -> Value:
+            return await (await self.lists[which].view(key_of(who))).get_or_load(walk=walk)
+
+        self.asked.append((asyncio.create_task(asked()), who.upstream_id, self.written[who.upstream_id]))
+
+    async def write(self, who: Account, which: int) -> None:
+        async with self.lists[which].writing(owner_of(who)):
+            self.written[who.upstream_id] += 1
+            await settle()
+
+    async def end(self, number: int) -> None:
+        for gate in self.gates[number : number + 1]:
+            gate.set()
+
+    async def cancel(self, number: int) -> None:
+        for task, *_ in self.asked[number : number + 1]:
+            task.cancel()
+
+    async def wait(self, seconds: int) -> None:
+        self.clock.now += seconds
+
+    async def finish(self) -> None:
+        while not all(task.done() for task, *_ in self.asked):
+            for gate in self.gates:
+                gate.set()
+            await settle()
+
+
+SOMEBODY = st.sampled_from([ALICE, OTHER_TOKEN, OTHER_ACCOUNT])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["ask", "ask", "write"]), SOMEBODY, st.integers(0, 1)),
+        st.tuples(st.sampled_from(["end", "cancel", "wait"]), st.integers(0, 6)),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+@settings(max_examples=300)
+def test_no_stale_read_after_a_write_whatever_the_order(steps: list[tuple[Any, ...]]) -> None:
+    """Who asks after a write is told at least what it wrote, and of no other account."""
+
+    async def replay() -> None:
+        history = History()
+        for kind, *what in steps:
+            await getattr(history, kind)(*what)
+            await settle()
+        await history.finish()
+        for task, account, least in history.asked:
+            if not task.cancelled():
+                owner, value = task.result().text.split("=")
+                assert owner == account
+                assert int(value) >= least
+
+    asyncio.run(replay())

@@ -1,0 +1,257 @@
+"""A line to a server that speaks Redis's protocol as a test wants it, by a clock that leaps."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hiredis import Reader
+from redis.asyncio.connection import Connection
+from support import leap
+
+from proxy.cache.redis_pipeline import Command, Line, UnavailableError
+
+PATIENCE = 10
+
+
+class Speaker:
+    """A server that knows ECHO and what else it is told to reply, except while it is silent."""
+
+    def __init__(self) -> None:
+        self.replies = {b"INFO": INFO}
+        self.port = 0
+        self.connections = 0
+        self.open = 0
+        self.batches: list[list[bytes]] = []
+        """What was sent at a time."""
+        self._is_silent = False
+        self._unsaid: list[tuple[asyncio.StreamWriter, bytes]] = []
+
+    def hush(self) -> None:
+        """Say nothing from now on."""
+        self._is_silent = True
+
+    def speak(self) -> None:
+        """Say what has not been said."""
+        self._is_silent = False
+        for writer, replies in self._unsaid:
+            writer.write(replies)
+        self._unsaid.clear()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        read = Reader()
+        while data := await reader.read(65_536):
+            read.feed(data)
+            commands: list[list[bytes]] = list(iter(read.gets, False))
+            self.batches.append([b" ".join(command) for command in commands])
+            self._unsaid.append((writer, b"".join(map(self._reply, commands))))
+            if not self._is_silent:
+                self.speak()
+        self.open -= 1
+        writer.close()
+
+    def _reply(self, command: list[bytes]) -> bytes:
+        return bulk(command[1]) if command[0] == b"ECHO" else self.replies.get(command[0], b"-ERR\r\n")
+
+
+def bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
+
+
+@asynccontextmanager
+async def with_schema() -> AsyncIterator[Speaker]:
+    speaker = Speaker()
+    server = await asyncio.start_server(speaker.serve, "127.0.0.1", 0)
+    speaker.port = server.sockets[0].getsockname()[1]
+    try:
+        yield speaker
+    finally:
+        server.close()
+        await asyncio.sleep(0.1)  # until it has heard who hung up
+
+
+@asynccontextmanager
+async def line_to_speaker() -> AsyncIterator[tuple[Speaker, Line]]:
+    async with with_schema() as speaker:
+        line = Line(
+            lambda: Connection(port=speaker.port, protocol=2, driver_info=None, socket_timeout=None), PATIENCE
+        )
+        try:
+            yield speaker, line
+        finally:
+            await line.close()
+
+
+def leaping(test: Callable[[Speaker, Line], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test on a loop that leaps."""
+
+    async def run() -> None:
+        async with line_to_speaker() as (speaker, line):
+            await test(speaker, line)
+
+    def test_it() -> None:
+        leap.run(run())
+
+    return test_it
+
+
+def echo(word: bytes) -> Command:
+    return b"ECHO", word
+
+
+async def seconds_without_reply(line: Line, **how: bool) -> int:
+    """Return how many seconds it takes to hear that there is no reply."""
+    now = asyncio.get_running_loop().time
+    asked = now()
+    with pytest.raises(UnavailableError):
+        await line.ask(echo(b"hello"), **how)
+    return round(now() - asked)
+
+
+@leaping
+async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_next_one(
+    speaker: Speaker, line: Line
+) -> None:
+    replies = await asyncio.gather(
+        line.ask(echo(b"1"), echo(b"2")), line.ask(echo(b"3")), line.ask(echo(b"4"), echo(b"5"))
+    )
+    assert [*replies] == [(b"one", [b"1", b"2"]), (b"one", [b"3"]), (b"one", [b"4", b"5"])]
+    speaker.hush()
+    first = asyncio.create_task(line.ask(echo(b"6")))
+    await asyncio.sleep(1)
+    others = [asyncio.create_task(line.ask(echo(word))) for word in (b"7", b"8")]
+    await asyncio.sleep(1)
+    speaker.speak()
+    assert [(await task)[1] for task in (first, *others)] == [[b"6"], [b"7"], [b"8"]]
+    assert speaker.batches[-2:] == [[b"ECHO 6"], [b"ECHO 7", b"ECHO 8"]]
+    assert speaker.connections == 1
+
+
+@leaping
+async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(speaker: Speaker, line: Line) -> None:
+    asked = [(echo(b"1"),), ((b"UNHEARD",), echo(b"2")), (echo(b"3"),)]
+    first, second, third = [asyncio.create_task(line.ask(*commands)) for commands in asked]
+    with pytest.raises(UnavailableError):
+        await second
+    assert (await first, await third) == ((b"one", [b"1"]), (b"one", [b"3"]))
+    assert await line.ask(echo(b"4")) == (b"one", [b"4"])
+    assert speaker.connections == 1
+
+
+@leaping
+async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_second(
+    speaker: Speaker, line: Line
+) -> None:
+    speaker.hush()
+    assert await seconds_without_reply(line) == 1
+    await asyncio.sleep(0.1)
+    assert (speaker.connections, speaker.open) == (1, 0)
+
+
+@leaping
+async def test_a_reply_is_waited_for_as_long_as_patience_lasts(speaker: Speaker, line: Line) -> None:
+    await line.ask(echo(b"hello"))
+    speaker.hush()
+    assert await seconds_without_reply(line) == PATIENCE
+    await asyncio.sleep(0.1)
+    speaker.speak()
+    await asyncio.sleep(1)
+    assert (await line.ask(echo(b"another")))[1] == [b"another"], "what came too late is nobody's"
+    assert (speaker.connections, speaker.open) == (2, 1)
+
+
+@leaping
+async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
+    speaker: Speaker, line: Line
+) -> None:
+    """Another one's batch is on its way."""
+    await line.ask(echo(b"hello"))
+    speaker.hush()
+    first = asyncio.create_task(seconds_without_reply(line))
+    await asyncio.sleep(4)
+    second = asyncio.create_task(seconds_without_reply(line))
+    assert (await first, await second) == (PATIENCE, PATIENCE - 4 + 1)
+    assert speaker.connections == 2
+
+
+@leaping
+async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
+    speaker: Speaker, line: Line
+) -> None:
+    speaker.hush()
+    assert await seconds_without_reply(line) == 1
+    for _ in range(9):
+        assert await seconds_without_reply(line) == 0
+        await asyncio.sleep(0.1)
+    assert speaker.connections == 1
+    assert await seconds_without_reply(line, insist=True) == 1
+    assert speaker.connections == 2
+    await asyncio.sleep(1)
+    assert await seconds_without_reply(line) == 1
+    speaker.speak()
+    assert await line.ask(echo(b"hello"), insist=True)
+    assert await line.ask(echo(b"hello")), "it is there again"
+    assert speaker.connections == 4
+
+
+@leaping
+async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
+    speaker: Speaker, line: Line
+) -> None:
+    await line.ask(echo(b"hello"))
+    speaker.hush()
+    asking = [asyncio.create_task(seconds_without_reply(line))]
+    await asyncio.sleep(1)
+    asking.append(asyncio.create_task(seconds_without_reply(line)))
+    await asyncio.sleep(1)
+    await line.close()
+    assert [await task for task in asking] == [2, 1]
+    speaker.speak()
+    await asyncio.sleep(0.1)
+    assert speaker.open == 0
+
+
+@leaping
+async def test_a_line_that_was_never_used_can_be_closed(speaker: Speaker, line: Line) -> None:
+    await line.close()
+    assert speaker.connections == 0
+
+
+@pytest.mark.parametrize(
+    "info",
+    [bulk(b""), bulk(b"# Server\r\n"), bulk(b"running:run_id:two"), b":1\r\n", b"$-1\r\n", b"-NOPERM\r\n"],
+)
+def test_a_server_that_does_not_tell_its_run_counts_as_none(info: bytes) -> None:
+    async def run() -> None:
+        async with line_to_speaker() as (speaker, line):
+            speaker.replies[b"INFO"] = info
+            assert await seconds_without_reply(line) == 0
+            assert speaker.batches == [[b"INFO server"]]
+            speaker.replies[b"INFO"] = INFO
+            assert await line.ask(echo(b"hello"), insist=True) == (b"one", [b"hello"])
+
+    leap.run(run())
+
+
+def test_when_it_goes_and_when_it_comes_back_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with line_to_speaker() as (speaker, line):
+            for _ in range(2):
+                for _ in range(3):
+                    await line.ask(echo(b"hello"))
+                speaker.hush()
+                for _ in range(3):
+                    await seconds_without_reply(line, insist=True)
+                speaker.speak()
+                await line.ask(echo(b"hello"), insist=True)
+
+    caplog.set_level(logging.INFO)
+    leap.run(run())
+    gone = "Redis does not answer (TimeoutError): lists are not remembered"
+    assert caplog.messages == [gone, "Redis answers again"] * 2

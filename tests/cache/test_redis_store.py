@@ -1,0 +1,616 @@
+"""Whatever Redis does, answers stay right: it goes, comes back, forgets, lies, hangs and is full."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from hashlib import sha256
+
+import pytest
+import pytest_asyncio
+from support import leap
+from support.relay import Relay, relay
+from support.valkey import Server, running_valkey
+
+from cache.conftest import Clock, Value, patient_store
+from cache.test_lists import ALICE, OTHER_ACCOUNT, OTHER_TOKEN, Upstream, ask, known
+from cache.test_redis_pipeline import Speaker, bulk, with_schema
+from proxy.cache import Key, ListCache, Terms, key_of, owner_of
+from proxy.cache.redis_store import RedisStore
+from proxy.cache.stores import Kept
+from proxy.model import Account, Credentials
+
+OWNER = owner_of(ALICE)
+KEY = key_of(ALICE)
+SECRET = b"secret"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Run a server of the test's own, which it may break."""
+    with running_valkey("a password") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def stores(server: Server) -> AsyncIterator[list[RedisStore]]:
+    """Three replicas; the last one has another secret."""
+    stores = [patient_store(server.url, secret) for secret in (SECRET, SECRET, b"another")]
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+@pytest_asyncio.fixture
+async def hasty(server: Server) -> AsyncIterator[RedisStore]:
+    """Run a replica that waits for no longer than it does anywhere."""
+    store = RedisStore.at(server.url, SECRET)
+    yield store
+    await store.close()
+
+
+def remembering(store: RedisStore, fresh: float = 60) -> ListCache[Value]:
+    return ListCache(Value, Terms(fresh, 0, 1_000_000), store)
+
+
+async def until_it_is_back(store: RedisStore) -> None:
+    """After a failure nobody asks for a second."""
+    async with asyncio.timeout(10):
+        while await store.state(OWNER) is None:
+            await asyncio.sleep(0.05)
+
+
+async def walked_and_kept(store: RedisStore, upstream: Upstream) -> None:
+    lists = remembering(store)
+    await ask(lists, ALICE, upstream)
+    await lists.settle()
+
+
+async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[RedisStore]) -> None:
+    upstream = Upstream()
+    await walked_and_kept(stores[0], upstream)
+    assert await known(remembering(stores[1]), ALICE) == "old"
+    assert await known(remembering(stores[1]), ALICE, "a filter") is None
+    assert await known(remembering(stores[2]), ALICE) is None
+    assert upstream.walks == 1
+
+
+async def test_lists_that_are_taken_over_together_are_not_mixed_up(stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    for who in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
+        upstream = Upstream()
+        upstream.text = repr(key_of(who))
+        await ask(lists, who, upstream)
+    await lists.settle()
+    another = remembering(stores[1])
+    everybody = (ALICE, OTHER_ACCOUNT, OTHER_TOKEN, ALICE)
+    taken_over = await asyncio.gather(*(known(another, who) for who in everybody))
+    assert taken_over == [repr(key_of(who)) for who in everybody]
+
+
+async def test_a_list_that_was_taken_over_is_remembered(server: Server, stores: list[RedisStore]) -> None:
+    await walked_and_kept(stores[0], Upstream())
+    lists = remembering(stores[1])
+    assert await known(lists, ALICE) == "old"
+    server.client.delete(named(server, "list"))
+    assert await known(lists, ALICE) == "old"
+    assert await known(remembering(stores[1]), ALICE) is None
+
+
+async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_from_before_it(
+    stores: list[RedisStore],
+) -> None:
+    clock = Clock()
+    lists = ListCache(Value, Terms(60, 5, 1_000_000), stores[0], clock)
+    lists.forget(KEY)
+    await walked_and_kept(stores[1], Upstream())
+    for passed, found in ((0, None), (64.9, None), (0.1, "old")):
+        clock.now += passed
+        assert await known(lists, ALICE) == found
+
+
+async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_kept_for_others(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    lists, upstream = remembering(stores[0]), Upstream()
+    upstream.go_on.clear()
+    asked = asyncio.create_task(ask(lists, ALICE, upstream))
+    await upstream.walks_are(1)
+    lists.forget(KEY)
+    upstream.go_on.set()
+    await asked
+    await lists.settle()
+    assert server.client.keys("callerid-proxy:list:*") == []
+
+
+async def test_a_list_may_be_older_than_the_machine_that_takes_it_over(stores: list[RedisStore]) -> None:
+    """Its clock says 0 where it has just been started."""
+    await walked_and_kept(stores[0], Upstream())
+    clock = Clock()
+    clock.now = 0
+    lists = ListCache(Value, Terms(60, 0, 1_000_000), stores[1], clock)
+    assert [await known(lists, ALICE) for _ in range(2)] == ["old", "old"]
+
+
+async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    questions = [(), ("a filter",), ("another",), ("a filter", None)]
+    for what in questions:
+        await stores[0].keep(key_of(ALICE, *what), state.generation, Kept(repr(what).encode(), 60))
+    for what in questions:
+        kept = await stores[1].load(key_of(ALICE, *what), state.generation)
+        assert kept
+        assert kept.content == repr(what).encode()
+
+
+async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: list[RedisStore]) -> None:
+    await walked_and_kept(stores[0], Upstream())
+    server.pass_time(40)
+    clock = Clock()
+    taken_over = ListCache(Value, Terms(60, 0, 1_000_000), stores[1], clock)
+    assert await known(taken_over, ALICE) == "old"
+    clock.now += 20
+    server.pass_time(20)
+    assert await known(taken_over, ALICE) is None
+
+
+async def test_a_list_that_is_told_late_lives_no_longer(server: Server, stores: list[RedisStore]) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 0.3))
+    keeping = asyncio.create_task(stores[1].keep(KEY, state.generation, Kept(b"a list", 0.3)))
+    with server.frozen():
+        await asyncio.sleep(0.4)
+    await keeping  # more patient than that
+    assert await stores[0].load(KEY, state.generation) is None
+
+
+async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[RedisStore]) -> None:
+    """The server's clock went back."""
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 3600))
+    assert await known(remembering(stores[1], fresh=5), ALICE) is None
+    assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
+
+
+async def test_a_list_without_an_end_is_not_taken_over(server: Server, stores: list[RedisStore]) -> None:
+    """Somebody has told Redis to keep it for ever."""
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    server.client.persist(named(server, "list"))
+    assert await stores[1].load(KEY, state.generation) is None
+
+
+async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    await ask(lists, ALICE, Upstream())
+    server.stop()
+    server.start()
+    await until_it_is_back(stores[0])
+    assert await known(lists, ALICE) is None
+
+
+async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    """Redis restarts with what it last saved, from before a write."""
+    lists, upstream = remembering(stores[0]), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.client.save()
+    async with remembering(stores[1]).writing(owner_of(ALICE)):
+        upstream.text = "new"
+    server.stop()
+    server.start()
+    assert server.client.keys("callerid-proxy:generation:*")
+    await asyncio.gather(*map(until_it_is_back, stores))
+    assert await known(lists, ALICE) is None
+    assert (await ask(lists, ALICE, upstream)).text == "new"
+
+
+async def test_nothing_from_before_a_flush_is_shown(server: Server, stores: list[RedisStore]) -> None:
+    lists = remembering(stores[0])
+    await ask(lists, ALICE, Upstream())
+    server.client.flushall()
+    assert await known(lists, ALICE) is None
+
+
+async def test_without_redis_everybody_walks_and_nobody_shares(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    lists, upstream = remembering(stores[0]), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.stop()
+    upstream.text = "changed by another replica"
+    for walks in (2, 3):
+        assert (await ask(lists, ALICE, upstream)).text == "changed by another replica"
+        assert upstream.walks == walks
+
+
+async def test_redis_that_hangs_is_not_waited_for(server: Server, hasty: RedisStore) -> None:
+    lists, upstream = remembering(hasty), Upstream()
+    await ask(lists, ALICE, upstream)
+    with server.frozen():
+        for walks in (2, 3, 4):
+            await ask(lists, ALICE, upstream)
+            assert upstream.walks == walks
+    async with asyncio.timeout(30):
+        while await known(lists, ALICE) != "old":
+            await until_it_is_back(hasty)
+            await ask(lists, ALICE, upstream)
+
+
+async def test_lists_are_not_waited_for_either(
+    server: Server, stores: list[RedisStore], hasty: RedisStore
+) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    await hasty.load(KEY, state.generation)  # it is connected, if that did not take too long
+    with server.frozen():
+        assert await hasty.load(KEY, state.generation) is None
+
+
+async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
+    """It takes connections and says nothing."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    store = RedisStore.at(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET)
+    before = time.monotonic()
+    assert await store.state(OWNER) is None
+    assert time.monotonic() - before < 30  # it has not been waited for for ever
+    await store.close()
+    silent.close()
+
+
+@pytest_asyncio.fixture
+async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
+    """Run a replica behind a stretch of network."""
+    async with relay(server.port) as stretch:
+        store = patient_store(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET)
+        yield stretch, store
+        await store.close()
+
+
+async def test_a_list_that_is_taken_over_while_credentials_are_refused_is_not_shown_after_it(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    """However late it comes, it has been kept before."""
+    stretch, store = cut_off
+    lists = remembering(store)
+    view = await lists.view(KEY)
+    assert await view.find("another, to be connected") is None
+    await walked_and_kept(stores[0], Upstream())
+    stretch.delay = 0.5
+    finding = asyncio.create_task(view.find())
+    await asyncio.sleep(0.1)
+    lists.forget(KEY)
+    assert await finding == Value("old")
+    stretch.delay = 0
+    assert await known(lists, ALICE) is None
+
+
+async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_shows_what_was_before(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    """One replica is cut off from Redis, the other one is not."""
+    fresh = 2  # seconds, in which the replica that is not cut off has to be asked
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
+    await until_it_is_back(store)
+    stretch.cut()
+    async with writer.writing(owner_of(ALICE)):
+        assert (await ask(reader, ALICE, upstream)).text == "old"
+        upstream.text = "new"
+        assert await known(reader, ALICE) == "old"  # it does not know better, nor need it yet
+    assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    fresh = 0.4
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
+    upstream.go_on.clear()
+    early = asyncio.create_task(ask(reader, ALICE, upstream))
+    await upstream.walks_are(1)
+    stretch.cut()
+    async with writer.writing(owner_of(ALICE)):
+        upstream.text = "new"
+    late = asyncio.create_task(ask(reader, ALICE, upstream))
+    await upstream.walks_are(2)
+    upstream.go_on.set()
+    assert ((await early).text, (await late).text) == ("old", "new")
+
+
+async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    reader, writer, upstream = remembering(stores[0], fresh=3600), remembering(store, fresh=3600), Upstream()
+    await ask(reader, ALICE, upstream)
+    stretch.cut()
+
+    async def write() -> None:
+        async with writer.writing(owner_of(ALICE)):
+            upstream.text = "new"
+
+    writing = asyncio.create_task(write())
+    await asyncio.sleep(0.5)
+    assert not writing.done()
+    stretch.mend()
+    await writing  # and not after an hour
+    assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+async def test_what_is_told_late_of_a_write_is_also_what_may_come_of_it(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    stretch.cut()
+    async with remembering(store).writing(OWNER, settles_within=60):
+        asyncio.get_running_loop().call_later(0.1, stretch.mend)
+    state = await stores[0].state(OWNER)
+    assert state
+    assert not state.is_quiescent
+
+
+@pytest.mark.parametrize("settles_within", [0, 60])
+async def test_a_write_is_told_even_if_redis_has_just_failed(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], settles_within: float
+) -> None:
+    """Who only asks would be told nothing for a second."""
+    stretch, store = cut_off
+    before, others = [await stores[0].state(owner) for owner in (OWNER, owner_of(OTHER_ACCOUNT))]
+    assert before
+    stretch.cut()
+    assert await store.state(OWNER) is None
+    stretch.mend()
+    assert await store.next(OWNER, settles_within)
+    after = await stores[0].state(OWNER)
+    assert after
+    assert after.generation != before.generation
+    assert after.is_quiescent == (not settles_within)
+    assert others
+    assert others.is_quiescent
+    assert await stores[0].state(owner_of(OTHER_ACCOUNT)) == others
+
+
+async def test_a_reply_that_comes_too_late_is_nobody_elses(
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
+) -> None:
+    stretch, store = cut_off
+    await until_it_is_back(store)
+    alice, other = owner_of(ALICE), owner_of(OTHER_ACCOUNT)
+    true = [await stores[0].state(owner) for owner in (alice, other)]
+    stretch.delay = 3
+    assert await store.state(alice) is None
+    stretch.delay = 0
+    await until_it_is_back(store)
+    assert [await store.state(owner) for owner in (alice, other)] == true
+
+
+async def test_who_is_cancelled_hands_no_reply_to_another(stores: list[RedisStore]) -> None:
+    """Two thousand lists are asked for at random, and half of those who ask are cancelled at any moment."""
+    chance = random.Random(2008)
+    accounts = [
+        Account(f"AC{number}", f"up{number}", Credentials("name", "token"), "vendor") for number in range(50)
+    ]
+    state = await stores[0].state(OWNER)
+    assert state
+    for account in accounts:
+        await stores[0].keep(key_of(account), state.generation, Kept(account.sid.encode() * 1000, 60))
+
+    async def load(account: Account) -> bool:
+        kept = await stores[0].load(key_of(account), state.generation)
+        return kept is None or kept.content == account.sid.encode() * 1000
+
+    async def asked_and_maybe_cancelled() -> bool:
+        task = asyncio.create_task(load(chance.choice(accounts)))
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.5:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await task
+        return True
+
+    for _ in range(40):
+        assert all(await asyncio.gather(*(asked_and_maybe_cancelled() for _ in range(50))))
+    kept = await stores[0].load(key_of(accounts[7]), state.generation)
+    assert kept
+    assert kept.content == accounts[7].sid.encode() * 1000
+
+
+def named(server: Server, kind: str) -> bytes:
+    (name,) = server.client.keys(f"callerid-proxy:{kind}:*")
+    return bytes(name)
+
+
+def _overwritten(server: Server, name: bytes) -> None:
+    server.client.set(name, b"nonsense")
+
+
+def _cut(server: Server, name: bytes) -> None:
+    server.client.set(name, bytes(server.client.get(name))[:-1], keepttl=True)
+
+
+def _changed(server: Server, name: bytes) -> None:
+    content = bytes(server.client.get(name))
+    server.client.set(name, content[:-1] + bytes([content[-1] ^ 1]), keepttl=True)
+
+
+def _of_another_type(server: Server, name: bytes) -> None:
+    server.client.delete(name)
+    server.client.rpush(name, "nonsense")
+
+
+@pytest.mark.parametrize("spoil", [_overwritten, _cut, _changed, _of_another_type])
+@pytest.mark.parametrize("kind", ["list", "generation"])
+async def test_what_is_not_what_was_written_counts_as_nothing(
+    server: Server, stores: list[RedisStore], kind: str, spoil: Callable[[Server, bytes], None]
+) -> None:
+    upstream = Upstream()
+    await walked_and_kept(stores[0], upstream)
+    spoil(server, named(server, kind))
+    assert await known(remembering(stores[1]), ALICE) is None
+    lists = remembering(stores[1])
+    for _ in range(3):  # what nobody can read is put right by whoever meets it
+        await ask(lists, ALICE, upstream)
+    assert await known(lists, ALICE) == "old"
+
+
+async def test_a_list_under_the_name_of_another_is_not_shown(
+    server: Server, stores: list[RedisStore]
+) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    other: Key = key_of(OTHER_ACCOUNT)
+    await stores[0].keep(KEY, state.generation, Kept(b"Alice's", 60))
+    alices = server.client.keys("callerid-proxy:list:*")[0]
+    await stores[0].keep(other, state.generation, Kept(b"another's", 60))
+    (others,) = set(server.client.keys("callerid-proxy:list:*")) - {alices}
+    server.client.copy(alices, others, replace=True)
+    assert await stores[0].load(other, state.generation) is None
+
+
+async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
+    german, french = (patient_store(server.url, SECRET).with_schema(each) for each in ("german", "french"))
+    state = await german.state(OWNER)
+    assert state
+    assert await french.state(OWNER) == state  # but of writes both hear
+    await german.keep(KEY, state.generation, Kept(b"Guten Tag", 60))
+    assert await german.load(KEY, state.generation)
+    assert await french.load(KEY, state.generation) is None
+    await german.close()
+    await french.close()
+
+
+async def test_a_full_redis_still_hears_of_writes(server: Server, stores: list[RedisStore]) -> None:
+    lists, upstream = remembering(stores[0], fresh=3600), Upstream()
+    await ask(lists, ALICE, upstream)
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", "1")
+    async with remembering(stores[1], fresh=3600).writing(owner_of(ALICE)):
+        upstream.text = "new"
+    for walks in (2, 3):
+        assert (await ask(lists, ALICE, upstream)).text == "new"
+        assert upstream.walks == walks
+
+
+async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list[RedisStore]) -> None:
+    token = secrets.token_hex()
+    account = Account("AC1", "up1", Credentials("AC1", token), "vendor")
+    await ask(remembering(stores[0]), account, Upstream())
+    async with remembering(stores[0]).writing(owner_of(account), settles_within=60):
+        pass
+    await ask(remembering(stores[0]), ALICE, Upstream())
+    stored = b"".join(bytes(name) + bytes(server.client.get(name) or b"") for name in server.client.keys("*"))
+    digests = [key_of(account).credential, sha256(token.encode()).digest()]
+    for secret in (token.encode(), *digests, *(digest.hex().encode() for digest in digests), SECRET):
+        assert secret not in stored
+
+
+async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
+    store = RedisStore.at(f"redis://:wrong@127.0.0.1:{server.port}", SECRET)
+    assert await store.state(OWNER) is None
+    await store.close()
+
+
+async def test_what_is_told_ends_by_itself(server: Server, stores: list[RedisStore]) -> None:
+    week, day = 604_800, 86_400
+    await stores[0].next(OWNER, settles_within=week)
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].keep(KEY, state.generation, Kept(b"a list", week))
+    for kind, most in (("settling", week), ("generation", day), ("list", week)):
+        assert most - 60 < server.client.ttl(named(server, kind)) <= most
+    kept = await stores[1].load(KEY, state.generation)
+    assert kept
+    assert week - 60 < kept.left <= week
+
+
+# What Redis is asked
+
+
+def asking(test: Callable[[Speaker, RedisStore], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test with a store that has somebody else to ask."""
+
+    async def run() -> None:
+        async with with_schema() as speaker:
+            store = patient_store(f"redis://:password@127.0.0.1:{speaker.port}", SECRET)
+            speaker.replies[b"AUTH"] = b"+OK\r\n"
+            try:
+                await test(speaker, store)
+            finally:
+                await store.close()
+
+    def test_it() -> None:
+        leap.run(run())
+
+    return test_it
+
+
+def commands(speaker: Speaker) -> list[bytes]:
+    """Return what has been asked, without parameters: a line for what went together."""
+    return [b" ".join(command.split()[0] for command in batch) for batch in speaker.batches]
+
+
+@asking
+async def test_after_a_login_each_question_is_one_command(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
+    for _ in range(2):
+        assert await store.next(OWNER)
+    assert await store.next(OWNER, settles_within=60)
+    assert commands(speaker) == [b"AUTH", b"INFO", b"DEL", b"DEL", b"SET", b"DEL"]
+
+
+@asking
+async def test_what_cannot_be_begun_is_cleared_away(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
+    assert await store.state(OWNER) is None
+    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
+
+
+@asking
+async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
+    speaker: Speaker, store: RedisStore
+) -> None:
+    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
+    assert await store.state(OWNER) is None
+    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET"]
+
+
+@asking
+async def test_a_list_ends_by_the_clock_of_the_server(speaker: Speaker, store: RedisStore) -> None:
+    speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
+    await store.keep(KEY, b"generation", Kept(b"a list", 60))
+    assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]
+    *_, unit, end = speaker.batches[-1][0].split()
+    assert unit == b"PXAT"
+    assert 2008.9 + 59 < int(end) / 1000 <= 2008.9 + 60
+
+
+async def test_who_hangs_up_is_not_called_again_at_once() -> None:
+    calls = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    rude = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    store = RedisStore.at(f"redis://:password@127.0.0.1:{rude.sockets[0].getsockname()[1]}", SECRET)
+    assert await store.state(OWNER) is None
+    await store.close()
+    rude.close()
+    assert calls == 1

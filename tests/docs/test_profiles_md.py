@@ -1,0 +1,674 @@
+"""docs/profiles.md is true: its examples are run, its tables name every key of the language and no other.
+
+An example is one or more blocks of YAML and one of text, which tells who says what. Four speakers begin a
+line: `program` and `proxy` ask, `vendor` and `answer` answer. Lines under it are its headers and its body; of
+an `answer` they are, like its first line, what must be found in this order, with `…` for anything between.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from support.markdown import Block, blocks, code, tables
+from support.running import running_proxy_of
+from support.seed import LIST, basic
+from support.wire import Message, ScriptedUpstream, ask, scripted_upstream
+
+from proxy import config
+from proxy.config import yaml_source
+from proxy.errors import LegacyError
+from proxy.legacy import rfc_2822_writer
+from proxy.profile import language, rules
+from proxy.profile.conversions import READ, WRITE, UnreadableError
+from proxy.profile.language import Frozen, Profile
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "profiles.md"
+VARIABLES = {"OLD_TOKEN": "demo-token", "VENDOR_KEY": "vendor-key"}
+
+
+# Examples
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one of the four says."""
+
+    who: str
+    first: str
+    more: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a profile says, and what that leads to."""
+
+    line: int
+    pieces: Sequence[Mapping[str, Any]]
+    proxy_yaml: str
+    conversation: Sequence[Said]
+
+
+def reference() -> list[Block]:
+    """Return the blocks after the walk-through."""
+    found = blocks(DOCUMENT)
+    start = next(i for i, block in enumerate(found) if block.heading == "How to read the reference")
+    return found[start:]
+
+
+def examples() -> list[Example]:
+    usual, *rest = reference()
+    found: list[Example] = []
+    pieces: list[Mapping[str, Any]] = []
+    proxy_yaml = usual.text
+    for block in rest:
+        if block.language == "text":
+            found.append(Example(block.line, pieces, proxy_yaml, conversation(block.text)))
+            pieces, proxy_yaml = [], usual.text
+        elif block.text.startswith("# proxy.yaml\n"):
+            proxy_yaml = block.text
+        else:
+            assert block.language == "yaml", f"line {block.line}: no test would look at this block"
+            pieces.append(yaml.safe_load(block.text))
+    assert not pieces, "the last example leads to nothing"
+    return found
+
+
+def conversation(text: str) -> list[Said]:
+    said: list[Said] = []
+    for line in text.splitlines():
+        if found := re.fullmatch(r"(program|proxy|vendor|answer) +(.+)", line):
+            said.append(Said(found[1], found[2], []))
+        elif line:
+            assert line.startswith(" " * 9), f"nobody says {line!r}"
+            said[-1] = Said(said[-1].who, said[-1].first, [*said[-1].more, line.strip()])
+    return said
+
+
+EXAMPLES = examples()
+
+
+def example_rest() -> dict[str, Any]:
+    profile: dict[str, Any] = yaml.safe_load(config.shipped_profiles()["example-rest"].read_text("utf-8"))
+    return profile
+
+
+def merged(example: Example) -> dict[str, Any]:
+    """Return example-rest with the pieces of an example in the place of its own."""
+    profile = example_rest()
+    for piece in example.pieces:
+        put(profile, piece, ())
+    return profile
+
+
+_OPENED = (("operations",), ("operations", "list", "filters"), ("caller_id",), ("errors",))
+"""Beside the operations, what pieces change key by key; the rest they replace as a whole."""
+
+
+def put(into: dict[str, Any], piece: Mapping[str, Any], place: tuple[str, ...]) -> None:
+    for key, value in piece.items():
+        here = (*place, key)
+        is_operation = here[0] == "operations" and len(here) == 2 and "unsupported" not in value
+        if key in into and (is_operation or here in _OPENED):
+            put(into[key], value, here)
+        else:
+            into[key] = value
+    for one, other in (("form", "json"), ("json", "form")):
+        if one in piece:
+            into.pop(other, None)
+
+
+@pytest.fixture
+def nearby_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name under example.com be this machine."""
+    resolve = socket.getaddrinfo
+
+    def here(host: Any, *arguments: Any, **options: Any) -> Any:
+        near = isinstance(host, str) and host.endswith(".example.com")
+        return resolve("127.0.0.1" if near else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+
+
+@pytest.mark.usefixtures("nearby_names")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
+async def test_an_example(example: Example, tmp_path: Path) -> None:
+    speakers = [said.who for said in example.conversation]
+    assert "program" in speakers
+    assert "answer" in speakers
+    async with scripted_upstream() as upstream:
+        profile = merged(example)
+        profile["base_url"] = re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", profile["base_url"])
+        (tmp_path / "my-api.yaml").write_text(json.dumps(profile), encoding="utf-8")
+        (tmp_path / "proxy.yaml").write_text(example.proxy_yaml, encoding="utf-8")
+        async with running_proxy_of(config.load(tmp_path / "proxy.yaml", VARIABLES)) as port:
+            for one in exchanges(example.conversation):
+                await hold(one, port, upstream)
+
+
+def exchanges(conversation: Sequence[Said]) -> Iterator[Sequence[Said]]:
+    """Yield what belongs to one request of the program."""
+    starts = [i for i, said in enumerate(conversation) if said.who == "program"]
+    assert starts[0] == 0
+    for start, end in zip(starts, [*starts[1:], len(conversation)], strict=True):
+        yield conversation[start:end]
+
+
+async def hold(conversation: Sequence[Said], port: int, upstream: ScriptedUpstream) -> None:
+    """Send what the program says, and compare what came of it."""
+    program, *between, answer = conversation
+    asked, told = between[::2], between[1::2]
+    assert answer.who == "answer"
+    assert [said.who for said in asked] == ["proxy"] * len(asked)
+    assert [said.who for said in told] == ["vendor"] * len(asked)
+    upstream.received.clear()
+    upstream.then(*map(vendors, told))
+    came = await ask(port, programs(program).encode())
+    assert [each.start for each in upstream.received] == [f"{said.first} HTTP/1.1" for said in asked]
+    for said, received in zip(asked, upstream.received, strict=True):
+        assert_asked(said, received)
+    status, _, rest = answer.first.partition(" ")
+    assert came.status == int(status)
+    assert_found([rest, *answer.more], came.body.decode())
+
+
+def programs(said: Said) -> Message:
+    method, target = said.first.split(" ")
+    target = target if target.startswith("/") else LIST.removesuffix("OutgoingCallerIds") + target
+    headers = (("Host", "api.twilio.com"), ("Authorization", basic()))
+    return Message(f"{method} {target} HTTP/1.1", headers, "".join(said.more).encode())
+
+
+def split(said: Said) -> tuple[dict[str, str], str]:
+    """Return the headers and the body of what somebody says."""
+    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z-]*: ", line)]
+    body = "".join(line for line in said.more if line not in headers)
+    return {name: value for name, _, value in (line.partition(": ") for line in headers)}, body
+
+
+def vendors(said: Said) -> Message:
+    headers, more = split(said)
+    status, _, body = said.first.partition(" ")
+    if body:
+        json.loads(body + more)
+    content_type = {"Content-Type": "application/json"} if body else {}
+    length = {} if body or status == "204" else {"Content-Length": "0"}
+    return Message(
+        f"HTTP/1.1 {status} X", tuple({**content_type, **length, **headers}.items()), (body + more).encode()
+    )
+
+
+def assert_asked(said: Said, received: Message) -> None:
+    headers, body = split(said)
+    for name, value in headers.items():
+        came = received.header(name) or "(absent)"
+        assert (came.partition(":")[0] if name == "Host" else came) == value, name
+    if body.startswith("{"):
+        assert json.loads(received.body) == json.loads(body)
+    elif body:
+        assert received.body.decode() == body
+
+
+def assert_found(excerpts: Sequence[str], text: str) -> None:
+    """Find excerpts in this order."""
+    at = 0
+    for excerpt in "…".join(excerpts).split("…"):
+        found = text.find(excerpt, at)
+        assert found >= 0, f"{excerpt!r} is not in {text[at:]!r}"
+        at = found + len(excerpt)
+
+
+def test_pieces_are_what_the_proxy_reads_as_well(tmp_path: Path) -> None:
+    """The tests read them with PyYAML; the proxy takes less."""
+    for block in reference():
+        if block.language == "yaml":
+            file = tmp_path / "piece.yaml"
+            file.write_text(block.text, encoding="utf-8")
+            assert yaml_source.read(file, VARIABLES).mistakes == []
+
+
+# The walk-through
+
+
+class Walk:
+    """Somebody in a checkout who does what the walk-through says."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        """Start in `folder`, which looks like a checkout; what runs in the background ends with `stack`."""
+        for name in ("config", "tests"):
+            (folder / name).symlink_to(ROOT / name)
+        self._folder = folder
+        self._stack = stack
+        self._variables: dict[str, str] = {}
+        self._ports = {port: free_port() for port in ("9100", "8080")}
+
+    def here(self, text: str) -> str:
+        """Put this machine's ports and this test's Python into a text."""
+        for port, free in self._ports.items():
+            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+        text = text.replace("walkthrough.py", f"walkthrough.py {self._ports['9100']}")
+        programs = {"python": sys.executable, "callerid-proxy": f"{sys.executable} -m proxy"}
+        return re.sub(r"\.venv/bin/([a-z-]+)", lambda found: programs[found[1]], text)
+
+    def write(self, name: str, text: str) -> None:
+        (self._folder / "try" / name).write_text(self.here(text), encoding="utf-8")
+
+    def run(self, command: str, output: str) -> None:
+        """Run a command and compare what it writes."""
+        command, output = self.here(command), self.here(output)
+        if found := re.fullmatch(r"export (\w+)=(.*)", command):
+            self._variables[found[1]] = self._output(f'printf %s "{found[2]}"')
+        elif command.endswith(" &"):
+            process = self._stack.enter_context(
+                subprocess.Popen(
+                    ["bash", "-c", f"exec {command.removesuffix(' &')}"],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    **self._how(),
+                )
+            )
+            self._stack.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == output
+        else:
+            came = self._output(command)
+            assert "…" in output or came.rstrip("\n") == output.rstrip("\n")
+            assert_found([output.rstrip("\n")], came)
+
+    def _output(self, command: str) -> str:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            ["bash", "-c", command],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=30,
+            **self._how(),
+        )
+        return done.stdout
+
+    def _how(self) -> dict[str, Any]:
+        outside = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        return {"cwd": self._folder, "env": outside | {"PYTHONPATH": str(ROOT)} | self._variables}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the commands of a console, each with what it writes."""
+    _, *parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
+    for part in parts:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_walk_through(tmp_path: Path) -> None:
+    profile = ""
+    with ExitStack() as stack:
+        walk = Walk(tmp_path, stack)
+        walked = blocks(DOCUMENT)[: -len(reference())]
+        for block in walked:
+            match block.language:
+                case "console":
+                    for command, output in commands(block.text):
+                        walk.run(command, output)
+                case "yaml" if block.text.startswith("# proxy.yaml\n"):
+                    walk.write("proxy.yaml", block.text)
+                case "yaml":
+                    profile += f"{block.text}\n"
+                    walk.write("my-api.yaml", profile)
+                case "diff":
+                    old, new = [line[1:] for line in block.text.splitlines()]
+                    assert profile.count(f"{old}\n") == 1
+                    profile = profile.replace(old, new)
+                    walk.write("my-api.yaml", profile)
+                case other:
+                    pytest.fail(f"line {block.line}: nothing is done with a block of {other!r}")
+    assert {block.language for block in walked} == {"console", "yaml", "diff"}
+
+
+# README
+
+
+def test_the_readme_says_of_each_profile_what_the_profile_says() -> None:
+    readme = [table for table in tables(ROOT / "README.md") if table.heading == "Upstreams"]
+    shown = {code(row[0])[0]: (row[1], row[2]) for table in readme for row in table.rows}
+    assert shown == {name: about(file) for name, file in config.shipped_profiles().items()}
+
+
+def about(file: Path) -> tuple[str, str]:
+    """Return what a profile was checked against, and what it says that it cannot do."""
+    text = file.read_text(encoding="utf-8")
+    found = re.search(r"^# What it cannot do: (.*\n(?:# .*\n)*)", text, flags=re.MULTILINE)
+    cannot = found[1].replace("\n# ", " ").strip() if found else ""
+    return yaml.safe_load(text)["checked_against"], cannot[:1].upper() + cannot[1:]
+
+
+# Every key and every named value has an example
+
+
+def said_in(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
+    """Yield each key that `data` says and that became `value`: model, name in YAML and what it holds."""
+    if isinstance(value, Frozen):
+        for name, field in type(value).model_fields.items():
+            key = field.alias or name
+            if isinstance(data, Mapping) and key not in data:
+                continue
+            if isinstance(data, str) and name not in value.model_fields_set:
+                continue
+            held = getattr(value, name)
+            yield type(value), key, held
+            yield from said_in(held, data[key] if isinstance(data, Mapping) else None)
+    elif isinstance(value, Mapping) and isinstance(data, Mapping):
+        for key, below in data.items():
+            yield from said_in(value[key], below)
+    elif isinstance(value, tuple) and isinstance(data, list):
+        for one, below in zip(value, data, strict=True):
+            yield from said_in(one, below)
+
+
+MODELS: Sequence[type[Frozen]] = [
+    each
+    for each in vars(language).values()
+    if isinstance(each, type) and issubclass(each, Frozen) and each is not Frozen
+]
+
+
+def keys(model: type[BaseModel], *without: type[BaseModel]) -> dict[str, Any]:
+    """Return the annotations of a model's keys, by their names in YAML."""
+    inherited = {name for each in without for name in each.model_fields}
+    return {
+        field.alias or name: field.annotation
+        for name, field in model.model_fields.items()
+        if name not in inherited
+    }
+
+
+def choices(annotation: Any) -> tuple[Any, ...]:
+    """Return the values of a closed list, none where there is none."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return next((found for each in get_args(annotation) if (found := choices(each))), ())
+    return ()
+
+
+SAID = [
+    (model, key, held)
+    for example in EXAMPLES
+    for piece in example.pieces
+    for model, key, held in said_in(Profile.model_validate(merged(example)), piece)
+]
+
+
+def base_of(model: type[BaseModel], key: str) -> type[BaseModel]:
+    """Return the model that a key is inherited from."""
+    name = next(name for name, field in model.model_fields.items() if (field.alias or name) == key)
+    return [each for each in model.__mro__ if name in getattr(each, "model_fields", {})][-1]
+
+
+def test_every_key_has_an_example() -> None:
+    every = {(base_of(model, key).__name__, key) for model in MODELS for key in keys(model)}
+    assert every - {(base_of(model, key).__name__, key) for model, key, _ in SAID} == set()
+
+
+def test_every_named_value_has_an_example() -> None:
+    every = {
+        (key, choices(annotation), value)
+        for model in MODELS
+        for key, annotation in keys(model).items()
+        for value in choices(annotation)
+    }
+    shown = {(key, choices(keys(model)[key]), held) for model, key, held in SAID if choices(keys(model)[key])}
+    rows = {
+        ("as", choices(keys(model)["as"]), name)
+        for model, table in ((language.ReadValue, READING), (language.WriteValue, WRITING))
+        for name, _, _ in table
+    }
+    assert every - shown - rows == set()
+
+
+# Tables
+
+
+TABLES = tables(DOCUMENT)
+
+
+def rows(heading: str, *header: str) -> list[Sequence[str]]:
+    """Return the rows of the one table under a heading whose header begins like this."""
+    found = [
+        table for table in TABLES if table.heading == heading and tuple(table.header[: len(header)]) == header
+    ]
+    assert len(found) == 1, f"{len(found)} tables {header} under {heading!r}"
+    return list(found[0].rows)
+
+
+def of_endpoint(model: type[BaseModel]) -> dict[str, Any]:
+    return keys(model, language.Endpoint)
+
+
+KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
+    ("The file", 0): {"": Profile},
+    ("Operations", 0): {"": language.Operations},
+    ("Operations", 1): {"": language.Unsupported},
+    ("A request", 0): {"": language.ItemEndpoint},
+    ("Parameters", 0): {"": language.WriteValue, " ": language.Constant},
+    ("Reading values", 0): {"": language.NameValue},
+    ("The fields of a caller ID", 0): {"": language.CallerIdFields},
+    ("The list", 0): {
+        "": language.ListEndpoint,
+        "page_size.": language.PageSize,
+        "include_when.": language.Condition,
+    },
+    ("Filters", 0): {"": language.Filters},
+    ("Credentials", 0): {"": language.Auth},
+    ("Ids", 0): {"": language.Ids},
+    ("Errors", 0): {"": language.Errors, "map.": language.ErrorRow},
+    ("Validation", 0): {"": language.ValidateEndpoint},
+    ("Limits", 0): {"": language.Limits},
+}
+"""Which models a table of keys is about: the how-many-eth of its heading, and what stands before the keys."""
+
+STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
+    ("Pages", "strategy"): (
+        language.NoPaging,
+        language.PageNumber,
+        language.Offset,
+        language.NextUrl,
+        language.Cursor,
+        language.AfterLast,
+        language.RangeHeader,
+        language.LinkHeader,
+    ),
+    ("Totals", "strategy"): (language.WalkTotal, language.PointerTotal, language.LengthTotal),
+    ("Filters", "mode"): (language.ServerFilter, language.LookupFilter, language.ClientFilter),
+}
+"""Models of which one stands there, as the key says; a table has a row for each value of it."""
+
+CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
+    ("Parameters", "from"): (language.WriteValue, "from"),
+    ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
+    ("Credentials", "scheme"): (language.Auth, "scheme"),
+    ("Ids", "codec"): (language.Ids, "codec"),
+    ("Validation", "validation"): (Profile, "validation"),
+}
+"""Keys with closed lists, each with a table of its values."""
+
+
+def defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a model's keys, `...` where one is required."""
+    return {
+        field.alias or name: ... if field.is_required() else field.default
+        for name, field in model.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize(("heading", "index"), KEYS)
+def test_a_table_names_every_key_and_no_other(heading: str, index: int) -> None:
+    table = [table for table in TABLES if table.heading == heading and table.header[0] == "key"][index]
+    shown = {code(row[0])[0]: row[1] for row in table.rows}
+    assert len(shown) == len(table.rows)
+    models = KEYS[heading, index]
+    own = {
+        f"{prefix.strip()}{key}": default
+        for prefix, model in models.items()
+        for key, default in defaults(model).items()
+        if key in (of_endpoint(model) if heading in ("The list", "Validation") else keys(model))
+    }
+    assert set(own) == set(shown)
+    for key, default in own.items():
+        assert default_in(shown[key]) == as_written(default), key
+
+
+def default_in(cell: str) -> Any:
+    """Read a default out of its cell: a value in backticks, nothing, or a word for it."""
+    return yaml.safe_load(code(cell)[0]) if code(cell) else None
+
+
+def as_written(default: Any) -> Any:
+    """Return a default as people would write it; None where there is none or where it is said in words."""
+    if isinstance(default, Frozen):
+        return default.model_dump(mode="json", by_alias=True, exclude_defaults=True) or _named(default)
+    return None if default is ... else list(default) if isinstance(default, tuple) else default
+
+
+def _named(default: Frozen) -> dict[str, Any]:
+    """Return the key that names a setting whose keys are all defaults."""
+    first = {"Auth": "scheme", "Ids": "codec", "ClientFilter": "mode"}.get(type(default).__name__)
+    return {first: getattr(default, first)} if first else {}
+
+
+@pytest.mark.parametrize(("heading", "key"), STRATEGIES)
+def test_a_table_names_every_strategy_with_its_keys(heading: str, key: str) -> None:
+    shown = {code(row[0])[0]: needs(row[1]) for row in rows(heading, f"`{key}`", "with")}
+    assert shown == {
+        value: {other: as_written(default) for other, default in defaults(model).items() if other != key}
+        for model in STRATEGIES[heading, key]
+        for value in choices(keys(model)[key])
+    }
+
+
+def needs(cell: str) -> dict[str, Any]:
+    """Read `parameter`, `base` (`1`, or `0`): keys, and their defaults where they have one."""
+    found = re.findall(r"`(\w+)`(?: \(`([^`]*)`[^)]*\))?", cell)
+    return {key: yaml.safe_load(default) if default else None for key, default in found}
+
+
+@pytest.mark.parametrize(("heading", "key"), CHOICES)
+def test_a_table_names_every_value_of_a_key(heading: str, key: str) -> None:
+    model, field = CHOICES[heading, key]
+    assert [code(row[0])[0] for row in rows(heading, f"`{key}`")] == list(choices(keys(model)[field]))
+
+
+def test_links_lead_to_headings() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    }
+    links = re.findall(r"\]\(#([^)]*)\)", text)
+    assert set(links) <= headings
+    assert len(links) > 10
+
+
+def test_no_model_is_left_out() -> None:
+    in_tables = {model for models in KEYS.values() for model in models.values()}
+    in_tables |= {model for models in STRATEGIES.values() for model in models}
+    bases = {base for model in in_tables for base in model.__mro__}
+    assert [model.__name__ for model in MODELS if model not in bases] == []
+
+
+def test_every_table_is_compared() -> None:
+    compared = (
+        [(heading, "key") for heading, _ in KEYS]
+        + [(heading, f"`{key}`") for heading, key in (*STRATEGIES, *CHOICES)]
+        + [("Conversions", "`as`")] * 2
+    )
+    assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
+
+
+def test_a_value_is_of_the_operations_that_the_table_says() -> None:
+    names = list(keys(language.Operations))
+    for row in rows("Parameters", "`from`"):
+        said = (
+            names if row[1].startswith("every operation") else re.findall(rf"\b({'|'.join(names)})\b", row[1])
+        )
+        assert said == [name for name in names if has(name, code(row[0])[0])], row[0]
+
+
+def has(operation: str, value: str) -> bool:
+    profile = example_rest()
+    for optional in ("call", "verify"):
+        profile["operations"].setdefault(optional, {"method": "POST", "path": "/x"})
+    profile["operations"][operation]["query"] = {"x": {"from": value}}
+    place = ("operations", operation, "query", "x")
+    return place not in [each for each, _ in rules.breaches(Profile.model_validate(profile))]
+
+
+def test_a_codec_reads_what_the_table_says() -> None:
+    for row in rows("Ids", "`codec`"):
+        assert set(code(row[2])) == {name for name in READ if reads(code(row[0])[0], name)}
+
+
+def reads(codec: str, name: str) -> bool:
+    profile = example_rest()
+    profile["ids"]["codec"] = codec
+    profile["caller_id"]["id"]["as"] = name
+    places = [place for place, _ in rules.breaches(Profile.model_validate(profile))]
+    return ("caller_id", "id") not in places
+
+
+# Conversions
+
+READING = [(code(row[0])[0], row[1], row[2]) for row in rows("Conversions", "`as`", "JSON")]
+WRITING = [(code(row[0])[0], row[1], row[2]) for row in rows("Conversions", "`as`", "value")]
+DATE = rfc_2822_writer(ZoneInfo("America/Los_Angeles"))
+
+
+def test_every_conversion_is_shown() -> None:
+    assert {name for name, _, _ in READING} == set(READ)
+    assert {name for name, _, _ in WRITING} == set(WRITE)
+
+
+@pytest.mark.parametrize(("name", "written", "becomes"), READING)
+def test_reading(name: str, written: str, becomes: str) -> None:
+    convert = READ[language.ReadValue.model_validate({"at": "/x", "as": name}).as_]
+    value = json.loads(code(written)[0])
+    if becomes == "502":
+        with pytest.raises(UnreadableError):
+            convert(value)
+        return
+    found = convert(value)
+    shown = DATE(found) if isinstance(found, int) else "nothing" if found is None else found
+    assert shown == (code(becomes) or [becomes])[0]
+
+
+@pytest.mark.parametrize(("name", "value", "written"), WRITING)
+def test_writing(name: str, value: str, written: str) -> None:
+    convert = WRITE[language.WriteValue.model_validate({"from": "code", "as": name}).as_]
+    if written == "400":
+        with pytest.raises(LegacyError) as raised:
+            convert(code(value)[0])
+        assert raised.value.fault.status == 400
+        return
+    assert json.dumps(convert(code(value)[0])) == code(written)[0]

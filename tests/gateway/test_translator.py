@@ -1,0 +1,40 @@
+"""The bridge, as the configuration sees it: one takes the place of another."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from support.running import running_sandbox
+from support.seed import LIST, basic
+
+from proxy import config
+from proxy.config.settings import SnapshotSettings
+from proxy.legacy import Request
+from proxy.process.assembly import assemble
+from proxy.sandbox import Store
+from proxy.upstream.client import Client
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Leave it to reference counts, as the collector does with what there was when serving began."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_what_has_been_replaced_goes_with_all_that_it_remembers() -> None:
+    with closing(Store()) as store:
+        async with running_sandbox(store) as url, Client() as client:
+            configuration = config.demo(url)
+            settings = configuration.settings.model_copy(update={"snapshots": SnapshotSettings()})
+            translator = assemble(configuration._replace(settings=settings), client)
+            request = Request("GET", LIST, (basic(),), None, b"")
+            assert (await translator.answer(request)).status == 200
+            assert translator.from_cache(request)
+            gone = weakref.ref(translator)
+            del translator
+            assert gone() is None

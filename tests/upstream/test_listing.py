@@ -1,0 +1,121 @@
+"""A walk that knows the last one leads to where it would without knowing, whatever has changed meanwhile."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.twilio import PROFILE
+
+from proxy.errors import LegacyError
+from proxy.model import Account, CallerId, Credentials, Fetch, List
+from proxy.profile.calls import Call, Reply
+from proxy.upstream.api import Upstream
+from proxy.upstream.listing import ListingResult, PageDigests
+
+SID = "AC" + "0" * 32
+ACCOUNT = Account(SID, SID, Credentials("name", "token"))
+OTHER_TOKEN = Account(SID, SID, Credentials("name", "another"))
+EVERYTHING = List(SID, 0, 50)
+PATH = f"/2010-04-01/Accounts/{SID}/OutgoingCallerIds.json"
+
+Page = tuple[Sequence[int], int]
+"""The numbers of its items, and its status."""
+
+
+@dataclass
+class Pages:
+    """An upstream that has these pages, each of which leads to the next one."""
+
+    pages: Sequence[Page]
+    calls: list[Call] = field(default_factory=list)
+
+    async def send(self, call: Call) -> Reply:
+        self.calls.append(call)
+        number = int(call.url.rpartition("Page=")[2]) if "&Page=" in call.url else 0
+        items, status = self.pages[number]
+        is_last = number + 1 == len(self.pages)
+        page = {
+            "outgoing_caller_ids": [item(each) for each in items],
+            "next_page_uri": None if is_last else f"{PATH}?PageSize=1000&Page={number + 1}",
+        }
+        return Reply(status, json.dumps(page).encode())
+
+
+def item(number: int) -> dict[str, Any]:
+    if number == BROKEN:
+        return {"sid": None}
+    return {"sid": f"PN{number % 7:032x}", "friendly_name": str(number), "phone_number": f"+1415{number:07}"}
+
+
+BROKEN = 13
+PAGES = st.lists(
+    st.tuples(st.lists(st.integers(0, 20), max_size=3), st.sampled_from([200, 200, 200, 404, 500])),
+    min_size=1,
+    max_size=4,
+)
+
+
+async def walked(
+    pages: Sequence[Page], known: PageDigests = (), account: Account = ACCOUNT
+) -> ListingResult | str:
+    upstream = Upstream(PROFILE, Pages(pages))
+    try:
+        return await upstream.walk(EVERYTHING, account, known)
+    except LegacyError as error:
+        return str(error)
+
+
+def rows(found: ListingResult | str) -> list[CallerId] | str | None:
+    if isinstance(found, str):
+        return found
+    return None if found.caller_ids is None else list(found.caller_ids)
+
+
+@given(PAGES, PAGES, st.integers(0, 3))
+async def test_what_is_known_changes_nothing(before: list[Page], after: list[Page], same: int) -> None:
+    after = before[:same] + after[same:] or before
+    last = await walked(before)
+    if isinstance(last, str):
+        return
+    again = await walked(after, last.source, OTHER_TOKEN)
+    fresh = await walked(after)
+    if isinstance(again, ListingResult) and again.caller_ids is None:
+        assert rows(fresh) == rows(last)
+    else:
+        assert rows(again) == rows(fresh)
+
+
+async def test_what_is_as_it_was_is_not_read_and_asked_for_with_ones_own_credentials() -> None:
+    pages = [([1, 2], 200), ([3], 200), ([], 200)]
+    last = await walked(pages)
+    assert isinstance(last, ListingResult)
+    asked = Pages(pages)
+    again = await Upstream(PROFILE, asked).walk(EVERYTHING, OTHER_TOKEN, last.source)
+    assert again == (None, last.source)
+    assert len(asked.calls) == 3
+    tokens = {call.headers["Authorization"] for call in asked.calls}
+    theirs = Pages(pages)
+    await Upstream(PROFILE, theirs).walk(EVERYTHING, OTHER_TOKEN)
+    assert tokens == {call.headers["Authorization"] for call in theirs.calls}
+    assert [call.url for call in asked.calls] == [call.url for call in theirs.calls]
+
+
+async def test_an_instance_that_is_as_it_was_is_not_read() -> None:
+    async def fetched(number: int, status: int, known: PageDigests = ()) -> ListingResult | str:
+        class One:
+            async def send(self, _: Call) -> Reply:
+                return Reply(status, json.dumps(item(number)).encode())
+
+        try:
+            return await Upstream(PROFILE, One()).fetch(Fetch(SID, f"PN{number:032x}"), ACCOUNT, known)
+        except LegacyError as error:
+            return str(error)
+
+    last = await fetched(1, 200)
+    assert isinstance(last, ListingResult)
+    assert rows(await fetched(1, 200, last.source)) is None
+    assert rows(await fetched(2, 200, last.source)) == rows(await fetched(2, 200))
+    assert await fetched(1, 404, last.source) == await fetched(1, 404)
