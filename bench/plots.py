@@ -106,7 +106,7 @@ def stall(waits: list[tuple[float, float]]) -> None:
     ax.set_ylim(0.05, max(30, *(3e3 * wait for _, wait in waits)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
-    title = "Waiting for a cheap request while 32 clients ask for pages of 10,000 items"
+    title = "PendingCall for a cheap request while 32 clients ask for pages of 10,000 items"
     ax.set_title(title, loc="left", fontweight="bold", fontsize=9.5)
     ax.set_ylabel("ms")
     ax.set_xlabel("seconds")

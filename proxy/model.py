@@ -37,13 +37,13 @@ class CallerIds:
     def of(cls, rows: Iterable[CallerId]) -> "CallerIds":
         """Return `rows` as columns."""
         listed = list(rows)
-        return cls(*map(list, zip(*listed, strict=True))) if listed else NOBODY
+        return cls(*map(list, zip(*listed, strict=True))) if listed else NO_CALLER_IDS
 
     @classmethod
     def joined(cls, pages: Sequence["CallerIds"]) -> "CallerIds":
         """Return one after the other."""
         if len(pages) < 2:
-            return pages[0] if pages else NOBODY
+            return pages[0] if pages else NO_CALLER_IDS
         return cls(*(list(chain(*columns)) for columns in zip(*map(_columns, pages), strict=True)))
 
     def __len__(self) -> int:
@@ -59,13 +59,25 @@ class CallerIds:
         return CallerIds(*(column[rows] for column in _columns(self)))
 
     def only(self, wanted: Iterable[bool]) -> "CallerIds":
-        """Return the rows that are wanted, of which one is told after the other."""
+        """Return the rows whose flag in `wanted`, one for each row, is true."""
         chosen = list(wanted)
         return CallerIds(*(list(compress(column, chosen)) for column in _columns(self)))
 
+    def rows(self, indexes: Sequence[int]) -> "CallerIds":
+        """Return the rows with these indexes."""
+        return CallerIds(*([column[index] for index in indexes] for column in _columns(self)))
+
+    def matching(self, phone_number: str | None, friendly_name: str | None) -> Sequence[int]:
+        """Return the indexes of the rows that equal both filters; None does not filter."""
+        indexes: Iterable[int] = range(len(self))
+        for column, wanted in ((self.phone_number, phone_number), (self.friendly_name, friendly_name)):
+            if wanted is not None:
+                indexes = [index for index in indexes if column[index] == wanted]
+        return list(indexes)
+
 
 _columns = attrgetter(*CallerId._fields)
-NOBODY = CallerIds((), (), (), (), (), ())
+NO_CALLER_IDS = CallerIds((), (), (), (), (), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import NOBODY, CallerId, CallerIds
+from proxy.model import NO_CALLER_IDS, CallerId, CallerIds
 
 TEXTS = st.text(max_size=3)
 DATES = st.none() | st.integers()
@@ -40,5 +40,5 @@ def test_one_after_the_other(pages: list[list[CallerId]]) -> None:
 
 
 def test_none_at_all() -> None:
-    assert len(NOBODY) == 0
-    assert list(NOBODY) == []
+    assert len(NO_CALLER_IDS) == 0
+    assert list(NO_CALLER_IDS) == []

@@ -1,19 +1,20 @@
-"""What is remembered of an upstream for a few seconds, and when it is out of date."""
+"""Lists that are cached for a few seconds, and how writes invalidate them."""
 
-from proxy.cache.keys import Key, Owner, key_of, owner_of
-from proxy.cache.lists import ListCache, Terms, View, Walk
+from proxy.cache.keys import Key, Owner, derive_key, derive_owner
+from proxy.cache.list_cache import CachePolicy, CacheView, ListCache, Loaded, Loader
 from proxy.cache.stores import GenerationTable, SharedMemoryStore, Store
 
 __all__ = [
+    "CachePolicy",
+    "CacheView",
     "GenerationTable",
     "Key",
     "ListCache",
+    "Loaded",
+    "Loader",
     "Owner",
     "SharedMemoryStore",
     "Store",
-    "Terms",
-    "View",
-    "Walk",
-    "key_of",
-    "owner_of",
+    "derive_key",
+    "derive_owner",
 ]

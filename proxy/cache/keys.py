@@ -1,4 +1,4 @@
-"""What is remembered, whose it is, and for whom."""
+"""What an entry of the cache is about, whose data it is, and with which credentials it was read."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from zlib import crc32
 from proxy.model import Account
 
 SLOTS = 65_536
-"""Of the tables in memory that workers share."""
+"""Of the tables in shared memory."""
 
 
 class Owner(NamedTuple):
-    """Whose data it is: a write with whatever credentials changes it for all of them."""
+    """Whose data it is: a write changes it for every credential."""
 
     upstream: str
     account: str
@@ -20,30 +20,30 @@ class Owner(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What was asked, and by whom."""
+    """An owner, the credentials that read its data, and the query that was asked."""
 
     owner: Owner
     account_sid: str
     credential: bytes
-    """A digest: nobody can ask with it."""
+    """A digest, which no request can be authenticated with."""
     slot: int
     """A short digest of the owner and the credential, below SLOTS."""
-    what: tuple[str | None, ...] = ()
+    query: tuple[str | None, ...] = ()
 
-    def about(self, *what: str | None) -> "Key":
-        """Return the key of something else that the same account asks for."""
-        return Key(self.owner, self.account_sid, self.credential, self.slot, what)
+    def with_query(self, *query: str | None) -> "Key":
+        """Return the key of another query of the same account and credentials."""
+        return Key(self.owner, self.account_sid, self.credential, self.slot, query)
 
 
-def owner_of(account: Account) -> Owner:
-    """Return whose data `account` asks for."""
+def derive_owner(account: Account) -> Owner:
+    """Return the owner of the data of `account`."""
     text = f"{account.upstream}\0{account.upstream_id}"
     return Owner(account.upstream, account.upstream_id, crc32(text.encode("utf-8", "surrogatepass")))
 
 
-def key_of(account: Account, *what: str | None) -> Key:
-    """Return the key of something that `account` asks for."""
-    owner, credentials = owner_of(account), account.credentials
+def derive_key(account: Account, *query: str | None) -> Key:
+    """Return the key of a query of `account`."""
+    owner, credentials = derive_owner(account), account.credentials
     text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return Key(owner, account.sid, digest, crc32(digest, owner.slot) % SLOTS, what)
+    return Key(owner, account.sid, digest, crc32(digest, owner.slot) % SLOTS, query)

@@ -1,9 +1,8 @@
 """The store that replicas share: generations and lists in Redis or Valkey. Needs the extra `redis`.
 
-Laws: whatever Redis does, answers stay right, only slower. A generation is random, and is told together with
-the run of the server that it comes from, so that nothing counts any more after a restart, a flush or a
-fail-over. What is read carries a keyed check over the key that it was written under. No credentials are in
-keys or values.
+Laws: whatever Redis does, answers stay right and only become slower. A generation is random and counts
+together with the run id of its server, so that none survives a restart, a flush or a fail-over. Every value
+carries a keyed check over the name that it was written under. Neither names nor values hold credentials.
 """
 
 import asyncio
@@ -15,109 +14,114 @@ from typing import Any, Self
 from redis.asyncio import ConnectionPool
 
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import Line, UnavailableError
-from proxy.cache.stores import Generation, GenerationTable, Kept, State
+from proxy.cache.redis_pipeline import RedisPipeline, UnavailableError
+from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 
 # In seconds
-_PATIENCE = 0.05
-_PATIENCE_WITH_LISTS = 0.25  # which may be megabytes
+_CHECKS_TIMEOUT = 0.05
+_LISTS_TIMEOUT = 0.25  # which may be megabytes
 _LIFETIME = 86_400  # of a generation; where it has ended, another one begins
 
 
 class RedisStore:
     """Generations and lists in one Redis."""
 
-    keeps = True
+    saves_lists = True
 
     def __init__(
-        self, checks: Line, lists: Line, secret: bytes, refused: "memoryview[float]", dialect: str = ""
+        self,
+        checks: RedisPipeline,
+        lists: RedisPipeline,
+        secret: bytes,
+        refused_at: "memoryview[float]",
+        schema: str = "",
     ) -> None:
-        """Ask over two lines, so that no check waits for a list. `secret` keys what is written."""
+        """Use two connections, so that no check waits behind a list. `secret` keys every name and value."""
         self._checks = checks
         self._lists = lists
         self._secret = secret
-        self.refused = refused
-        self._dialect = dialect
+        self.refused_at = refused_at
+        self._schema = schema
 
     @classmethod
     def at(
         cls,
         url: str,
         secret: bytes,
-        counters: GenerationTable | None = None,
-        patience: tuple[float, float] = (_PATIENCE, _PATIENCE_WITH_LISTS),
+        table: GenerationTable | None = None,
+        timeouts: tuple[float, float] = (_CHECKS_TIMEOUT, _LISTS_TIMEOUT),
     ) -> Self:
-        """Connect when first asked; of refusals the workers hear through `counters`."""
+        """Connect at the first command; refused credentials are told to the other workers through `table`."""
         pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
-        checks, lists = (Line(pool.make_connection, each) for each in patience)
-        return cls(checks, lists, secret, (counters or GenerationTable()).refused)
+        checks, lists = (RedisPipeline(pool.make_connection, each) for each in timeouts)
+        return cls(checks, lists, secret, (table or GenerationTable()).refused_at)
 
-    def with_schema(self, dialect: str) -> Self:
-        """Return the same store; lists of another dialect are not seen."""
-        return type(self)(self._checks, self._lists, self._secret, self.refused, dialect)
+    def with_schema(self, schema: str) -> Self:
+        """Return the same store, in which only lists of the same schema are seen."""
+        return type(self)(self._checks, self._lists, self._secret, self.refused_at, schema)
 
-    def known(self, owner: Owner) -> None:
-        """Know nothing: others may have written meanwhile."""
+    def peek(self, owner: Owner) -> None:
+        """Return None: another replica may have written since the last command."""
 
-    async def state(self, owner: Owner) -> State | None:
-        """Ask how an owner's data stands; where nobody has told a generation yet, tell one."""
-        generation, settling = self._names(owner)
+    async def state(self, owner: Owner) -> OwnerState | None:
+        """Read the state of an owner's data, and begin a generation where there is none."""
+        generation, unsettled = self._state_names(owner)
         try:
-            run, ((token, unsettled),) = await self._checks.ask(("MGET", generation, settling))
-            if self._opened(generation, token) is None:
-                run, token = await self._begun(generation, replaces=token is not None)
+            run_id, ((token, mark),) = await self._checks.execute(("MGET", generation, unsettled))
+            if self._open(generation, token) is None:
+                run_id, token = await self._begin(generation, replaces=token is not None)
         except UnavailableError:
             return None
-        told = self._opened(generation, token)
-        return None if told is None else State(run + told, self._opened(settling, unsettled) is None)
+        opened = self._open(generation, token)
+        return None if opened is None else OwnerState(run_id + opened, self._open(unsettled, mark) is None)
 
-    async def _begun(self, generation: bytes, *, replaces: bool) -> tuple[bytes, Any]:
-        """Begin a generation where there is none; of those who do so at the same time one is heeded."""
-        made = self._sealed(generation, secrets.token_bytes(16))
+    async def _begin(self, generation: bytes, *, replaces: bool) -> tuple[bytes, Any]:
+        """Begin a generation; of several replicas that do so at the same time, one wins."""
+        sealed = self._seal(generation, secrets.token_bytes(16))
         condition = () if replaces else ("NX",)
         try:
-            setting = ("SET", generation, made, "EX", _LIFETIME, *condition)
-            run, (_, token) = await self._checks.ask(setting, ("GET", generation))
+            setting = ("SET", generation, sealed, "EX", _LIFETIME, *condition)
+            run_id, (_, token) = await self._checks.execute(setting, ("GET", generation))
         except UnavailableError:
-            await self._checks.ask(("DEL", generation))  # it may be of a type that nobody can read
+            await self._checks.execute(("DEL", generation))  # the value may have another type
             raise
-        return run, token
+        return run_id, token
 
-    async def next(self, owner: Owner, settles_within: float = 0) -> bool:
-        """Tell everybody of a write: the generation goes, which even a full server lets go."""
-        generation, settling = self._names(owner)
+    async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
+        """Delete the generation, which works on a full server too."""
+        generation, unsettled = self._state_names(owner)
         try:
-            if settles_within:
-                lasting = ("PX", int(settles_within * 1000))
-                await self._checks.ask(("SET", settling, self._sealed(settling, b""), *lasting), insist=True)
+            if unsettled_for:
+                mark = ("SET", unsettled, self._seal(unsettled, b""), "PX", int(unsettled_for * 1000))
+                await self._checks.execute(mark, insist=True)
         except UnavailableError:
-            pass  # what changes by itself is then seen as soon as a list is no longer fresh
+            pass  # a change that the upstream makes by itself then shows when the TTL has passed
         try:
-            await self._checks.ask(("DEL", generation), insist=True)
+            await self._checks.execute(("DEL", generation), insist=True)
         except UnavailableError:
             return False
         return True
 
-    async def load(self, key: Key, generation: Generation) -> Kept | None:
-        """Return what another replica has kept."""
-        name = self._name_of_list(key, generation)
+    async def load(self, key: Key, generation: Generation) -> SavedList | None:
+        """Return the list that another replica has saved."""
+        name = self._list_name(key, generation)
         try:
-            _, (content, left) = await self._lists.ask(("GET", name), ("PTTL", name))
+            _, (sealed, ttl) = await self._lists.execute(("GET", name), ("PTTL", name))
         except UnavailableError:
             return None
-        opened = self._opened(name, content)
-        return Kept(opened, left / 1000) if opened is not None and left > 0 else None
+        content = self._open(name, sealed)
+        return SavedList(content, ttl / 1000) if content is not None and ttl > 0 else None
 
-    async def keep(self, key: Key, generation: Generation, kept: Kept) -> None:
-        """Keep a list for other replicas, if Redis takes it."""
-        name = self._name_of_list(key, generation)
-        sealed, now = self._sealed(name, kept.content), asyncio.get_running_loop().time
-        until = now() + kept.left
+    async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
+        """Save a list for other replicas, if Redis takes it."""
+        name = self._list_name(key, generation)
+        sealed, now = self._seal(name, saved.content), asyncio.get_running_loop().time
+        until = now() + saved.ttl
         try:
-            _, ((seconds, microseconds),) = await self._lists.ask(("TIME",))
-            # By the server's clock: however late it is told, the list lives no longer
+            _, ((seconds, microseconds),) = await self._lists.execute(("TIME",))
+            # By the clock of the server: a command that is delayed does not prolong the list
             end = int(seconds) * 1000 + int(microseconds) // 1000 + int((until - now()) * 1000)
-            await self._lists.ask(("SET", name, sealed, "PXAT", end))
+            await self._lists.execute(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
             return
 
@@ -126,23 +130,23 @@ class RedisStore:
         await self._checks.close()
         await self._lists.close()
 
-    def _names(self, owner: Owner) -> tuple[bytes, bytes]:
+    def _state_names(self, owner: Owner) -> tuple[bytes, bytes]:
         return self._name("generation", *owner), self._name("settling", *owner)
 
-    def _name_of_list(self, key: Key, generation: Generation) -> bytes:
+    def _list_name(self, key: Key, generation: Generation) -> bytes:
         whose = *key.owner, key.account_sid, key.credential
-        return self._name("list", self._dialect, *whose, *key.what, generation)
+        return self._name("list", self._schema, *whose, *key.query, generation)
 
     def _name(self, kind: str, *parts: object) -> bytes:
-        """Return the name of a value: a keyed digest of all that it belongs to."""
+        """Return the name of a value: a keyed digest of everything that it belongs to."""
         digest = self._digest(repr((kind, *parts)).encode())
         return f"callerid-proxy:{kind}:{digest.hex()}".encode()
 
-    def _sealed(self, name: bytes, content: bytes) -> bytes:
+    def _seal(self, name: bytes, content: bytes) -> bytes:
         return self._digest(name, content) + content
 
-    def _opened(self, name: bytes, sealed: Any) -> bytes | None:
-        """Return what was written under a name; None for nothing, and for what was not written so."""
+    def _open(self, name: bytes, sealed: Any) -> bytes | None:
+        """Return the content of a sealed value; None for nothing, and for a value with a wrong check."""
         if not isinstance(sealed, bytes):
             return None
         check, content = sealed[:_CHECK], sealed[_CHECK:]

@@ -1,8 +1,8 @@
-"""Where it is told that data has been written, so that everybody who remembers some hears of it.
+"""Where workers and replicas tell each other of writes.
 
-A store is shared by those who serve the same accounts: the workers of one machine inherit a table of
-counters, replicas share Redis (`proxy.snapshots.redis`). That credentials were refused only the workers of
-one machine hear of; with replicas a list ends soon anyhow.
+A store is shared by the processes that serve the same accounts: the workers of one machine share memory,
+replicas share Redis (`proxy.cache.redis_store`). Refused credentials are told to the workers of one machine
+only; with replicas a list ends within seconds anyway.
 """
 
 import mmap
@@ -17,124 +17,125 @@ from proxy.cache.keys import SLOTS, Key, Owner
 Generation = int | bytes
 
 
-class State(NamedTuple):
-    """How an owner's data stands."""
+class OwnerState(NamedTuple):
+    """The state of an owner's data."""
 
     generation: Generation
     """Another one after each write: what was read at one generation is out of date at the next."""
     is_quiescent: bool
-    """Whether the data changes by writes through the proxy alone, as far as it knows."""
+    """Whether the data changes by writes through the proxy alone, as far as the proxy knows."""
 
 
-class Kept(NamedTuple):
-    """What a store has kept of a list."""
+class SavedList(NamedTuple):
+    """A list as a store holds it."""
 
     content: bytes
-    left: float
-    """Seconds for which it is still kept."""
+    ttl: float
+    """Seconds for which it is still held."""
 
 
 class Store(Protocol):
-    """What is shared between those who remember lists."""
+    """What caches share."""
 
-    keeps: bool
-    """Whether lists are kept for others too."""
-    refused: "memoryview[float]"
-    """When the upstream refused a credential last, by the slot of its keys, whichever worker it told so."""
+    saves_lists: bool
+    """Whether lists are saved for other replicas."""
+    refused_at: "memoryview[float]"
+    """When the upstream last refused a credential, monotonic seconds by the slot of its keys."""
 
-    def with_schema(self, dialect: str) -> Self:
-        """Return the same store, but lists of another dialect are not seen."""
+    def with_schema(self, schema: str) -> Self:
+        """Return the same store, in which only lists of the same schema are seen."""
 
-    def known(self, owner: Owner) -> State | None:
-        """Return how an owner's data stands, None where somebody has to be asked first."""
+    def peek(self, owner: Owner) -> OwnerState | None:
+        """Return the state of an owner's data, None where it takes awaiting to know."""
 
-    async def state(self, owner: Owner) -> State | None:
-        """Return how an owner's data stands now, None where that cannot be told: then nothing is shown."""
+    async def state(self, owner: Owner) -> OwnerState | None:
+        """Return the state of an owner's data, None where that is unknown: then nothing cached is shown."""
 
-    async def next(self, owner: Owner, settles_within: float = 0) -> bool:
-        """Make everything that was read of an owner's data out of date; False where that could not be told.
+    async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
+        """Begin another generation of an owner's data; False where that could not be told to others.
 
-        The data may change once more by itself within as many seconds as it `settles_within`.
+        The data may change once more by itself within `unsettled_for` seconds.
         """
 
-    async def load(self, key: Key, generation: Generation) -> Kept | None:
-        """Return what has been kept."""
+    async def load(self, key: Key, generation: Generation) -> SavedList | None:
+        """Return a saved list."""
 
-    async def keep(self, key: Key, generation: Generation, kept: Kept) -> None:
-        """Keep a list for others, for as long as it has left."""
+    async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
+        """Save a list for other replicas, for as long as its TTL says."""
 
     async def close(self) -> None:
-        """Let go of what the store holds on to."""
+        """Close the connections of the store."""
 
 
 class GenerationTable:
-    """A table in memory that the workers of one machine inherit; its size never changes.
+    """Generations in memory that the workers of one machine share; its size never changes.
 
-    Owners that share a slot only make each other's lists out of date. Each worker counts in its own row, so
-    that no count is lost between two of them. Of refusals only the last one matters, whoever tells of it.
+    Owners in the same slot invalidate each other's lists, and nothing worse. Each worker counts in a row of
+    its own, so that no two workers write to one number. Of refusals only the last one matters.
     """
 
     def __init__(self, workers: int = 1) -> None:
-        """Make the table, before any worker starts."""
+        """Create the table, before any worker is forked."""
         self.rows = range(0, workers * SLOTS, SLOTS)
         self.counts = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("Q")
-        self.unsettled = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("d")
-        self.refused = memoryview(mmap.mmap(-1, SLOTS * 8)).cast("d")
-        self.refused[:] = array("d", [-inf]) * SLOTS  # what others kept may have begun before the clock did
+        self.unsettled_until = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("d")
+        self.refused_at = memoryview(mmap.mmap(-1, SLOTS * 8)).cast("d")
+        self.refused_at[:] = array("d", [-inf]) * SLOTS  # a saved list may be older than the clock's zero
 
-    def count_all(self, worker: int) -> None:
-        """Make everything out of date, for a worker that has died: what it was writing nobody knows."""
+    def advance_all(self, worker: int) -> None:
+        """Invalidate every list, for a worker that has died: nothing tells what it was writing."""
         for at in range(self.rows[worker], self.rows[worker] + SLOTS):
             self.counts[at] += 1
 
 
 class SharedMemoryStore:
-    """A store in memory: counters that workers share, while each remembers its own lists."""
+    """A store in shared memory: workers share generations, and each caches lists for itself."""
 
-    keeps = False
+    saves_lists = False
 
     def __init__(
         self,
-        counters: GenerationTable | None = None,
+        table: GenerationTable | None = None,
         worker: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count as one of the workers, from 0; the clock is one that all of them share."""
-        self._counters = counters or GenerationTable()
-        self.refused = self._counters.refused
-        self._row = self._counters.rows[worker]
+        """Count as one of the workers, from 0; all of them share the clock."""
+        self._table = table or GenerationTable()
+        self.refused_at = self._table.refused_at
+        self._row = self._table.rows[worker]
         self._clock = clock
 
-    def with_schema(self, dialect: str) -> Self:
-        """Keep no lists."""
-        del dialect
+    def with_schema(self, schema: str) -> Self:
+        """Return this store, which saves no lists."""
+        del schema
         return self
 
-    def known(self, owner: Owner) -> State:
-        """Read the counters; their sum only grows."""
-        slot, now, table = owner.slot % SLOTS, self._clock(), self._counters
+    def peek(self, owner: Owner) -> OwnerState:
+        """Read the table; the sum of the workers' counts only grows."""
+        slot, now, table = owner.slot % SLOTS, self._clock(), self._table
         if len(table.rows) == 1:
-            return State(table.counts[slot], table.unsettled[slot] <= now)
+            return OwnerState(table.counts[slot], table.unsettled_until[slot] <= now)
         slots = [row + slot for row in table.rows]
-        return State(sum([table.counts[at] for at in slots]), all(table.unsettled[at] <= now for at in slots))
+        is_quiescent = all(table.unsettled_until[at] <= now for at in slots)
+        return OwnerState(sum([table.counts[at] for at in slots]), is_quiescent)
 
-    async def state(self, owner: Owner) -> State:
-        """Read the counters."""
-        return self.known(owner)
+    async def state(self, owner: Owner) -> OwnerState:
+        """Read the table."""
+        return self.peek(owner)
 
-    async def next(self, owner: Owner, settles_within: float = 0) -> bool:
-        """Count."""
+    async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
+        """Count one more write."""
         at = self._row + owner.slot % SLOTS
-        if settles_within:
-            self._counters.unsettled[at] = self._clock() + settles_within
-        self._counters.counts[at] += 1
+        if unsettled_for:
+            self._table.unsettled_until[at] = self._clock() + unsettled_for
+        self._table.counts[at] += 1
         return True
 
     async def load(self, key: Key, generation: Generation) -> None:
-        """Keep no lists."""
+        """Find nothing."""
 
-    async def keep(self, key: Key, generation: Generation, kept: Kept) -> None:
-        """Keep no lists."""
+    async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
+        """Save nothing."""
 
     async def close(self) -> None:
         """Leave the table to the other workers."""

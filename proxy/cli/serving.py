@@ -25,7 +25,7 @@ from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener, opened
 from proxy.observe.counters import CounterMemory, Counters
-from proxy.process.assembly import assemble, store_of
+from proxy.process.assembly import assemble, create_store
 from proxy.process.reloading import ActiveConfiguration
 from proxy.process.running import Part, Service, run, run_apart
 from proxy.sandbox.serving import listening as sandbox_listening
@@ -123,7 +123,7 @@ def _serve(
 
     def died(number: int) -> None:
         if number < workers:
-            shared.counters.count_all(number)
+            shared.counters.advance_all(number)
             shared.turns.gone(number)
 
     def stops() -> None:
@@ -155,13 +155,13 @@ async def _proxy(
     *,
     reloads: bool,
 ) -> AsyncIterator[Service]:
-    store = store_of(configured.now, shared.counters, worker)
+    store = create_store(configured.now, shared.counters, worker)
     ongoing, turn = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.turns, worker)
     async with Client() as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
         def described() -> tuple[Translator, Listen]:
-            translator = assemble(configured.now, client, store, ongoing=ongoing)
+            translator = assemble(configured.now, client, store, state=ongoing)
             return translator, configured.now.settings.listen
 
         serving = await stack.enter_async_context(listening(*described(), every, ongoing.counters, turn))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from proxy.config import Configuration
 from proxy.gateway.accounts import TrustingAccounts
 from proxy.legacy import Answer, Request
-from proxy.process.assembly import accounts_of, assemble
+from proxy.process.assembly import assemble, create_accounts
 from proxy.profile.calls import Call, Reply
 
 
@@ -44,7 +44,7 @@ async def rehearse(
     """Carry `request` out until the upstream's `replies` are used up; its token does not matter."""
     script = _Script(replies)
     translator = assemble(
-        configuration, script, accounts=TrustingAccounts(accounts_of(configuration.settings))
+        configuration, script, accounts=TrustingAccounts(create_accounts(configuration.settings))
     )
     try:
         answer = await translator.answer(request)

@@ -1,4 +1,4 @@
-"""Who may ask for which account, and as whom the upstream is then asked."""
+"""Which account a caller may act for, and with which credentials the upstream is asked for it."""
 
 import hashlib
 import hmac
@@ -11,13 +11,13 @@ from proxy.model import Account, Credentials
 
 
 class Accounts(Protocol):
-    """A way to turn a caller's credentials into an Account."""
+    """How a caller's credentials lead to an Account."""
 
-    def admit(self, sid: str, caller: Credentials) -> Account:
-        """Return the account that `caller` may act for; LegacyError 401 where it may not act for `sid`."""
+    def authenticate(self, sid: str, caller: Credentials) -> Account:
+        """Return the account `sid`; LegacyError 401 where these credentials are not for it."""
 
     def trust(self, sid: str, caller: Credentials) -> Account:
-        """Return the same for a caller whose token does not matter."""
+        """Return the same without looking at the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class PassThrough:
 
     upstream: str
 
-    def admit(self, sid: str, caller: Credentials) -> Account:
-        """Admit everyone; an API key's user name differs from the account in the path."""
+    def authenticate(self, sid: str, caller: Credentials) -> Account:
+        """Take every caller; the user name of an API key differs from the account in the path."""
         return Account(sid, sid, caller, self.upstream)
 
-    trust = admit
+    trust = authenticate
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the table of accounts."""
+class AccountEntry:
+    """One row of the table of accounts."""
 
     token_sha256: bytes
     upstream_id: str
@@ -46,13 +46,13 @@ class Entry:
 class AccountTable:
     """A table decides: legacy AccountSid and token → upstream account and credentials."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, AccountEntry]) -> None:
         """Take the table, by legacy AccountSid."""
         self._entries = entries
 
-    def admit(self, sid: str, caller: Credentials) -> Account:
-        """Admit a caller who knows the token of `sid`. Whether an account exists does not show."""
-        entry = self._entries.get(caller.username, _NOBODY)
+    def authenticate(self, sid: str, caller: Credentials) -> Account:
+        """Check the token, in the same time whether or not the account exists."""
+        entry = self._entries.get(caller.username, _UNKNOWN)
         token = hashlib.sha256(caller.password.encode()).digest()
         if not hmac.compare_digest(token, entry.token_sha256):
             raise LegacyError(UNAUTHENTICATED)
@@ -67,17 +67,17 @@ class AccountTable:
 
 
 class TrustingAccounts:
-    """Admits whoever names an account of the others: for what is only rehearsed."""
+    """Takes every caller that names an account, whatever its token: for rehearsals, which ask no upstream."""
 
     def __init__(self, accounts: Accounts) -> None:
-        """Take the accounts that there are."""
+        """Wrap the configured accounts."""
         self._accounts = accounts
 
-    def admit(self, sid: str, caller: Credentials) -> Account:
-        """Let the caller in."""
+    def authenticate(self, sid: str, caller: Credentials) -> Account:
+        """Return the account."""
         return self._accounts.trust(sid, caller)
 
-    trust = admit
+    trust = authenticate
 
 
-_NOBODY = Entry(bytes(32), "", Credentials("", ""), "")
+_UNKNOWN = AccountEntry(bytes(32), "", Credentials("", ""), "")

@@ -1,9 +1,8 @@
-"""How much is asked of upstreams at a time, for everybody together and for each caller.
+"""How much is asked of the upstreams at a time, in all and for each caller.
 
-What comes when every place is taken waits, in the order of arrival and not for long: an answer that comes
-late helps nobody, and who is sent away at once can turn to another replica, or come again. One caller never
-has so many places that others would notice. What is remembered needs none, nor does who joins a walk that is
-under way.
+A request that finds every slot taken waits, in the order of arrival and not for long: a late answer helps no
+client, and a client that is refused at once can turn to another replica. No caller has so many slots that
+others would notice. Answers from the cache need no slot, nor do requests that join a listing under way.
 """
 
 import asyncio
@@ -15,57 +14,57 @@ from proxy.errors import DECLINED, TOO_MANY_REQUESTS, LegacyError
 W = TypeVar("W")
 
 
-class Limits(NamedTuple):
-    """How many there may be."""
+class SlotLimits(NamedTuple):
+    """How many slots there are."""
 
-    at_a_time: int = 256
+    in_all: int = 256
     waiting: int = 128
-    of_one_caller: int = 32
+    per_caller: int = 32
     """Those that wait included."""
 
 
-_PATIENCE = 1  # seconds
-_AGAIN = "Retry-After", "1"
-_BUSY = DECLINED.saying("Too many requests are being carried out at the moment").with_header(*_AGAIN)
-_TOO_MANY = TOO_MANY_REQUESTS.with_header(*_AGAIN)
+_MAX_WAIT = 1  # seconds
+_RETRY = "Retry-After", "1"
+_BUSY = DECLINED.saying("Too many requests are being carried out at the moment").with_header(*_RETRY)
+_TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
 
 
-class Table(Generic[W]):
-    """Who has a place and who waits for one. Pure."""
+class Slots(Generic[W]):
+    """Which slots are taken, and who waits for one. Pure."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Begin with every place free."""
+    def __init__(self, limits: SlotLimits) -> None:
+        """Start with every slot free."""
         self._limits = limits
         self._taken = 0
-        self._waiting: dict[W, None] = {}  # in the order of arrival; nobody waits while a place is free
-        self._theirs: dict[Hashable, int] = {}  # of each caller: places, and waiting for one
+        self._waiting: dict[W, None] = {}  # in the order of arrival; empty while a slot is free
+        self._per_caller: dict[Hashable, int] = {}  # slots, and waiting for one
 
-    def come(self, caller: Hashable, who: W) -> bool:
-        """Take a place, or wait for one; return whether it is there. LegacyError 429 or 503 for neither."""
-        theirs = self._theirs.get(caller, 0)
-        if theirs >= self._limits.of_one_caller:
+    def enter(self, caller: Hashable, waiter: W) -> bool:
+        """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
+        own = self._per_caller.get(caller, 0)
+        if own >= self._limits.per_caller:
             raise LegacyError(_TOO_MANY)
-        if has_place := self._taken < self._limits.at_a_time:
+        if is_free := self._taken < self._limits.in_all:
             self._taken += 1
         elif len(self._waiting) < self._limits.waiting:
-            self._waiting[who] = None
+            self._waiting[waiter] = None
         else:
             raise LegacyError(_BUSY)
-        self._theirs[caller] = theirs + 1
-        return has_place
+        self._per_caller[caller] = own + 1
+        return is_free
 
-    def go(self, caller: Hashable, who: W) -> W | None:
-        """Leave, with a place or without one yet; return who has got a place thereby."""
-        theirs = self._theirs[caller] - 1
-        if theirs:
-            self._theirs[caller] = theirs
+    def leave(self, caller: Hashable, waiter: W) -> W | None:
+        """Give a slot back, or stop waiting for one; return the next in line, which has a slot now."""
+        own = self._per_caller[caller] - 1
+        if own:
+            self._per_caller[caller] = own
         else:
-            del self._theirs[caller]
+            del self._per_caller[caller]
         if not self._waiting:
             self._taken -= 1
             return None
-        if who in self._waiting:
-            del self._waiting[who]
+        if waiter in self._waiting:
+            del self._waiting[waiter]
             return None
         following = next(iter(self._waiting))
         del self._waiting[following]
@@ -73,52 +72,52 @@ class Table(Generic[W]):
 
 
 class ConcurrencyLimiter:
-    """The places of one event loop."""
+    """The slots of one event loop."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        """Have so many."""
-        self._table: Table[Place] = Table(limits or Limits())
+    def __init__(self, limits: SlotLimits | None = None) -> None:
+        """Have as many slots as `limits` say."""
+        self._slots: Slots[Slot] = Slots(limits or SlotLimits())
 
-    async def of(self, caller: Hashable) -> "Place":
-        """Return a place for something that `caller` wants; LegacyError 429 or 503 where there is none."""
-        place = Place(self._table, caller)
-        if not self._table.come(caller, place):
-            await place.wait()
-        return place
+    async def acquire(self, caller: Hashable) -> "Slot":
+        """Return a slot for a request of `caller`; LegacyError 429 or 503 where there is none in time."""
+        slot = Slot(self._slots, caller)
+        if not self._slots.enter(caller, slot):
+            await slot.wait()
+        return slot
 
 
-class Place:
-    """A context manager, for once: whoever has a place leaves it at the end of the block."""
+class Slot:
+    """A context manager, to be used once: the slot is free again at the end of the block."""
 
-    __slots__ = ("_caller", "_is_there", "_table")
+    __slots__ = ("_caller", "_granted", "_slots")
 
-    def __init__(self, table: "Table[Place]", caller: Hashable) -> None:
-        """Be a place that the table knows of."""
-        self._table = table
+    def __init__(self, slots: "Slots[Slot]", caller: Hashable) -> None:
+        """Be known to `slots`."""
+        self._slots = slots
         self._caller = caller
-        self._is_there: asyncio.Future[None] | None = None
+        self._granted: asyncio.Future[None] | None = None
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *_: object) -> None:
-        following = self._table.go(self._caller, self)
+        following = self._slots.leave(self._caller, self)
         if following:
-            following.take()
+            following.grant()
 
     async def wait(self) -> None:
-        """Wait until the place is there, but not for long."""
-        self._is_there = asyncio.get_running_loop().create_future()
+        """Wait until the slot is granted, for a second at most."""
+        self._granted = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._is_there
+            async with asyncio.timeout(_MAX_WAIT):
+                await self._granted
         except BaseException as error:
             self.__exit__()
             if isinstance(error, TimeoutError):
                 raise LegacyError(_BUSY) from None
             raise
 
-    def take(self) -> None:
-        """Know that the place is there; who gives up in this very moment passes it on when it leaves."""
-        if self._is_there and not self._is_there.done():
-            self._is_there.set_result(None)
+    def grant(self) -> None:
+        """End the wait; a request that gives up at this moment passes the slot on when it leaves."""
+        if self._granted and not self._granted.done():
+            self._granted.set_result(None)

@@ -1,4 +1,4 @@
-"""Validation calls that spoke their code and wait for somebody to bring it back."""
+"""Validation calls whose code was spoken on the phone, and is expected back within ten minutes."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from cachetools import TTLCache
 from proxy.errors import NO_SUCH_CALL, TOO_MANY_REQUESTS, LegacyError
 from proxy.model import Account, Verify
 
-_LIFETIME = 600  # seconds that a code can be brought back
-_MOST = 10_000
-_TRIES = 5  # a code has a million values, and nobody types that many
+_LIFETIME = 600  # seconds within which a code can come back
+_MAX_CALLS = 10_000
+_MAX_ATTEMPTS = 5  # of a million codes, for each number
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Who asked for a call, and what the upstream calls it."""
+class PendingCall:
+    """The account that asked for a call, and the upstream's name for it."""
 
     account: Account
     pending: str
@@ -27,25 +27,25 @@ class PendingCalls:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without any."""
-        self._waiting: TTLCache[str, Waiting] = TTLCache(_MOST, _LIFETIME, clock)
-        self._tries: TTLCache[str, int] = TTLCache(_MOST, _LIFETIME, clock)
+        self._calls: TTLCache[str, PendingCall] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
+        self._attempts: TTLCache[str, int] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
 
-    def add(self, number: str, waiting: Waiting) -> None:
-        """Remember a call to `number`, E.164. A new call does not bring new tries with it."""
-        self._waiting[number] = waiting
+    def add(self, number: str, call: PendingCall) -> None:
+        """Expect the code of a call to `number`, E.164. A new call brings no new attempts."""
+        self._calls[number] = call
 
     def attempt(self, number: str, code: str) -> tuple[Verify, Account]:
-        """Return what to ask the upstream; LegacyError 404 where no call waits, 429 after too many tries."""
-        tries = self._tries.get(number, 0) + 1
-        if tries > _TRIES:
+        """Return what to ask the upstream; LegacyError 404 without such a call, 429 after five attempts."""
+        attempts = self._attempts.get(number, 0) + 1
+        if attempts > _MAX_ATTEMPTS:
             raise LegacyError(TOO_MANY_REQUESTS.with_header("Retry-After", str(_LIFETIME)))
-        self._tries[number] = tries
-        waiting = self._waiting.get(number)
-        if waiting is None:
+        self._attempts[number] = attempts
+        call = self._calls.get(number)
+        if call is None:
             raise LegacyError(NO_SUCH_CALL)
-        return Verify(waiting.account.sid, number, waiting.pending, code), waiting.account
+        return Verify(call.account.sid, number, call.pending, code), call.account
 
-    def done(self, number: str) -> None:
+    def complete(self, number: str) -> None:
         """Forget a call whose code was right."""
-        self._waiting.pop(number, None)
-        self._tries.pop(number, None)
+        self._calls.pop(number, None)
+        self._attempts.pop(number, None)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Texts
-from proxy.legacy.paging import Attributes, Page
+from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Style, Texts
+from proxy.legacy.paging import Attributes
+from proxy.legacy.rendered_list import Page
 from proxy.legacy.text import legible
-from proxy.legacy.xml import read_elements
 
 CONTENT_TYPE = "text/csv"
 
@@ -19,9 +19,9 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
     return _table(_HEADERS[name], [texts])
 
 
-def many(page: Page, paging: Attributes) -> bytes:  # noqa: ARG001 - CSV has no place for it
+def many(page: Page, paging: Attributes, style: Style) -> bytes:  # noqa: ARG001 - CSV has no place for it
     """Write a table of one page of the list."""
-    return _table(_HEADERS[CALLER_ID.name], read_elements(CALLER_ID.name, page.text))
+    return _table(_HEADERS[CALLER_ID.name], CALLER_ID.rows(page.caller_ids, style))
 
 
 _HEADERS: Mapping[str, Sequence[str]] = {

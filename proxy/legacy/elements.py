@@ -72,10 +72,14 @@ class ListedElement:
         """Return the children of many, in order: child name → its text in each."""
         return {name: column(them, style) for name, column in self.children.items()}
 
+    def rows(self, caller_ids: CallerIds, style: Style) -> Sequence[Texts]:
+        """Return the children of each, in order."""
+        columns = self.columns(caller_ids, style)
+        return [list(zip(columns, texts, strict=True)) for texts in zip(*columns.values(), strict=True)]
+
     def texts(self, value: CallerId, style: Style) -> Texts:
         """Return the children of one, in order."""
-        columns = self.columns(CallerIds.of([value]), style)
-        return [(name, column[0]) for name, column in columns.items()]
+        return self.rows(CallerIds.of([value]), style)[0]
 
 
 CALLER_ID = ListedElement(

@@ -3,10 +3,10 @@
 import html
 import re
 
-from proxy.legacy.elements import CALLER_ID, LIST_NAME, Texts
-from proxy.legacy.paging import Attributes, Page
+from proxy.legacy.elements import CALLER_ID, LIST_NAME, Style, Texts
+from proxy.legacy.paging import Attributes
+from proxy.legacy.rendered_list import Page
 from proxy.legacy.text import legible
-from proxy.legacy.xml import read_elements
 
 CONTENT_TYPE = "text/html"
 
@@ -16,10 +16,10 @@ def one(name: str, texts: Texts, status: int) -> bytes:
     return _document(_element(name, texts), status)
 
 
-def many(page: Page, paging: Attributes) -> bytes:
+def many(page: Page, paging: Attributes, style: Style) -> bytes:
     """Write a document that holds one page of the list, opened by what XML says in attributes."""
     about = [_div(name, _text(text)) for name, text in paging]
-    items = [_element(CALLER_ID.name, texts) for texts in read_elements(CALLER_ID.name, page.text)]
+    items = [_element(CALLER_ID.name, texts) for texts in CALLER_ID.rows(page.caller_ids, style)]
     return _document(_div(LIST_NAME, "".join(about + items)), 200)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import orjson
 
-from proxy.legacy.elements import CALLER_ID, LIST_NAME, Texts
-from proxy.legacy.paging import Attributes, Page
+from proxy.legacy.elements import CALLER_ID, LIST_NAME, Style, Texts
+from proxy.legacy.paging import Attributes
+from proxy.legacy.rendered_list import Page
 from proxy.legacy.text import legible
-from proxy.legacy.xml import read_elements
 
 CONTENT_TYPE = "application/json"
 
@@ -17,9 +17,9 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
     return orjson.dumps({"TwilioResponse": _element(name, texts)})
 
 
-def many(page: Page, paging: Attributes) -> bytes:
+def many(page: Page, paging: Attributes, style: Style) -> bytes:
     """Write a document that holds one page of the list, and beside it what XML says in attributes."""
-    items = [_element(CALLER_ID.name, texts) for texts in read_elements(CALLER_ID.name, page.text)]
+    items = [_element(CALLER_ID.name, texts) for texts in CALLER_ID.rows(page.caller_ids, style)]
     return orjson.dumps({"TwilioResponse": {**dict(paging), LIST_NAME: items}})
 
 

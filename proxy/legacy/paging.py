@@ -1,22 +1,8 @@
-"""Lists as 2008 cut them: zero-based pages of a size that the client names, and what it is told of them."""
+"""The attributes of a list: which page this is, and of how many. Each is one line here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A slice of a (filtered) list together with the size of the whole."""
-
-    text: bytes
-    """The XML of its items, one after the other."""
-    count: int
-    """Of its items."""
-    number: int
-    """Zero-based, as asked; it may lie past the end."""
-    size: int
-    total: int
-
+from proxy.legacy.rendered_list import Page
 
 Attributes = Sequence[tuple[str, str]]
 

@@ -1,137 +1,142 @@
-"""Lists as the text they are shown as: an item is written once, and pages, filters and instances are cut out.
+"""Cached lists: the XML of every item, written once, and beside it the values that it was written from.
 
-A list of ten thousand takes a third of what it would take as objects, and a page of it is one copy of memory.
+Pages and items in XML are slices of that text. Filters compare values; other formats are written from them.
 """
 
-import re
+import sys
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from struct import Struct
-from typing import Any
 
-import orjson
-
+from proxy.legacy import packed
 from proxy.legacy.elements import CALLER_ID, Style
-from proxy.legacy.paging import Page
+from proxy.legacy.markup import writer
 from proxy.legacy.text import count_illegible, is_legible
-from proxy.legacy.xml import child, writer
-from proxy.model import CallerIds, List
+from proxy.model import CallerId, CallerIds, List
 
 _write = writer(CALLER_ID)
-_SID = re.compile(b"<Sid>([^<]*)<")
-_ENDS = "Q"
-_HEAD = Struct("<QQQq")
-_TEN_DIGITS = re.compile("[0-9]{10}")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One caller ID as the XML it is shown as."""
+    """One caller ID of a list."""
 
-    text: bytes
+    rows: "RenderedList"
+    index: int
+
+    @property
+    def text(self) -> bytes:
+        """Its XML."""
+        return self.rows.slice(self.index, self.index + 1)
+
+    @property
+    def caller_id(self) -> CallerId:
+        """The values that it was written from."""
+        return next(iter(self.rows.caller_ids[self.index : self.index + 1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a (filtered) list together with the size of the whole."""
+
+    rows: "RenderedList"
+    first: int
+    """Row of its first item."""
+    count: int
+    """Of its items."""
+    number: int
+    """Zero-based, as asked; it may lie past the end."""
+    size: int
+    total: int
+
+    @property
+    def text(self) -> bytes:
+        """The XML of its items, one after the other."""
+        return self.rows.slice(self.first, self.first + self.count)
+
+    @property
+    def caller_ids(self) -> CallerIds:
+        """The values that they were written from."""
+        return self.rows.caller_ids[self.first : self.first + self.count]
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedList:
-    """A whole list, or what is left of it by a filter."""
+    """A whole list, what a filter leaves of it, or one page of it that was asked for by itself."""
 
     text: bytes
+    """The XML of its items, one after the other."""
     ends: "array[int]"
     """Where each item ends in `text`, in bytes."""
-    sids: bytes
-    """Those of the items, with a line feed before and after each: a tenth of the text to look for one."""
-    unmatchable: frozenset[tuple[str, int]] = frozenset()
-    """Children (by name and item) whose text is also that of another value: no filter finds them by it."""
+    caller_ids: CallerIds
+    """The values that they were written from."""
     total: int | None = None
-    """Of a list that this is only a page of."""
-    source: Any = field(default=(), compare=False, repr=False)
-    """What the list was read from, for those who read it."""
+    """Items of the whole list, where this is only a page of it."""
+    nbytes: int = field(default=0, compare=False)
+    """Memory that the list takes, an upper bound."""
 
-    @property
-    def nbytes(self) -> int:
-        """How much memory the list takes."""
-        return len(self.text) + self.ends.itemsize * len(self.ends) + len(self.sids)
-
-    def packed(self) -> bytes:
-        """Return the list as bytes."""
-        ends, unmatchable = self.ends.tobytes(), orjson.dumps(sorted(self.unmatchable))
-        total = -1 if self.total is None else self.total
-        head = _HEAD.pack(len(ends), len(self.sids), len(unmatchable), total)
-        return b"".join((head, ends, self.sids, unmatchable, self.text))
-
-    @classmethod
-    def unpacked(cls, content: bytes) -> "RenderedList":
-        """Return what `packed` made bytes of, on a machine of the same kind."""
-        *lengths, total = _HEAD.unpack_from(content)
-        starts = [*accumulate(lengths, initial=_HEAD.size)]
-        ends, sids, unmatchable = (content[start:end] for start, end in pairwise(starts))
-        pairs = ((str(name), int(item)) for name, item in orjson.loads(unmatchable))
-        rest = content[starts[-1] :]
-        return cls(rest, array(_ENDS, ends), sids, frozenset(pairs), None if total < 0 else total)
+    def __len__(self) -> int:
+        """Count the items."""
+        return len(self.ends)
 
     def page(self, number: int, size: int) -> Page:
         """Return page `number`; it is empty past the end."""
         total = len(self.ends)
         first, last = min(number * size, total), min((number + 1) * size, total)
-        return Page(self.text[self._start(first) : self._start(last)], last - first, number, size, total)
+        return Page(self, first, last - first, number, size, total)
 
-    def matching(self, operation: List, style: Style) -> "RenderedList":
+    def as_page(self, number: int, size: int) -> Page:
+        """Return the whole of what is already page `number`."""
+        return Page(self, 0, len(self), number, size, len(self) if self.total is None else self.total)
+
+    def matching(self, operation: List) -> "RenderedList":
         """Return the items that match both filters of `operation`."""
         if operation.phone_number is None and operation.friendly_name is None:
             return self
-        texts = [self._item(index) for index in self._matching(operation, style)]
-        return RenderedList(b"".join(texts), _ends(map(len, texts)), _lines(map(_sid, texts)))
+        rows = self.caller_ids.matching(operation.phone_number, operation.friendly_name)
+        texts = [self.slice(row, row + 1) for row in rows]
+        return RenderedList(b"".join(texts), _ends(map(len, texts)), packed.pack(self.caller_ids.rows(rows)))
 
-    def one(self, sid: str) -> Item | None:
+    def item(self, sid: str) -> Item | None:
         """Return the item of that Sid, None where the list has none."""
-        at = self.sids.find(f"\n{sid}\n".encode())
-        return None if at < 0 else Item(self._item(self.sids.count(b"\n", 0, at)))
+        sids = self.caller_ids.sid
+        row = sids.find(sid) if isinstance(sids, packed.PackedSids) else -1
+        return None if row < 0 else Item(self, row)
 
-    def _matching(self, operation: List, style: Style) -> Sequence[int]:
-        wanted: dict[str, str | None] = {"FriendlyName": operation.friendly_name}
-        if operation.phone_number is not None:
-            wanted["PhoneNumber"] = style.number(operation.phone_number) or ""
-        sets = [set(self._with_child(name, text)) for name, text in wanted.items() if text is not None]
-        return sorted(set.intersection(*sets))
+    def slice(self, first: int, last: int) -> bytes:
+        """Return the XML of the rows from `first` to before `last`."""
+        return self.text[self._start(first) : self._start(last)]
 
-    def _with_child(self, name: str, text: str) -> Iterator[int]:
-        """Yield the items that have this child. Within an element's text nothing looks like another's tag."""
-        wanted, at = child(name, text).encode(), -1
-        while (at := self.text.find(wanted, at + 1)) >= 0:
-            index = bisect_right(self.ends, at)
-            if (name, index) not in self.unmatchable:
-                yield index
+    def _start(self, row: int) -> int:
+        return self.ends[row - 1] if row else 0
 
-    def _item(self, index: int) -> bytes:
-        return self.text[self._start(index) : self.ends[index]]
+    def to_bytes(self) -> bytes:
+        """Return the list as bytes, for replicas on machines of the same kind."""
+        rows, ends = packed.to_bytes(self.caller_ids), self.ends.tobytes()
+        total = -1 if self.total is None else self.total
+        return b"".join((_HEAD.pack(len(ends), len(rows), total, self.nbytes), ends, rows, self.text))
 
-    def _start(self, index: int) -> int:
-        return self.ends[index - 1] if index else 0
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "RenderedList":
+        """Return the list that `to_bytes` made bytes of; ValueError or struct.error for anything else."""
+        *lengths, total, nbytes = _HEAD.unpack_from(content)
+        starts = [*accumulate(lengths, initial=_HEAD.size)]
+        ends, rows = (content[start:end] for start, end in pairwise(starts))
+        caller_ids, text = packed.from_bytes(rows), content[starts[-1] :]
+        return cls(text, array(_ENDS, ends), caller_ids, None if total < 0 else total, nbytes)
 
 
-def _all_north_american(phone_numbers: Sequence[str]) -> bool:
-    lines = "\n".join(["", *phone_numbers])
-    # A number that is several lines makes more of them than there are numbers
-    return lines.count("\n+1") == lines.count("\n") == len(phone_numbers)
+_ENDS = "Q"
+_HEAD = Struct("<QQqQ")
 
 
 def _ends(sizes: Iterable[int]) -> "array[int]":
     return array(_ENDS, accumulate(sizes))
 
 
-def _lines(sids: Iterable[str]) -> bytes:
-    return "\n".join(["", *sids, ""]).encode()
-
-
-def _sid(text: bytes) -> str:
-    found = _SID.search(text)
-    return found[1].decode() if found else ""
-
-
-NOTHING = RenderedList(b"", _ends(()), _lines(()))
+EMPTY_LIST = RenderedList(b"", _ends(()), packed.pack(CallerIds.of(())))
 
 
 class ListWriter:
@@ -142,41 +147,31 @@ class ListWriter:
         self.replaced = 0
         """Texts in which a character was replaced."""
         self._style = style
-        self._texts: list[bytes] = []  # of all that came together: to join ten thousand takes its time
+        self._texts: list[bytes] = []  # one for each call of `add`: joining ten thousand takes its time
         self._sizes: list[int] = []
-        self._sids: list[str] = []
-        self._veiled: list[tuple[str, int]] = []
+        self._caller_ids: list[CallerIds] = []
 
     def add(self, caller_ids: CallerIds) -> None:
         """Write some more."""
         if self._style.outside_nanp == "skip":
             numbers = self._style.numbers(caller_ids.phone_number)
             caller_ids = caller_ids.only([number is not None for number in numbers])
-        elif not _all_north_american(caller_ids.phone_number):
-            self._veil("PhoneNumber", map(self._looks_north_american, caller_ids.phone_number))
+        elif not is_legible("".join(caller_ids.phone_number)):
             self.replaced += count_illegible(self._style.numbers(caller_ids.phone_number))
-        if not is_legible("".join(caller_ids.friendly_name)):
-            self._veil("FriendlyName", (not is_legible(name) for name in caller_ids.friendly_name))
+        if not is_legible("".join(caller_ids.friendly_name)):  # to look at all together is ten times as fast
             self.replaced += count_illegible(caller_ids.friendly_name)
         texts = _write(CALLER_ID.columns(caller_ids, self._style))
         self._texts.append(b"".join(texts))
         self._sizes += map(len, texts)
-        self._sids += caller_ids.sid
+        self._caller_ids.append(caller_ids)
 
-    def _looks_north_american(self, phone_number: str) -> bool:
-        shown = self._style.number(phone_number) or ""
-        return not phone_number.startswith("+1") and _TEN_DIGITS.fullmatch(shown) is not None
+    def listed(self, total: int | None = None) -> RenderedList:
+        """Return what has been written; `total` where it is one page of a list of so many."""
+        text, caller_ids = b"".join(self._texts), packed.pack(CallerIds.joined(self._caller_ids))
+        values = map(sys.getsizeof, map("".join, (caller_ids.friendly_name, caller_ids.phone_number)))
+        nbytes = len(text) + sum(values) + len(caller_ids) * _ROW_BYTES
+        return RenderedList(text, _ends(self._sizes), caller_ids, total, nbytes)
 
-    def _veil(self, name: str, are_veiled: Iterable[bool]) -> None:
-        first = len(self._sizes)
-        self._veiled += [(name, first + index) for index, is_veiled in enumerate(are_veiled) if is_veiled]
 
-    def listed(self, source: object = ()) -> RenderedList:
-        """Return what has been written, which was read from there."""
-        return RenderedList(
-            b"".join(self._texts),
-            _ends(self._sizes),
-            _lines(self._sids),
-            frozenset(self._veiled),
-            source=source,
-        )
+# Sid, account, dates and end of a row, then two texts: a pointer and an object each beside its characters
+_ROW_BYTES = 34 + 8 + 2 * 8 + 8 + 2 * (8 + sys.getsizeof(""))

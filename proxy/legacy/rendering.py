@@ -1,4 +1,4 @@
-"""Results and Faults → HTTP answers, in the format that a request's suffix asks for."""
+"""Results and Faults → HTTP answers, in the format that the suffix of the request names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Protocol
 from proxy.errors import Fault
 from proxy.legacy import csv, html, json, xml
 from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Style, Texts
-from proxy.legacy.paging import Attributes, Page, attributes
-from proxy.legacy.rendered_list import Item
+from proxy.legacy.paging import Attributes, attributes
+from proxy.legacy.rendered_list import Item, Page
 from proxy.legacy.requests import Route, suffix_of
 from proxy.legacy.text import count_illegible
 from proxy.model import CallerId, Deleted, Result, ValidationRequest
@@ -30,13 +30,13 @@ class Answer:
 
 
 class _Format(Protocol):
-    """What the module of a format offers."""
+    """What the module of a format offers: a document with one element, and one with a page of the list."""
 
     CONTENT_TYPE: str
 
     def one(self, name: str, texts: Texts, status: int) -> bytes: ...
 
-    def many(self, page: Page, paging: Attributes) -> bytes: ...
+    def many(self, page: Page, paging: Attributes, style: Style) -> bytes: ...
 
 
 _FORMATS: Mapping[str, _Format] = {"": xml, ".xml": xml, ".json": json, ".csv": csv, ".html": html}
@@ -48,11 +48,12 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
     match result:
         case Page():
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
-            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging))
+            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging, style))
         case Item() if as_ is xml:
-            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text))  # which it is kept as
+            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text))
         case Item():
-            return Answer(200, as_.CONTENT_TYPE, _item(as_, result.text))
+            texts = CALLER_ID.texts(result.caller_id, style)
+            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
         case CallerId():
             return _one(as_, CALLER_ID.name, CALLER_ID.texts(result, style))
         case ValidationRequest():
@@ -64,12 +65,6 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
 def _one(as_: _Format, name: str, texts: Texts) -> Answer:
     replaced = count_illegible(text for _, text in texts)
     return Answer(200, as_.CONTENT_TYPE, as_.one(name, texts, 200), replaced=replaced)
-
-
-def _item(as_: _Format, text: bytes) -> bytes:
-    if as_ is xml:
-        return xml.document(text)
-    return as_.one(CALLER_ID.name, next(xml.read_elements(CALLER_ID.name, text)), 200)
 
 
 def render_error(fault: Fault, target: str, style: Style) -> Answer:

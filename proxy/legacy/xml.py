@@ -1,21 +1,11 @@
 """The element tables as XML: a declaration, a line feed, then no white space between elements."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, repeat
-from typing import Any
-
-from proxy.legacy.elements import LIST_NAME, ListedElement, Texts
-from proxy.legacy.paging import Attributes, Page
-from proxy.legacy.text import legible
+from proxy.legacy.elements import LIST_NAME, Style, Texts
+from proxy.legacy.markup import attribute, element
+from proxy.legacy.paging import Attributes
+from proxy.legacy.rendered_list import Page
 
 CONTENT_TYPE = "application/xml"
-
-# CR would be read back as LF unless it is escaped (XML 1.0 section 2.11). The ampersand comes first: the
-# others are escaped by one.
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
-_SPECIAL = "&<>\r"
-_SPECIAL_IN_ATTRIBUTE = '&<"'
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
@@ -23,16 +13,10 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
     return document(element(name, texts))
 
 
-def many(page: Page, paging: Attributes) -> bytes:
+def many(page: Page, paging: Attributes, style: Style) -> bytes:  # noqa: ARG001 - the items have been written already
     """Write a document that holds one page of the list."""
-    attributes = "".join(
-        [
-            f' {name}="{text if text.isdecimal() else _escape(text, _SPECIAL_IN_ATTRIBUTE)}"'
-            for name, text in paging
-        ]
-    )
-    start = f"<{LIST_NAME}{attributes}".encode()
-    return document(start, b">", page.text, _LIST_END) if page.text else document(start, b"/>")
+    start, items = f"<{LIST_NAME}{''.join([attribute(*each) for each in paging])}".encode(), page.text
+    return document(start, b">", items, _LIST_END) if items else document(start, b"/>")
 
 
 _LIST_END = f"</{LIST_NAME}>".encode()
@@ -41,68 +25,3 @@ _LIST_END = f"</{LIST_NAME}>".encode()
 def document(*content: bytes) -> bytes:
     """Write a document that holds an element, which may come in pieces."""
     return b"".join((b'<?xml version="1.0"?>\n<TwilioResponse>', *content, b"</TwilioResponse>"))
-
-
-def element(name: str, texts: Texts) -> bytes:
-    """Write an element with children that hold text."""
-    return f"<{name}>{''.join([child(*each) for each in texts])}</{name}>".encode()
-
-
-def writer(kind: ListedElement) -> Callable[[Mapping[str, Sequence[str | None]]], list[bytes]]:
-    """Return a function that writes many elements of one kind, whose children are given as columns."""
-    first, *_, last = kind.children
-    between = (f"</{one}><{name}>" for one, name in pairwise(kind.children))
-    before = [repeat(tag) for tag in (f"<{kind.name}><{first}>", *between)]
-    end = repeat(f"</{last}></{kind.name}>")
-
-    def write(columns: Mapping[str, Sequence[str | None]]) -> list[bytes]:
-        cells: list[Iterable[str]] = []
-        empty: list[str] = []
-        for tag, (name, column) in zip(before, columns.items(), strict=True):
-            texts: Sequence[Any] = column
-            if not all(texts):
-                empty.append(name)
-                texts = [text or "" for text in texts]
-            cells += tag, texts if name in kind.plain else _escape_all(texts)
-        written = list(map("".join, zip(*cells, end, strict=False)))
-        for name in empty:  # within a text there are no tags
-            written = [text.replace(f"<{name}></{name}>", f"<{name}/>") for text in written]
-        return list(map(str.encode, written))
-
-    return write
-
-
-def child(name: str, text: str | None) -> str:
-    """Write a child that holds text."""
-    return f"<{name}>{_escape(text)}</{name}>" if text else f"<{name}/>"
-
-
-def _escape(text: str, special: str = _SPECIAL) -> str:
-    text = legible(text)
-    for character in special:
-        if character in text:  # most have none, and to see that is a tenth of replacing it
-            text = text.replace(character, _ESCAPES[character])
-    return text
-
-
-def _escape_all(texts: Sequence[str]) -> Sequence[str]:
-    lines = "\n".join(texts)
-    escaped = _escape(lines)
-    if escaped == lines:
-        return texts
-    return escaped.split("\n") if lines.count("\n") == len(texts) - 1 else list(map(_escape, texts))
-
-
-_CHILD = re.compile(r"<(\w+)(?:/>|>([^<]*)</\1>)|</\w+>")
-_REFERENCE = re.compile("&(?:amp|lt|gt|quot|#13);")
-_MEANT = {escape: text for text, escape in _ESCAPES.items()}
-
-
-def read_elements(name: str, text: bytes) -> Iterator[Texts]:
-    """Yield the children of each element of that name: what `element` has written, one after the other."""
-    for inside in text.decode().split(f"<{name}>")[1:]:
-        yield [
-            (found[1], found[2] and _REFERENCE.sub(lambda it: _MEANT[it[0]], found[2]))
-            for found in _CHILD.finditer(inside)
-            if found[1]
-        ]

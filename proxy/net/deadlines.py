@@ -1,4 +1,4 @@
-"""Time limits: of a whole request, and of many tasks at next to no cost, as one timer serves them all."""
+"""Time limits: of a whole request, and of many tasks at little cost, since one timer serves them all."""
 
 import asyncio
 from contextvars import ContextVar
@@ -6,86 +6,86 @@ from math import inf
 from types import TracebackType
 
 TOTAL = 25.0
-"""Seconds that a request may take, with all that is asked for it and with retries."""
+"""Seconds that a request may take, all upstream calls and retries included."""
 GRACE = 0.25
-"""Seconds after that for whoever knows best what is to be said; then nothing is waited for any more."""
+"""Seconds after that in which the part that waits can still say what was too slow."""
 
-_request_ends: ContextVar[float] = ContextVar("request_ends", default=inf)
+_request_deadline: ContextVar[float] = ContextVar("request_deadline", default=inf)
 
 
 def begin_request(seconds: float = TOTAL) -> None:
-    """Give whatever this task asks for from now on, and the tasks that it creates, so many seconds in all."""
-    _request_ends.set(asyncio.get_running_loop().time() + seconds)
+    """Start the time of a request: of this task, and of the tasks that it creates."""
+    _request_deadline.set(asyncio.get_running_loop().time() + seconds)
 
 
 def seconds_left() -> float:
-    """Return for how long the request of this task may still wait for something, its grace included."""
-    return max(0.0, _request_ends.get() + GRACE - asyncio.get_running_loop().time())
+    """Return how long the request of this task may still wait, its grace included."""
+    return max(0.0, _request_deadline.get() + GRACE - asyncio.get_running_loop().time())
 
 
 class Deadlines:
-    """A context manager that many tasks may be in at once; TimeoutError as from asyncio.timeout."""
+    """A context manager that many tasks may be in at the same time; TimeoutError as from asyncio.timeout."""
 
     def __init__(self, seconds: float = TOTAL, grace: float = 0) -> None:
-        """Give each task so many seconds, or what its request has left, and `grace`, on the running loop."""
+        """Give each task `seconds`, or what its request has left, and `grace`; on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._grace = grace
         self._running: dict[asyncio.Task[object], tuple[float, int]] = {}
-        """When each task's time is over, and how often it had been cancelled before."""
-        self._ended: dict[asyncio.Task[object], int] = {}
+        """The deadline of each task, and how often it had been cancelled before."""
+        self._expired: dict[asyncio.Task[object], int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._next = inf  # for which the timer is set
+        self._timer_at = inf
 
     def close(self) -> None:
-        """Leave no timer behind."""
+        """Cancel the timer."""
         if self._timer:
             self._timer.cancel()
 
     def __enter__(self) -> float:
-        """Return when the time of this task is over."""
-        when = min(self._loop.time() + self._seconds, _request_ends.get()) + self._grace
-        task = _this_task()
-        self._running[task] = when, task.cancelling()
-        if when < self._next:
-            self._set_timer(when)
-        return when
+        """Return the deadline of this task, in seconds of the loop's clock."""
+        deadline = min(self._loop.time() + self._seconds, _request_deadline.get()) + self._grace
+        task = _current_task()
+        self._running[task] = deadline, task.cancelling()
+        if deadline < self._timer_at:
+            self._set_timer(deadline)
+        return deadline
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task = _this_task()
+        task = _current_task()
         if self._running.pop(task, None):
             return
-        if task.uncancel() <= self._ended.pop(task) and kind is asyncio.CancelledError:
+        if task.uncancel() <= self._expired.pop(task) and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def are_over(self) -> bool:
-        """Whether this task is being cancelled because its time is over, and for nothing else."""
-        task = _this_task()
-        return task in self._ended and task.cancelling() == self._ended[task] + 1
+    def has_expired(self) -> bool:
+        """Whether this task is being cancelled because of its deadline, and for nothing else."""
+        task = _current_task()
+        return task in self._expired and task.cancelling() == self._expired[task] + 1
 
-    def _set_timer(self, when: float) -> None:
+    def _set_timer(self, deadline: float) -> None:
         self.close()
-        self._next = when
-        self._timer = self._loop.call_at(when, self._end)
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._expire)
 
-    def _end(self) -> None:
-        """Cancel the tasks whose time is over; the timer is set for the first of the others."""
-        self._next = inf
+    def _expire(self) -> None:
+        """Cancel the tasks whose deadline has passed; set the timer for the first of the others."""
+        self._timer_at = inf
         now, first = self._loop.time(), inf
-        for task, (when, cancelling) in list(self._running.items()):
-            if when > now:
-                first = min(first, when)
+        for task, (deadline, cancelling) in list(self._running.items()):
+            if deadline > now:
+                first = min(first, deadline)
                 continue
             del self._running[task]
-            self._ended[task] = cancelling
+            self._expired[task] = cancelling
             task.cancel()
         if first < inf:
             self._set_timer(first)
 
 
-def _this_task() -> asyncio.Task[object]:
+def _current_task() -> asyncio.Task[object]:
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a deadline is for tasks")

@@ -78,7 +78,7 @@ def _is_supported(family: int) -> bool:
 
 
 Factory = Callable[[], asyncio.BaseProtocol]
-Terms = Callable[[], ssl.SSLContext]
+CachePolicy = Callable[[], ssl.SSLContext]
 """With what to shake hands, as it is at the moment."""
 
 
@@ -87,7 +87,7 @@ async def accepting(
     protocol: Factory,
     opened: Listener,
     room: ConnectionLimit,
-    terms: Terms | None = None,
+    terms: CachePolicy | None = None,
     turn: AcceptShare | None = None,
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; in turn with other processes where there are some."""
@@ -117,7 +117,7 @@ class _InTurn:
         protocol: Factory,
         listener: socket.socket,
         room: ConnectionLimit,
-        terms: Terms | None,
+        terms: CachePolicy | None,
         turn: AcceptShare,
     ) -> None:
         self._loop = asyncio.get_running_loop()

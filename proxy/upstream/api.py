@@ -14,7 +14,7 @@ from proxy.errors import (
     RefusedError,
 )
 from proxy.model import (
-    NOBODY,
+    NO_CALLER_IDS,
     Account,
     CallerId,
     CallerIds,
@@ -179,7 +179,7 @@ class Upstream:
         whole = CallerIds.joined(pages)
         if listing is None or len(set(whole.sid)) < len(whole):
             return None
-        shown = NOBODY if beyond else whole[start - (offset or 0) :][:size]
+        shown = NO_CALLER_IDS if beyond else whole[start - (offset or 0) :][:size]
         return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
     async def _looked_up(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
@@ -187,7 +187,7 @@ class Upstream:
             return await self._alone(exchange, known)
         except LegacyError as error:
             if error.fault.status == NOT_FOUND.status:
-                return ListingResult(NOBODY, ())
+                return ListingResult(NO_CALLER_IDS, ())
             raise
 
     async def _alone(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
@@ -196,7 +196,9 @@ class Upstream:
         if source == known:
             return ListingResult(None, source)
         result = exchange.read(reply)
-        return ListingResult(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, source)
+        return ListingResult(
+            CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS, source
+        )
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))

@@ -209,7 +209,7 @@ class Client:
                 connection.close()
             if isinstance(error, _FOREIGN):
                 raise _failure(error, was_sent=was_sent) from error
-            if isinstance(error, asyncio.CancelledError) and self._deadlines.are_over():
+            if isinstance(error, asyncio.CancelledError) and self._deadlines.has_expired():
                 raise NoReplyError(TOO_SLOW, was_sent=was_sent, is_out_of_time=True) from error
             raise
         if (

@@ -1,16 +1,28 @@
 """One suite over every store: memory, memory that two workers share, and Redis beside that."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from support.valkey import Server, running_valkey
 
-from proxy.cache import GenerationTable, ListCache, SharedMemoryStore, Store, Terms
+from proxy.cache import (
+    CachePolicy,
+    GenerationTable,
+    ListCache,
+    Loaded,
+    Loader,
+    SharedMemoryStore,
+    Store,
+    derive_key,
+    derive_owner,
+)
 from proxy.cache.redis_store import RedisStore
+from proxy.model import Account
 
 
 @dataclass(frozen=True)
@@ -20,12 +32,32 @@ class Value:
     text: str = ""
     nbytes: int = 10
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         return self.text.encode()
 
     @classmethod
-    def unpacked(cls, content: bytes) -> "Value":
+    def from_bytes(cls, content: bytes) -> "Value":
         return cls(content.decode())
+
+
+Lists = ListCache[Value, None]
+Load = Callable[[Value | None], Coroutine[Any, Any, Value]]
+"""Loads a value; it is given the last one."""
+
+
+def loader(load: Load) -> Loader[Value, None]:
+    """Return `load` as a cache wants it."""
+
+    async def loaded(last: Loaded[Value, None] | None) -> Loaded[Value, None]:
+        return Loaded(await load(last.value if last else None))
+
+    return loaded
+
+
+async def get_or_load(lists: Lists, account: Account, *query: str, load: Load) -> Value:
+    """Return what `account` gets, as of now."""
+    view = await lists.view(derive_owner(account))
+    return await view.get_or_load(derive_key(account, *query), loader(load))
 
 
 class Clock:
@@ -46,10 +78,10 @@ class Shared:
     pass_on: Callable[[float], None]
     clock: Clock = field(default_factory=Clock)
 
-    def snapshots(
-        self, which: int = 0, *, fresh: float = 5, stale: float = 0, size: int = 100_000
-    ) -> ListCache[Value]:
-        return ListCache(Value, Terms(fresh, stale, size), self.stores[which % len(self.stores)], self.clock)
+    def snapshots(self, which: int = 0, *, fresh: float = 5, stale: float = 0, size: int = 100_000) -> Lists:
+        return ListCache(
+            Value, CachePolicy(fresh, stale, size), self.stores[which % len(self.stores)], self.clock
+        )
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -64,7 +96,7 @@ def valkey() -> Iterator[Server]:
 
 def patient_store(url: str, secret: bytes, counters: GenerationTable | None = None) -> RedisStore:
     """Return a store for tests that are not about how long Redis is waited for: machines may be busy."""
-    return RedisStore.at(url, secret, counters, patience=(2, 2))
+    return RedisStore.at(url, secret, counters, timeouts=(2, 2))
 
 
 @asynccontextmanager

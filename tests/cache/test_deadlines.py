@@ -11,13 +11,13 @@ from support import leap
 from support.relay import Relay, relay
 from support.valkey import Server, running_valkey
 
-from cache.conftest import Value, patient_store
+from cache.conftest import Lists, Value, get_or_load, patient_store
 from cache.test_lists import ALICE, Upstream, ask, known
-from proxy.cache import ListCache, Owner, SharedMemoryStore, Terms, key_of, owner_of
+from proxy.cache import CachePolicy, ListCache, Owner, SharedMemoryStore, derive_owner
 from proxy.errors import NOT_SHOWN_YET, TOO_SLOW_TO_TELL, LegacyError
 from proxy.net.deadlines import Deadlines, begin_request
 
-OWNER = owner_of(ALICE)
+OWNER = derive_owner(ALICE)
 A_MOMENT = 0.2  # seconds
 
 
@@ -29,7 +29,7 @@ def test_a_walk_has_more_time_than_who_began_it() -> None:
 
     async def main() -> None:
         deadlines = Deadlines()
-        lists = ListCache(Value, Terms(5, 0, 100_000), SharedMemoryStore())
+        lists: Lists = ListCache(Value, CachePolicy(5, 0, 100_000), SharedMemoryStore())
 
         async def walk(_: Value | None) -> Value:
             with deadlines:
@@ -39,7 +39,7 @@ def test_a_walk_has_more_time_than_who_began_it() -> None:
         async def asked(seconds: float) -> str:
             begin_request(seconds)
             with deadlines:
-                return (await (await lists.view(key_of(ALICE))).get_or_load(walk=walk)).text
+                return (await get_or_load(lists, ALICE, load=walk)).text
 
         early, late = (asyncio.create_task(asked(seconds)) for seconds in (2, 25))
         with pytest.raises(TimeoutError):
@@ -54,7 +54,7 @@ def test_a_list_is_read_anew_in_a_time_of_its_own() -> None:
 
     async def main() -> None:
         deadlines, clock = Deadlines(), asyncio.get_running_loop().time
-        lists = ListCache(Value, Terms(5, 60, 100_000), SharedMemoryStore(), clock)
+        lists: Lists = ListCache(Value, CachePolicy(5, 60, 100_000), SharedMemoryStore(), clock)
 
         async def walk(_: Value | None) -> Value:
             with deadlines:
@@ -64,8 +64,8 @@ def test_a_list_is_read_anew_in_a_time_of_its_own() -> None:
         await ask(lists, ALICE, Upstream())
         await asyncio.sleep(6)
         begin_request(0.1)
-        assert (await (await lists.view(key_of(ALICE))).get_or_load(walk=walk)).text == "old"
-        await lists.settle()
+        assert (await get_or_load(lists, ALICE, load=walk)).text == "old"
+        await lists.finish_background()
         assert await known(lists, ALICE) == "new"
 
     leap.run(main())
@@ -77,8 +77,8 @@ def test_a_list_is_read_anew_in_a_time_of_its_own() -> None:
 class Replicas(NamedTuple):
     """One that reads, and one that writes and may be cut off; what they remember is fresh for an hour."""
 
-    reader: ListCache[Value]
-    writer: ListCache[Value]
+    reader: Lists
+    writer: Lists
     stretch: Relay
 
 
@@ -92,7 +92,7 @@ def server() -> Iterator[Server]:
 async def replicas(server: Server) -> AsyncIterator[Replicas]:
     async with relay(server.port) as stretch:
         stores = [patient_store(url, b"secret") for url in (server.url, stretch.url)]
-        reader, writer = (ListCache(Value, Terms(3600, 0, 1_000_000), store) for store in stores)
+        reader, writer = (Lists(Value, CachePolicy(3600, 0, 1_000_000), store) for store in stores)
         yield Replicas(reader, writer, stretch)
         for store in stores:
             await store.close()
@@ -101,7 +101,7 @@ async def replicas(server: Server) -> AsyncIterator[Replicas]:
 async def shows_nothing_old(replicas: Replicas, upstream: Upstream) -> None:
     """Wait until everybody has been told of a write, which nobody waits for any more."""
     replicas.stretch.mend()
-    await replicas.writer.settle()  # and not for an hour
+    await replicas.writer.finish_background()  # and not for an hour
     assert (await ask(replicas.reader, ALICE, upstream)).text == "new"
 
 
@@ -111,7 +111,7 @@ async def test_what_cannot_be_told_in_time_is_no_success(replicas: Replicas) -> 
     replicas.stretch.cut()
     begin_request(A_MOMENT)
     with pytest.raises(LegacyError) as caught:
-        async with replicas.writer.writing(OWNER):
+        async with replicas.writer.invalidating(OWNER):
             upstream.text = "new"
     assert caught.value.fault == NOT_SHOWN_YET
     assert (await ask(replicas.reader, ALICE, upstream)).text == "old"
@@ -122,11 +122,11 @@ async def test_who_writes_says_what_is_told_then(replicas: Replicas) -> None:
     replicas.stretch.cut()
     begin_request(A_MOMENT)
     with pytest.raises(LegacyError) as caught:
-        async with replicas.writer.writing(OWNER, settles_within=600, too_late=TOO_SLOW_TO_TELL):
+        async with replicas.writer.invalidating(OWNER, unsettled_for=600, timeout_fault=TOO_SLOW_TO_TELL):
             pass
     assert caught.value.fault == TOO_SLOW_TO_TELL
     replicas.stretch.mend()
-    await replicas.writer.settle()
+    await replicas.writer.finish_background()
 
 
 async def test_what_failed_is_told_as_it_failed(replicas: Replicas) -> None:
@@ -137,7 +137,7 @@ async def test_what_failed_is_told_as_it_failed(replicas: Replicas) -> None:
     begin_request(A_MOMENT)
 
     async def fail() -> None:
-        async with replicas.writer.writing(OWNER):
+        async with replicas.writer.invalidating(OWNER):
             upstream.text = "new"
             raise LookupError
 
@@ -154,7 +154,7 @@ async def test_who_is_cancelled_leaves_nobody_behind(replicas: Replicas, steps: 
     replicas.stretch.cut()
 
     async def write() -> None:
-        async with replicas.writer.writing(OWNER):
+        async with replicas.writer.invalidating(OWNER):
             upstream.text = "new"
             has_written.set()
 
@@ -172,12 +172,12 @@ async def test_a_store_that_fails_makes_the_write_fail() -> None:
     class Failing(SharedMemoryStore):
         times = 0
 
-        async def next(self, owner: Owner, settles_within: float = 0) -> bool:
+        async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
             self.times += 1
             if self.times == 1:
                 return True
             raise LookupError
 
     with pytest.raises(LookupError):
-        async with ListCache(Value, Terms(5, 0, 0), Failing()).writing(OWNER):
+        async with ListCache(Value, CachePolicy(5, 0, 0), Failing()).invalidating(OWNER):
             pass

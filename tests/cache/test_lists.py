@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.conftest import Clock, Shared, Value
-from proxy.cache import GenerationTable, ListCache, SharedMemoryStore, Terms, key_of, owner_of
+from cache.conftest import Clock, Lists, Shared, Value, get_or_load, loader
+from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, derive_key, derive_owner
 from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
 from proxy.model import Account, Credentials
 
@@ -51,12 +51,12 @@ class Upstream:
                 await asyncio.sleep(0)
 
 
-async def ask(lists: ListCache[Value], who: Account, upstream: Upstream, *what: str) -> Value:
-    return await (await lists.view(key_of(who))).get_or_load(*what, walk=upstream.walk)
+async def ask(lists: Lists, who: Account, upstream: Upstream, *what: str) -> Value:
+    return await get_or_load(lists, who, *what, load=upstream.walk)
 
 
-async def known(lists: ListCache[Value], who: Account, *what: str) -> str | None:
-    found = await (await lists.view(key_of(who))).find(*what)
+async def known(lists: Lists, who: Account, *what: str) -> str | None:
+    found = await (await lists.view(derive_owner(who))).find(derive_key(who, *what))
     return None if found is None else found.text
 
 
@@ -73,7 +73,7 @@ async def test_one_walk_serves_for_as_long_as_it_is_fresh(shared: Shared) -> Non
     for passed, walks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2), (0.1, 3)):
         shared.pass_time(passed)
         await ask(lists, ALICE, upstream)
-        await lists.settle()
+        await lists.finish_background()
         assert upstream.walks == walks
 
 
@@ -85,7 +85,7 @@ async def test_a_snapshot_is_as_old_as_the_beginning_of_its_walk(shared: Shared)
     shared.pass_time(4)
     upstream.go_on.set()
     await asked
-    await lists.settle()
+    await lists.finish_background()
     shared.pass_time(1)
     assert await known(lists, ALICE) is None
 
@@ -112,14 +112,14 @@ async def test_who_asks_late_does_not_share_a_walk_that_is_no_longer_fresh(share
 async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=4)
     await ask(lists, ALICE, upstream)
-    await lists.settle()
+    await lists.finish_background()
     upstream.text = "new"
     upstream.go_on.clear()
     shared.pass_time(6)
     assert {(await ask(lists, ALICE, upstream)).text for _ in range(5)} == {"old"}
     await upstream.walks_are(2)
     upstream.go_on.set()
-    await lists.settle()
+    await lists.finish_background()
     assert (await ask(lists, ALICE, upstream)).text == "new"
     assert upstream.walks == 2
     shared.pass_time(9)
@@ -130,11 +130,12 @@ async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: S
 async def test_who_finds_what_is_stale_has_it_walked_once_more(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=4)
     await ask(lists, ALICE, upstream)
-    await lists.settle()
+    await lists.finish_background()
     upstream.text = "new"
     shared.pass_time(6)
-    found = await (await lists.view(key_of(ALICE))).find(refresh=upstream.walk)
-    await lists.settle()
+    view = await lists.view(derive_owner(ALICE))
+    found = await view.find(derive_key(ALICE), loader(upstream.walk))
+    await lists.finish_background()
     assert found == Value("old")
     assert await known(lists, ALICE) == "new"
 
@@ -150,12 +151,12 @@ async def test_a_walk_is_told_what_was_remembered_last_even_if_it_is_not_shown_a
         return Value(str(len(told)))
 
     async def walk_and_write(last: Value | None) -> Value:
-        async with lists.writing(owner_of(ALICE)):
+        async with lists.invalidating(derive_owner(ALICE)):
             return await walk(last)
 
     for each in (walk, walk_and_write, walk):
-        await (await lists.view(key_of(ALICE))).get_or_load(walk=each)
-        await lists.settle()
+        await get_or_load(lists, ALICE, load=each)
+        await lists.finish_background()
         shared.pass_time(5)
     assert told == [None, Value("1"), Value("2")]
 
@@ -177,7 +178,7 @@ async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=60)
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
-    async with shared.snapshots(1).writing(owner_of(ALICE)):
+    async with shared.snapshots(1).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
@@ -193,8 +194,8 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
     async def fail(_: Value | None) -> Value:
         raise LegacyError(fault)
 
-    await (await lists.view(key_of(ALICE))).get_or_load(walk=fail)
-    await lists.settle()
+    await get_or_load(lists, ALICE, load=fail)
+    await lists.finish_background()
     assert await known(lists, ALICE) == left
 
 
@@ -216,7 +217,7 @@ async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
 
 
 def test_a_key_holds_no_token() -> None:
-    assert "token" not in repr(key_of(ALICE))
+    assert "token" not in repr(derive_key(ALICE))
 
 
 def test_bytes_that_are_no_text_have_a_key() -> None:
@@ -225,8 +226,8 @@ def test_bytes_that_are_no_text_have_a_key() -> None:
         Account("AC1", upstream_id, Credentials(username, password), "vendor")
         for upstream_id, username, password in itertools.product(("\udcfe", "\udcff"), repeat=3)
     ]
-    assert len({key_of(account).credential for account in accounts}) == 4
-    assert len({owner_of(account).slot for account in accounts}) == 2
+    assert len({derive_key(account).credential for account in accounts}) == 4
+    assert len({derive_owner(account).slot for account in accounts}) == 2
 
 
 # Refusals
@@ -239,30 +240,30 @@ async def test_what_refused_credentials_had_read_is_shown_by_nobody(shared: Shar
     for lists in workers:
         for who, what in everything:
             await ask(lists, who, upstream, *what)
-        await lists.settle()
-    workers[which].forget(key_of(ALICE, "another"))
+        await lists.finish_background()
+    workers[which].revoke(derive_key(ALICE, "another"))
     for lists in workers:
         found = {(who, what) for who, what in everything if await known(lists, who, *what) is None}
         assert found == {(ALICE, ()), (ALICE, ("a filter",))}
-        assert lists.from_cache(key_of(ALICE)) is None
-        if not shared.stores[0].keeps:
-            assert all(lists.from_cache(key_of(who)) for who in OTHERS)
+        assert lists.peek(derive_key(ALICE)) is None
+        if not shared.stores[0].saves_lists:
+            assert all(lists.peek(derive_key(who)) for who in OTHERS)
 
 
 async def test_a_refusal_is_of_the_credential_whatever_account_of_ours_it_is_for(shared: Shared) -> None:
     lists = shared.snapshots()
     await ask(lists, OTHER_SID, Upstream())
-    lists.forget(key_of(ALICE))
+    lists.revoke(derive_key(ALICE))
     assert await known(lists, OTHER_SID) is None
 
 
 async def test_what_is_read_after_a_refusal_is_shown_again(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
-    lists.forget(key_of(ALICE))
+    lists.revoke(derive_key(ALICE))
     shared.pass_time(0.001)
     await ask(lists, ALICE, upstream)
     assert await known(lists, ALICE) == "old"
-    assert shared.stores[0].keeps or lists.from_cache(key_of(ALICE))
+    assert shared.stores[0].saves_lists or lists.peek(derive_key(ALICE))
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -274,14 +275,14 @@ async def test_a_walk_that_began_before_a_refusal_is_for_those_alone_who_wait_fo
     before = asyncio.create_task(ask(workers[0], ALICE, upstream))
     await upstream.walks_are(1)
     shared.pass_time(1)
-    workers[which].forget(key_of(ALICE))
+    workers[which].revoke(derive_key(ALICE))
     shared.pass_time(1)
     upstream.text = "new"
     after = asyncio.create_task(ask(workers[0], ALICE, upstream))
     await upstream.walks_are(2)
     upstream.go_on.set()
     assert ((await before).text, (await after).text) == ("old", "new")
-    await workers[0].settle()
+    await workers[0].finish_background()
     assert await known(workers[0], ALICE) == "new"
 
 
@@ -293,10 +294,10 @@ async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_shown_after
     upstream.go_on.clear()
     before = asyncio.create_task(ask(workers[0], ALICE, upstream))
     await upstream.walks_are(1)
-    workers[which].forget(key_of(ALICE))
+    workers[which].revoke(derive_key(ALICE))
     upstream.go_on.set()
     await before
-    await workers[0].settle()
+    await workers[0].finish_background()
     assert [await known(lists, ALICE) for lists in workers] == [None, None]
 
 
@@ -348,8 +349,8 @@ async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> 
         await settle()
         raise LookupError
 
-    view = await lists.view(key_of(ALICE))
-    asked = await asyncio.gather(*(view.get_or_load(walk=fail) for _ in range(3)), return_exceptions=True)
+    asking = (get_or_load(lists, ALICE, load=fail) for _ in range(3))
+    asked = await asyncio.gather(*asking, return_exceptions=True)
     assert [type(each) for each in asked] == [LookupError] * 3
     assert (await ask(lists, ALICE, upstream)).text == "old"
 
@@ -364,9 +365,9 @@ async def test_a_write_with_whatever_credentials_makes_it_out_of_date(
 ) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
-    async with shared.snapshots(which).writing(owner_of(writer)):
+    async with shared.snapshots(which).invalidating(derive_owner(writer)):
         pass
-    assert lists.from_cache(key_of(ALICE)) is None
+    assert lists.peek(derive_key(ALICE)) is None
     assert await known(lists, ALICE) is None
 
 
@@ -374,7 +375,7 @@ async def test_a_write_that_fails_makes_it_out_of_date_too(shared: Shared) -> No
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
     with pytest.raises(LookupError):
-        async with lists.writing(owner_of(ALICE)):
+        async with lists.invalidating(derive_owner(ALICE)):
             raise LookupError
     assert await known(lists, ALICE) is None
 
@@ -385,7 +386,7 @@ async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Sha
     upstream.go_on.clear()
     before = asyncio.create_task(ask(lists, ALICE, upstream))
     await upstream.walks_are(1)
-    async with shared.snapshots(which).writing(owner_of(ALICE)):
+    async with shared.snapshots(which).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     after = asyncio.create_task(ask(lists, ALICE, upstream))
     await upstream.walks_are(2)
@@ -396,7 +397,7 @@ async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Sha
 
 async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
-    async with shared.snapshots(1).writing(owner_of(ALICE)):
+    async with shared.snapshots(1).invalidating(derive_owner(ALICE)):
         assert (await ask(lists, ALICE, upstream)).text == "old"
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
@@ -404,12 +405,12 @@ async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Sh
 
 async def test_nothing_is_remembered_while_a_call_may_change_the_list(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(fresh=60)
-    async with shared.snapshots(1).writing(owner_of(ALICE), settles_within=600):
+    async with shared.snapshots(1).invalidating(derive_owner(ALICE), unsettled_for=600):
         pass
     for passed, walks in ((0, 1), (1, 2), (569, 3), (31, 4), (1, 4)):
         shared.pass_time(passed)
         await ask(lists, ALICE, upstream)
-        await lists.settle()
+        await lists.finish_background()
         assert upstream.walks == walks
     await ask(lists, OTHER_ACCOUNT, upstream)
     assert await known(lists, OTHER_ACCOUNT) == "old"
@@ -428,10 +429,10 @@ async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
         return Value(nbytes=10_000)
 
     async def walk(name: str, walk: Any) -> None:
-        await (await lists.view(key_of(ALICE))).get_or_load(name, walk=walk)
+        await get_or_load(lists, ALICE, name, load=walk)
 
     def are_remembered() -> Sequence[bool]:
-        return [lists.holds(key_of(ALICE, name)) for name in names]
+        return [derive_key(ALICE, name) in lists for name in names]
 
     names = [str(number) for number in range(5)]
     for name in names:
@@ -446,28 +447,28 @@ async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
 
 async def test_what_needs_no_question_is_known_at_once(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=5)
-    assert lists.from_cache(key_of(ALICE)) is None
+    assert lists.peek(derive_key(ALICE)) is None
     value = await ask(lists, ALICE, upstream)
-    others_may_have_written = shared.stores[0].keeps
-    assert lists.from_cache(key_of(ALICE)) is (None if others_may_have_written else value)
-    assert lists.from_cache(key_of(OTHER_TOKEN)) is None
+    others_may_have_written = shared.stores[0].saves_lists
+    assert lists.peek(derive_key(ALICE)) is (None if others_may_have_written else value)
+    assert lists.peek(derive_key(OTHER_TOKEN)) is None
     shared.pass_time(5)
-    assert lists.from_cache(key_of(ALICE)) is None
+    assert lists.peek(derive_key(ALICE)) is None
 
 
 async def test_after_the_death_of_a_worker_nothing_from_before_it_is_shown() -> None:
     counters, upstream = GenerationTable(workers=2), Upstream()
-    lists = ListCache(Value, Terms(60, 0, 100_000), SharedMemoryStore(counters, 0))
+    lists: Lists = ListCache(Value, CachePolicy(60, 0, 100_000), SharedMemoryStore(counters, 0))
     for dead in (0, 1, 1):
         await ask(lists, ALICE, upstream)
-        counters.count_all(dead)
+        counters.advance_all(dead)
         assert await known(lists, ALICE) is None
 
 
 def test_who_counts_for_a_dead_worker_counts_in_its_row_alone() -> None:
     """The others go on counting in theirs: one of two at once would be lost."""
-    counters, slot = GenerationTable(workers=3), owner_of(ALICE).slot % 65_536
-    counters.count_all(1)
+    counters, slot = GenerationTable(workers=3), derive_owner(ALICE).slot % 65_536
+    counters.advance_all(1)
     assert [counters.counts[row + slot] > 0 for row in counters.rows] == [False, True, False]
 
 
@@ -479,8 +480,8 @@ class History:
 
     def __init__(self) -> None:
         clock, counters = Clock(), GenerationTable(workers=2)
-        self.lists = [
-            ListCache(Value, Terms(5, 5, 100_000), SharedMemoryStore(counters, each, clock), clock)
+        self.lists: list[Lists] = [
+            ListCache(Value, CachePolicy(5, 5, 100_000), SharedMemoryStore(counters, each, clock), clock)
             for each in (0, 1)
         ]
         self.clock = clock
@@ -496,12 +497,12 @@ class History:
             return Value(text)
 
         async def asked() -> Value:
-            return await (await self.lists[which].view(key_of(who))).get_or_load(walk=walk)
+            return await get_or_load(self.lists[which], who, load=walk)
 
         self.asked.append((asyncio.create_task(asked()), who.upstream_id, self.written[who.upstream_id]))
 
     async def write(self, who: Account, which: int) -> None:
-        async with self.lists[which].writing(owner_of(who)):
+        async with self.lists[which].invalidating(derive_owner(who)):
             self.written[who.upstream_id] += 1
             await settle()
 

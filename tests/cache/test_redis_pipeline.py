@@ -10,7 +10,7 @@ from hiredis import Reader
 from redis.asyncio.connection import Connection
 from support import leap
 
-from proxy.cache.redis_pipeline import Command, Line, UnavailableError
+from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
 
 PATIENCE = 10
 
@@ -77,9 +77,9 @@ async def with_schema() -> AsyncIterator[Speaker]:
 
 
 @asynccontextmanager
-async def line_to_speaker() -> AsyncIterator[tuple[Speaker, Line]]:
+async def line_to_speaker() -> AsyncIterator[tuple[Speaker, RedisPipeline]]:
     async with with_schema() as speaker:
-        line = Line(
+        line = RedisPipeline(
             lambda: Connection(port=speaker.port, protocol=2, driver_info=None, socket_timeout=None), PATIENCE
         )
         try:
@@ -88,7 +88,7 @@ async def line_to_speaker() -> AsyncIterator[tuple[Speaker, Line]]:
             await line.close()
 
 
-def leaping(test: Callable[[Speaker, Line], Awaitable[None]]) -> Callable[[], None]:
+def leaping(test: Callable[[Speaker, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
     """Run a test on a loop that leaps."""
 
     async def run() -> None:
@@ -105,27 +105,27 @@ def echo(word: bytes) -> Command:
     return b"ECHO", word
 
 
-async def seconds_without_reply(line: Line, **how: bool) -> int:
+async def seconds_without_reply(line: RedisPipeline, **how: bool) -> int:
     """Return how many seconds it takes to hear that there is no reply."""
     now = asyncio.get_running_loop().time
     asked = now()
     with pytest.raises(UnavailableError):
-        await line.ask(echo(b"hello"), **how)
+        await line.execute(echo(b"hello"), **how)
     return round(now() - asked)
 
 
 @leaping
 async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_next_one(
-    speaker: Speaker, line: Line
+    speaker: Speaker, line: RedisPipeline
 ) -> None:
     replies = await asyncio.gather(
-        line.ask(echo(b"1"), echo(b"2")), line.ask(echo(b"3")), line.ask(echo(b"4"), echo(b"5"))
+        line.execute(echo(b"1"), echo(b"2")), line.execute(echo(b"3")), line.execute(echo(b"4"), echo(b"5"))
     )
     assert [*replies] == [(b"one", [b"1", b"2"]), (b"one", [b"3"]), (b"one", [b"4", b"5"])]
     speaker.hush()
-    first = asyncio.create_task(line.ask(echo(b"6")))
+    first = asyncio.create_task(line.execute(echo(b"6")))
     await asyncio.sleep(1)
-    others = [asyncio.create_task(line.ask(echo(word))) for word in (b"7", b"8")]
+    others = [asyncio.create_task(line.execute(echo(word))) for word in (b"7", b"8")]
     await asyncio.sleep(1)
     speaker.speak()
     assert [(await task)[1] for task in (first, *others)] == [[b"6"], [b"7"], [b"8"]]
@@ -134,19 +134,21 @@ async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_ne
 
 
 @leaping
-async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(speaker: Speaker, line: Line) -> None:
+async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(
+    speaker: Speaker, line: RedisPipeline
+) -> None:
     asked = [(echo(b"1"),), ((b"UNHEARD",), echo(b"2")), (echo(b"3"),)]
-    first, second, third = [asyncio.create_task(line.ask(*commands)) for commands in asked]
+    first, second, third = [asyncio.create_task(line.execute(*commands)) for commands in asked]
     with pytest.raises(UnavailableError):
         await second
     assert (await first, await third) == ((b"one", [b"1"]), (b"one", [b"3"]))
-    assert await line.ask(echo(b"4")) == (b"one", [b"4"])
+    assert await line.execute(echo(b"4")) == (b"one", [b"4"])
     assert speaker.connections == 1
 
 
 @leaping
 async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_second(
-    speaker: Speaker, line: Line
+    speaker: Speaker, line: RedisPipeline
 ) -> None:
     speaker.hush()
     assert await seconds_without_reply(line) == 1
@@ -155,23 +157,23 @@ async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_secon
 
 
 @leaping
-async def test_a_reply_is_waited_for_as_long_as_patience_lasts(speaker: Speaker, line: Line) -> None:
-    await line.ask(echo(b"hello"))
+async def test_a_reply_is_waited_for_as_long_as_patience_lasts(speaker: Speaker, line: RedisPipeline) -> None:
+    await line.execute(echo(b"hello"))
     speaker.hush()
     assert await seconds_without_reply(line) == PATIENCE
     await asyncio.sleep(0.1)
     speaker.speak()
     await asyncio.sleep(1)
-    assert (await line.ask(echo(b"another")))[1] == [b"another"], "what came too late is nobody's"
+    assert (await line.execute(echo(b"another")))[1] == [b"another"], "what came too late is nobody's"
     assert (speaker.connections, speaker.open) == (2, 1)
 
 
 @leaping
 async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
-    speaker: Speaker, line: Line
+    speaker: Speaker, line: RedisPipeline
 ) -> None:
     """Another one's batch is on its way."""
-    await line.ask(echo(b"hello"))
+    await line.execute(echo(b"hello"))
     speaker.hush()
     first = asyncio.create_task(seconds_without_reply(line))
     await asyncio.sleep(4)
@@ -182,7 +184,7 @@ async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
 
 @leaping
 async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
-    speaker: Speaker, line: Line
+    speaker: Speaker, line: RedisPipeline
 ) -> None:
     speaker.hush()
     assert await seconds_without_reply(line) == 1
@@ -195,16 +197,16 @@ async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
     await asyncio.sleep(1)
     assert await seconds_without_reply(line) == 1
     speaker.speak()
-    assert await line.ask(echo(b"hello"), insist=True)
-    assert await line.ask(echo(b"hello")), "it is there again"
+    assert await line.execute(echo(b"hello"), insist=True)
+    assert await line.execute(echo(b"hello")), "it is there again"
     assert speaker.connections == 4
 
 
 @leaping
 async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
-    speaker: Speaker, line: Line
+    speaker: Speaker, line: RedisPipeline
 ) -> None:
-    await line.ask(echo(b"hello"))
+    await line.execute(echo(b"hello"))
     speaker.hush()
     asking = [asyncio.create_task(seconds_without_reply(line))]
     await asyncio.sleep(1)
@@ -218,7 +220,7 @@ async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
 
 
 @leaping
-async def test_a_line_that_was_never_used_can_be_closed(speaker: Speaker, line: Line) -> None:
+async def test_a_line_that_was_never_used_can_be_closed(speaker: Speaker, line: RedisPipeline) -> None:
     await line.close()
     assert speaker.connections == 0
 
@@ -234,7 +236,7 @@ def test_a_server_that_does_not_tell_its_run_counts_as_none(info: bytes) -> None
             assert await seconds_without_reply(line) == 0
             assert speaker.batches == [[b"INFO server"]]
             speaker.replies[b"INFO"] = INFO
-            assert await line.ask(echo(b"hello"), insist=True) == (b"one", [b"hello"])
+            assert await line.execute(echo(b"hello"), insist=True) == (b"one", [b"hello"])
 
     leap.run(run())
 
@@ -244,14 +246,14 @@ def test_when_it_goes_and_when_it_comes_back_is_logged_once(caplog: pytest.LogCa
         async with line_to_speaker() as (speaker, line):
             for _ in range(2):
                 for _ in range(3):
-                    await line.ask(echo(b"hello"))
+                    await line.execute(echo(b"hello"))
                 speaker.hush()
                 for _ in range(3):
                     await seconds_without_reply(line, insist=True)
                 speaker.speak()
-                await line.ask(echo(b"hello"), insist=True)
+                await line.execute(echo(b"hello"), insist=True)
 
     caplog.set_level(logging.INFO)
     leap.run(run())
-    gone = "Redis does not answer (TimeoutError): lists are not remembered"
-    assert caplog.messages == [gone, "Redis answers again"] * 2
+    gone = "redis: no answer (TimeoutError); lists are not cached meanwhile"
+    assert caplog.messages == [gone, "redis: answers again"] * 2

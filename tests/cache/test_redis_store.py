@@ -14,16 +14,16 @@ from support import leap
 from support.relay import Relay, relay
 from support.valkey import Server, running_valkey
 
-from cache.conftest import Clock, Value, patient_store
+from cache.conftest import Clock, Lists, Value, patient_store
 from cache.test_lists import ALICE, OTHER_ACCOUNT, OTHER_TOKEN, Upstream, ask, known
 from cache.test_redis_pipeline import Speaker, bulk, with_schema
-from proxy.cache import Key, ListCache, Terms, key_of, owner_of
+from proxy.cache import CachePolicy, Key, ListCache, derive_key, derive_owner
 from proxy.cache.redis_store import RedisStore
-from proxy.cache.stores import Kept
+from proxy.cache.stores import SavedList
 from proxy.model import Account, Credentials
 
-OWNER = owner_of(ALICE)
-KEY = key_of(ALICE)
+OWNER = derive_owner(ALICE)
+KEY = derive_key(ALICE)
 SECRET = b"secret"
 
 
@@ -51,8 +51,8 @@ async def hasty(server: Server) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-def remembering(store: RedisStore, fresh: float = 60) -> ListCache[Value]:
-    return ListCache(Value, Terms(fresh, 0, 1_000_000), store)
+def remembering(store: RedisStore, fresh: float = 60) -> Lists:
+    return ListCache(Value, CachePolicy(fresh, 0, 1_000_000), store)
 
 
 async def until_it_is_back(store: RedisStore) -> None:
@@ -65,7 +65,7 @@ async def until_it_is_back(store: RedisStore) -> None:
 async def walked_and_kept(store: RedisStore, upstream: Upstream) -> None:
     lists = remembering(store)
     await ask(lists, ALICE, upstream)
-    await lists.settle()
+    await lists.finish_background()
 
 
 async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[RedisStore]) -> None:
@@ -81,13 +81,13 @@ async def test_lists_that_are_taken_over_together_are_not_mixed_up(stores: list[
     lists = remembering(stores[0])
     for who in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
         upstream = Upstream()
-        upstream.text = repr(key_of(who))
+        upstream.text = repr(derive_key(who))
         await ask(lists, who, upstream)
-    await lists.settle()
+    await lists.finish_background()
     another = remembering(stores[1])
     everybody = (ALICE, OTHER_ACCOUNT, OTHER_TOKEN, ALICE)
     taken_over = await asyncio.gather(*(known(another, who) for who in everybody))
-    assert taken_over == [repr(key_of(who)) for who in everybody]
+    assert taken_over == [repr(derive_key(who)) for who in everybody]
 
 
 async def test_a_list_that_was_taken_over_is_remembered(server: Server, stores: list[RedisStore]) -> None:
@@ -103,8 +103,8 @@ async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_fr
     stores: list[RedisStore],
 ) -> None:
     clock = Clock()
-    lists = ListCache(Value, Terms(60, 5, 1_000_000), stores[0], clock)
-    lists.forget(KEY)
+    lists: Lists = ListCache(Value, CachePolicy(60, 5, 1_000_000), stores[0], clock)
+    lists.revoke(KEY)
     await walked_and_kept(stores[1], Upstream())
     for passed, found in ((0, None), (64.9, None), (0.1, "old")):
         clock.now += passed
@@ -118,10 +118,10 @@ async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_kept_for_ot
     upstream.go_on.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
     await upstream.walks_are(1)
-    lists.forget(KEY)
+    lists.revoke(KEY)
     upstream.go_on.set()
     await asked
-    await lists.settle()
+    await lists.finish_background()
     assert server.client.keys("callerid-proxy:list:*") == []
 
 
@@ -130,7 +130,7 @@ async def test_a_list_may_be_older_than_the_machine_that_takes_it_over(stores: l
     await walked_and_kept(stores[0], Upstream())
     clock = Clock()
     clock.now = 0
-    lists = ListCache(Value, Terms(60, 0, 1_000_000), stores[1], clock)
+    lists: Lists = ListCache(Value, CachePolicy(60, 0, 1_000_000), stores[1], clock)
     assert [await known(lists, ALICE) for _ in range(2)] == ["old", "old"]
 
 
@@ -139,9 +139,9 @@ async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> No
     assert state
     questions = [(), ("a filter",), ("another",), ("a filter", None)]
     for what in questions:
-        await stores[0].keep(key_of(ALICE, *what), state.generation, Kept(repr(what).encode(), 60))
+        await stores[0].save(derive_key(ALICE, *what), state.generation, SavedList(repr(what).encode(), 60))
     for what in questions:
-        kept = await stores[1].load(key_of(ALICE, *what), state.generation)
+        kept = await stores[1].load(derive_key(ALICE, *what), state.generation)
         assert kept
         assert kept.content == repr(what).encode()
 
@@ -150,7 +150,7 @@ async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: lis
     await walked_and_kept(stores[0], Upstream())
     server.pass_time(40)
     clock = Clock()
-    taken_over = ListCache(Value, Terms(60, 0, 1_000_000), stores[1], clock)
+    taken_over: Lists = ListCache(Value, CachePolicy(60, 0, 1_000_000), stores[1], clock)
     assert await known(taken_over, ALICE) == "old"
     clock.now += 20
     server.pass_time(20)
@@ -160,8 +160,8 @@ async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: lis
 async def test_a_list_that_is_told_late_lives_no_longer(server: Server, stores: list[RedisStore]) -> None:
     state = await stores[0].state(OWNER)
     assert state
-    await stores[0].keep(KEY, state.generation, Kept(b"a list", 0.3))
-    keeping = asyncio.create_task(stores[1].keep(KEY, state.generation, Kept(b"a list", 0.3)))
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", 0.3))
+    keeping = asyncio.create_task(stores[1].save(KEY, state.generation, SavedList(b"a list", 0.3)))
     with server.frozen():
         await asyncio.sleep(0.4)
     await keeping  # more patient than that
@@ -172,7 +172,7 @@ async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[Re
     """The server's clock went back."""
     state = await stores[0].state(OWNER)
     assert state
-    await stores[0].keep(KEY, state.generation, Kept(b"a list", 3600))
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", 3600))
     assert await known(remembering(stores[1], fresh=5), ALICE) is None
     assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
 
@@ -181,7 +181,7 @@ async def test_a_list_without_an_end_is_not_taken_over(server: Server, stores: l
     """Somebody has told Redis to keep it for ever."""
     state = await stores[0].state(OWNER)
     assert state
-    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", 60))
     server.client.persist(named(server, "list"))
     assert await stores[1].load(KEY, state.generation) is None
 
@@ -202,7 +202,7 @@ async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
     lists, upstream = remembering(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
     server.client.save()
-    async with remembering(stores[1]).writing(owner_of(ALICE)):
+    async with remembering(stores[1]).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     server.stop()
     server.start()
@@ -249,7 +249,7 @@ async def test_lists_are_not_waited_for_either(
 ) -> None:
     state = await stores[0].state(OWNER)
     assert state
-    await stores[0].keep(KEY, state.generation, Kept(b"a list", 60))
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", 60))
     await hasty.load(KEY, state.generation)  # it is connected, if that did not take too long
     with server.frozen():
         assert await hasty.load(KEY, state.generation) is None
@@ -286,13 +286,13 @@ async def test_a_list_that_is_taken_over_while_credentials_are_refused_is_not_sh
     """However late it comes, it has been kept before."""
     stretch, store = cut_off
     lists = remembering(store)
-    view = await lists.view(KEY)
-    assert await view.find("another, to be connected") is None
+    view = await lists.view(KEY.owner)
+    assert await view.find(KEY.with_query("another, to be connected")) is None
     await walked_and_kept(stores[0], Upstream())
     stretch.delay = 0.5
-    finding = asyncio.create_task(view.find())
+    finding = asyncio.create_task(view.find(KEY))
     await asyncio.sleep(0.1)
-    lists.forget(KEY)
+    lists.revoke(KEY)
     assert await finding == Value("old")
     stretch.delay = 0
     assert await known(lists, ALICE) is None
@@ -307,7 +307,7 @@ async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_sho
     reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
     await until_it_is_back(store)
     stretch.cut()
-    async with writer.writing(owner_of(ALICE)):
+    async with writer.invalidating(derive_owner(ALICE)):
         assert (await ask(reader, ALICE, upstream)).text == "old"
         upstream.text = "new"
         assert await known(reader, ALICE) == "old"  # it does not know better, nor need it yet
@@ -324,7 +324,7 @@ async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
     early = asyncio.create_task(ask(reader, ALICE, upstream))
     await upstream.walks_are(1)
     stretch.cut()
-    async with writer.writing(owner_of(ALICE)):
+    async with writer.invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     late = asyncio.create_task(ask(reader, ALICE, upstream))
     await upstream.walks_are(2)
@@ -341,7 +341,7 @@ async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
     stretch.cut()
 
     async def write() -> None:
-        async with writer.writing(owner_of(ALICE)):
+        async with writer.invalidating(derive_owner(ALICE)):
             upstream.text = "new"
 
     writing = asyncio.create_task(write())
@@ -357,32 +357,32 @@ async def test_what_is_told_late_of_a_write_is_also_what_may_come_of_it(
 ) -> None:
     stretch, store = cut_off
     stretch.cut()
-    async with remembering(store).writing(OWNER, settles_within=60):
+    async with remembering(store).invalidating(OWNER, unsettled_for=60):
         asyncio.get_running_loop().call_later(0.1, stretch.mend)
     state = await stores[0].state(OWNER)
     assert state
     assert not state.is_quiescent
 
 
-@pytest.mark.parametrize("settles_within", [0, 60])
+@pytest.mark.parametrize("unsettled_for", [0, 60])
 async def test_a_write_is_told_even_if_redis_has_just_failed(
-    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], settles_within: float
+    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], unsettled_for: float
 ) -> None:
     """Who only asks would be told nothing for a second."""
     stretch, store = cut_off
-    before, others = [await stores[0].state(owner) for owner in (OWNER, owner_of(OTHER_ACCOUNT))]
+    before, others = [await stores[0].state(owner) for owner in (OWNER, derive_owner(OTHER_ACCOUNT))]
     assert before
     stretch.cut()
     assert await store.state(OWNER) is None
     stretch.mend()
-    assert await store.next(OWNER, settles_within)
+    assert await store.advance(OWNER, unsettled_for)
     after = await stores[0].state(OWNER)
     assert after
     assert after.generation != before.generation
-    assert after.is_quiescent == (not settles_within)
+    assert after.is_quiescent == (not unsettled_for)
     assert others
     assert others.is_quiescent
-    assert await stores[0].state(owner_of(OTHER_ACCOUNT)) == others
+    assert await stores[0].state(derive_owner(OTHER_ACCOUNT)) == others
 
 
 async def test_a_reply_that_comes_too_late_is_nobody_elses(
@@ -390,7 +390,7 @@ async def test_a_reply_that_comes_too_late_is_nobody_elses(
 ) -> None:
     stretch, store = cut_off
     await until_it_is_back(store)
-    alice, other = owner_of(ALICE), owner_of(OTHER_ACCOUNT)
+    alice, other = derive_owner(ALICE), derive_owner(OTHER_ACCOUNT)
     true = [await stores[0].state(owner) for owner in (alice, other)]
     stretch.delay = 3
     assert await store.state(alice) is None
@@ -408,10 +408,12 @@ async def test_who_is_cancelled_hands_no_reply_to_another(stores: list[RedisStor
     state = await stores[0].state(OWNER)
     assert state
     for account in accounts:
-        await stores[0].keep(key_of(account), state.generation, Kept(account.sid.encode() * 1000, 60))
+        await stores[0].save(
+            derive_key(account), state.generation, SavedList(account.sid.encode() * 1000, 60)
+        )
 
     async def load(account: Account) -> bool:
-        kept = await stores[0].load(key_of(account), state.generation)
+        kept = await stores[0].load(derive_key(account), state.generation)
         return kept is None or kept.content == account.sid.encode() * 1000
 
     async def asked_and_maybe_cancelled() -> bool:
@@ -426,7 +428,7 @@ async def test_who_is_cancelled_hands_no_reply_to_another(stores: list[RedisStor
 
     for _ in range(40):
         assert all(await asyncio.gather(*(asked_and_maybe_cancelled() for _ in range(50))))
-    kept = await stores[0].load(key_of(accounts[7]), state.generation)
+    kept = await stores[0].load(derive_key(accounts[7]), state.generation)
     assert kept
     assert kept.content == accounts[7].sid.encode() * 1000
 
@@ -474,10 +476,10 @@ async def test_a_list_under_the_name_of_another_is_not_shown(
 ) -> None:
     state = await stores[0].state(OWNER)
     assert state
-    other: Key = key_of(OTHER_ACCOUNT)
-    await stores[0].keep(KEY, state.generation, Kept(b"Alice's", 60))
+    other: Key = derive_key(OTHER_ACCOUNT)
+    await stores[0].save(KEY, state.generation, SavedList(b"Alice's", 60))
     alices = server.client.keys("callerid-proxy:list:*")[0]
-    await stores[0].keep(other, state.generation, Kept(b"another's", 60))
+    await stores[0].save(other, state.generation, SavedList(b"another's", 60))
     (others,) = set(server.client.keys("callerid-proxy:list:*")) - {alices}
     server.client.copy(alices, others, replace=True)
     assert await stores[0].load(other, state.generation) is None
@@ -488,7 +490,7 @@ async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
     state = await german.state(OWNER)
     assert state
     assert await french.state(OWNER) == state  # but of writes both hear
-    await german.keep(KEY, state.generation, Kept(b"Guten Tag", 60))
+    await german.save(KEY, state.generation, SavedList(b"Guten Tag", 60))
     assert await german.load(KEY, state.generation)
     assert await french.load(KEY, state.generation) is None
     await german.close()
@@ -500,7 +502,7 @@ async def test_a_full_redis_still_hears_of_writes(server: Server, stores: list[R
     await ask(lists, ALICE, upstream)
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", "1")
-    async with remembering(stores[1], fresh=3600).writing(owner_of(ALICE)):
+    async with remembering(stores[1], fresh=3600).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     for walks in (2, 3):
         assert (await ask(lists, ALICE, upstream)).text == "new"
@@ -511,11 +513,11 @@ async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list
     token = secrets.token_hex()
     account = Account("AC1", "up1", Credentials("AC1", token), "vendor")
     await ask(remembering(stores[0]), account, Upstream())
-    async with remembering(stores[0]).writing(owner_of(account), settles_within=60):
+    async with remembering(stores[0]).invalidating(derive_owner(account), unsettled_for=60):
         pass
     await ask(remembering(stores[0]), ALICE, Upstream())
     stored = b"".join(bytes(name) + bytes(server.client.get(name) or b"") for name in server.client.keys("*"))
-    digests = [key_of(account).credential, sha256(token.encode()).digest()]
+    digests = [derive_key(account).credential, sha256(token.encode()).digest()]
     for secret in (token.encode(), *digests, *(digest.hex().encode() for digest in digests), SECRET):
         assert secret not in stored
 
@@ -528,15 +530,15 @@ async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
 
 async def test_what_is_told_ends_by_itself(server: Server, stores: list[RedisStore]) -> None:
     week, day = 604_800, 86_400
-    await stores[0].next(OWNER, settles_within=week)
+    await stores[0].advance(OWNER, unsettled_for=week)
     state = await stores[0].state(OWNER)
     assert state
-    await stores[0].keep(KEY, state.generation, Kept(b"a list", week))
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", week))
     for kind, most in (("settling", week), ("generation", day), ("list", week)):
         assert most - 60 < server.client.ttl(named(server, kind)) <= most
     kept = await stores[1].load(KEY, state.generation)
     assert kept
-    assert week - 60 < kept.left <= week
+    assert week - 60 < kept.ttl <= week
 
 
 # What Redis is asked
@@ -569,8 +571,8 @@ def commands(speaker: Speaker) -> list[bytes]:
 async def test_after_a_login_each_question_is_one_command(speaker: Speaker, store: RedisStore) -> None:
     speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
     for _ in range(2):
-        assert await store.next(OWNER)
-    assert await store.next(OWNER, settles_within=60)
+        assert await store.advance(OWNER)
+    assert await store.advance(OWNER, unsettled_for=60)
     assert commands(speaker) == [b"AUTH", b"INFO", b"DEL", b"DEL", b"SET", b"DEL"]
 
 
@@ -593,7 +595,7 @@ async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
 @asking
 async def test_a_list_ends_by_the_clock_of_the_server(speaker: Speaker, store: RedisStore) -> None:
     speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
-    await store.keep(KEY, b"generation", Kept(b"a list", 60))
+    await store.save(KEY, b"generation", SavedList(b"a list", 60))
     assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]
     *_, unit, end = speaker.batches[-1][0].split()
     assert unit == b"PXAT"

@@ -22,7 +22,7 @@ from proxy.config import Configuration, ConfigurationError, load, shipped_profil
 from proxy.config.yaml_source import Mistake
 from proxy.errors import LegacyError
 from proxy.model import Account, Credentials, List
-from proxy.process.assembly import profile_of
+from proxy.process.assembly import create_profile
 from proxy.upstream import encoding
 
 SECRET = "a-secret-that-nobody-reads"
@@ -81,7 +81,7 @@ def _load(folder: Path) -> Configuration | None:
 def _assert_of_use(loaded: Configuration) -> None:
     """Check that whatever is asked for can be said to the upstream, or is known not to be."""
     for settings in loaded.upstreams().values():
-        profile = profile_of(loaded, settings)
+        profile = create_profile(loaded, settings)
         account = Account(ACCOUNT, "7", Credentials("a-key", "its-secret"), is_own=False)
         with suppress(LegacyError):
             call = profile.list(List(ACCOUNT, 0, 50), account).call

@@ -54,14 +54,14 @@ def assert_shows_list(rows: Sequence[CallerId], style: Style, page: int = 0, siz
         for row, number in shown
     ]
     whole = listed(rows, style)
-    assert RenderedList.unpacked(whole.packed()) == whole
+    assert RenderedList.from_bytes(whole.to_bytes()) == whole
     on_page = expected[page * size : (page + 1) * size]
     part = whole.page(page, size)
     assert (part.total, part.count) == (len(shown), len(on_page))
     _assert_written(part, style, on_page)
     _assert_adds_up(part, style)
     if shown:
-        item = whole.one(shown[0][0].sid)
+        item = whole.item(shown[0][0].sid)
         assert item is not None
         _assert_written(item, style, expected[:1])
 

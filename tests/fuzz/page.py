@@ -11,13 +11,14 @@ from server.test_code_page import CONFIGURATION, VARIABLES
 from support.seed import LIST, basic
 
 from fuzz.documents import STYLES
-from proxy.cache import ListCache, SharedMemoryStore, Terms
+from proxy.cache import CachePolicy, ListCache, SharedMemoryStore
 from proxy.config import Configuration, load
 from proxy.errors import LegacyError
+from proxy.gateway.listing import Lists
 from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, RenderedList, Request, parse_body
 from proxy.legacy.text import is_legible, legible
-from proxy.process.assembly import accounts_of, name_of, profile_of
+from proxy.process.assembly import create_accounts, create_profile, name_upstream
 from proxy.profile.calls import Call, Reply
 from proxy.server import code_page
 from proxy.upstream.api import Upstream
@@ -91,14 +92,14 @@ def _configuration() -> Configuration:
 
 _CONFIGURATION = _configuration()
 _UPSTREAM = _CONFIGURATION.settings.upstream
-_PROFILE = profile_of(_CONFIGURATION, _UPSTREAM)
-_ACCOUNTS = accounts_of(_CONFIGURATION.settings)
+_PROFILE = create_profile(_CONFIGURATION, _UPSTREAM)
+_ACCOUNTS = create_accounts(_CONFIGURATION.settings)
 
 
 def _translator(upstream: _Upstream) -> Translator:
     """Return one that remembers nothing of what went before."""
-    lists = ListCache(RenderedList, Terms(0, 0, 0), SharedMemoryStore())
-    return Translator(_ACCOUNTS, {name_of(_UPSTREAM): Upstream(_PROFILE, upstream)}, STYLES[0], lists)
+    lists: Lists = ListCache(RenderedList, CachePolicy(0, 0, 0), SharedMemoryStore())
+    return Translator(_ACCOUNTS, {name_upstream(_UPSTREAM): Upstream(_PROFILE, upstream)}, STYLES[0], lists)
 
 
 async def _brought(

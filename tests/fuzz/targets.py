@@ -17,7 +17,7 @@ from support.seed import ACCOUNT, BOB
 from fuzz.configurations import configuration
 from fuzz.documents import STYLES, assert_shows_fault, assert_shows_list, assert_shows_validation
 from fuzz.page import page
-from proxy.cache import key_of
+from proxy.cache import derive_key
 from proxy.config import read_profile, shipped_profiles
 from proxy.errors import MALFORMED, Fault, LegacyError
 from proxy.legacy import Request, parse_body, read_credentials, route
@@ -180,7 +180,7 @@ def request(data: bytes) -> None:
         assert_refused(error.fault)
         return
     _assert_valid(operation)
-    assert key_of(caller, "x").about() == key_of(caller)
+    assert derive_key(caller, "x").with_query() == derive_key(caller)
     assert to.uri_of_page(50)(3).startswith(f"/2008-08-01/Accounts/{caller.sid}/")
     for vendor in _VENDORS:
         with suppress(LegacyError):

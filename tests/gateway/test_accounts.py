@@ -10,7 +10,7 @@ from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
 from support.wire import Message, RawClient, ScriptedUpstream, connect, json_answer, scripted_upstream
 
 from proxy.errors import UNAUTHENTICATED, LegacyError
-from proxy.gateway.accounts import AccountTable, Entry, PassThrough
+from proxy.gateway.accounts import AccountEntry, AccountTable, PassThrough
 from proxy.model import Account, Credentials
 
 OTHER = "AC" + "b" * 32
@@ -191,13 +191,13 @@ async def test_what_is_wrong_with_a_request_does_not_show_to_strangers() -> None
 
 def test_everyone_is_passed_on_with_their_own() -> None:
     caller = Credentials(API_KEY, "key-secret")
-    assert PassThrough("here").admit(ACCOUNT, caller) == Account(
+    assert PassThrough("here").authenticate(ACCOUNT, caller) == Account(
         ACCOUNT, ACCOUNT, caller, "here", is_own=True
     )
 
 
 ENTRIES = {
-    sid: Entry(
+    sid: AccountEntry(
         sha256(token.encode()).digest(),
         f"upstream of {sid}",
         Credentials(f"user of {sid}", "p"),
@@ -214,21 +214,21 @@ def test_an_account_needs_its_own_name_and_token(path: str, username: str, token
     right = {ACCOUNT: TOKEN, OTHER: "Zoë", THIRD: "x" * 1000}
     accounts = AccountTable(ENTRIES)
     if path == username and right.get(path) == token:
-        account = accounts.admit(path, Credentials(username, token))
+        account = accounts.authenticate(path, Credentials(username, token))
         entry = ENTRIES[path]
         assert account == Account(path, entry.upstream_id, entry.credentials, entry.upstream, is_own=False)
     else:
         with pytest.raises(LegacyError) as raised:
-            accounts.admit(path, Credentials(username, token))
+            accounts.authenticate(path, Credentials(username, token))
         assert raised.value.fault == UNAUTHENTICATED
 
 
 def test_an_empty_table_admits_nobody() -> None:
     with pytest.raises(LegacyError):
-        AccountTable({}).admit(ACCOUNT, Credentials(ACCOUNT, ""))
+        AccountTable({}).authenticate(ACCOUNT, Credentials(ACCOUNT, ""))
 
 
 def test_the_table_does_not_show_its_secrets() -> None:
-    entry = Entry(bytes(32), OTHER, Credentials("user", "s3cret"), "here")
+    entry = AccountEntry(bytes(32), OTHER, Credentials("user", "s3cret"), "here")
     assert "s3cret" not in f"{entry!r} {entry}"
     assert "s3cret" not in f"{Account(ACCOUNT, OTHER, entry.credentials)!r}"

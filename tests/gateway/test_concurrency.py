@@ -9,23 +9,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proxy.errors import LegacyError
-from proxy.gateway.concurrency import ConcurrencyLimiter, Limits, Table
+from proxy.gateway.concurrency import ConcurrencyLimiter, SlotLimits, Slots
 
-LIMITS = Limits(at_a_time=4, waiting=3, of_one_caller=3)
+LIMITS = SlotLimits(in_all=4, waiting=3, per_caller=3)
 CALLERS = ("Alice", "Bob", "Carol", "Dave")
 W = TypeVar("W")
 
 
-def come(table: Table[W], caller: str, who: W) -> bool | int:
+def come(table: Slots[W], caller: str, who: W) -> bool | int:
     """Return whether there is a place at once, or the status of being sent away."""
     try:
-        return table.come(caller, who)
+        return table.enter(caller, who)
     except LegacyError as error:
         return error.fault.status
 
 
 def test_how_many_places_there_are() -> None:
-    everybody, one = Table[int](Limits()), Table[int](Limits())
+    everybody, one = Slots[int](SlotLimits()), Slots[int](SlotLimits())
     outcomes = [come(everybody, f"caller {number}", number) for number in range(256 + 128 + 1)]
     assert outcomes == [True] * 256 + [False] * 128 + [503]
     assert [come(one, "Alice", number) for number in range(32 + 1)] == [True] * 32 + [429]
@@ -36,7 +36,7 @@ class Coming(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table: Table[int] = Table(LIMITS)
+        self.table: Slots[int] = Slots(LIMITS)
         self.placed: dict[int, str] = {}
         self.waiting: dict[int, str] = {}
         self.number = 0
@@ -48,9 +48,9 @@ class Coming(RuleBasedStateMachine):
     def come(self, caller: str) -> None:
         self.number += 1
         outcome = come(self.table, caller, self.number)
-        if self.theirs(caller) == LIMITS.of_one_caller:
+        if self.theirs(caller) == LIMITS.per_caller:
             assert outcome == 429
-        elif len(self.placed) < LIMITS.at_a_time:
+        elif len(self.placed) < LIMITS.in_all:
             assert outcome is True
             self.placed[self.number] = caller
         elif len(self.waiting) < LIMITS.waiting:
@@ -63,7 +63,7 @@ class Coming(RuleBasedStateMachine):
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         who = data.draw(st.sampled_from(sorted(self.placed)))
-        following = self.table.go(self.placed.pop(who), who)
+        following = self.table.leave(self.placed.pop(who), who)
         assert following == next(iter(self.waiting), None), "who came first is next"
         if following is not None:
             self.placed[following] = self.waiting.pop(following)
@@ -72,14 +72,14 @@ class Coming(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         who = data.draw(st.sampled_from(sorted(self.waiting)))
-        assert self.table.go(self.waiting.pop(who), who) is None
+        assert self.table.leave(self.waiting.pop(who), who) is None
 
     @invariant()
     def nobody_has_too_much(self) -> None:
-        assert len(self.placed) <= LIMITS.at_a_time
+        assert len(self.placed) <= LIMITS.in_all
         assert len(self.waiting) <= LIMITS.waiting
-        assert all(self.theirs(caller) <= LIMITS.of_one_caller for caller in CALLERS)
-        assert not self.waiting or len(self.placed) == LIMITS.at_a_time
+        assert all(self.theirs(caller) <= LIMITS.per_caller for caller in CALLERS)
+        assert not self.waiting or len(self.placed) == LIMITS.in_all
 
 
 TestComing = Coming.TestCase
@@ -88,25 +88,25 @@ TestComing = Coming.TestCase
 @pytest.mark.parametrize(
     ("limits", "statuses"),
     [
-        (Limits(2, 1, 9), {"Alice": [True, True, False, 503, 503]}),
-        (Limits(9, 9, 2), {"Alice": [True, True, 429, 429], "Bob": [True, True, 429]}),
+        (SlotLimits(2, 1, 9), {"Alice": [True, True, False, 503, 503]}),
+        (SlotLimits(9, 9, 2), {"Alice": [True, True, 429, 429], "Bob": [True, True, 429]}),
         (
-            Limits(3, 9, 2),
+            SlotLimits(3, 9, 2),
             {"Alice": [True, True, 429], "Bob": [True, False, 429], "Carol": [False, False, 429]},
         ),
-        (Limits(1, 0, 9), {"Alice": [True, 503], "Bob": [503]}),
+        (SlotLimits(1, 0, 9), {"Alice": [True, 503], "Bob": [503]}),
     ],
 )
-def test_what_becomes_of_those_who_come(limits: Limits, statuses: Mapping[str, list[bool | int]]) -> None:
-    table: Table[object] = Table(limits)
+def test_what_becomes_of_those_who_come(limits: SlotLimits, statuses: Mapping[str, list[bool | int]]) -> None:
+    table: Slots[object] = Slots(limits)
     outcomes = {caller: [come(table, caller, object()) for _ in each] for caller, each in statuses.items()}
     assert outcomes == statuses
 
 
 async def test_who_gives_up_gives_up_his_own_turn() -> None:
-    places = ConcurrencyLimiter(Limits(at_a_time=1, waiting=2, of_one_caller=9))
-    had = await places.of("Alice")
-    first, second = (asyncio.create_task(places.of("Bob")) for _ in range(2))
+    places = ConcurrencyLimiter(SlotLimits(in_all=1, waiting=2, per_caller=9))
+    had = await places.acquire("Alice")
+    first, second = (asyncio.create_task(places.acquire("Bob")) for _ in range(2))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.wait([second])
@@ -115,7 +115,7 @@ async def test_who_gives_up_gives_up_his_own_turn() -> None:
     with had:
         pass
     with await first:
-        third = asyncio.create_task(places.of("Carol"))
+        third = asyncio.create_task(places.acquire("Carol"))
         await asyncio.sleep(0)
         assert not third.done()
     with await third:

@@ -57,7 +57,7 @@ from support.wire import Message, RawClient, ask, connect, json_answer, scripted
 
 from proxy.cli import main
 from proxy.errors import LegacyError
-from proxy.gateway.accounts import AccountTable, Entry
+from proxy.gateway.accounts import AccountEntry, AccountTable
 from proxy.model import Credentials
 
 CRITERIA = Path(__file__).parents[3] / "shared" / "hardening.md"
@@ -654,7 +654,7 @@ async def test_input_29_accounts_that_are_none(account: bytes) -> None:
     await refuses(get(target=TARGET.replace(ACCOUNT.encode(), account)), 404)
 
 
-OTHER, NOBODY = "AC" + "1" * 32, "AC" + "2" * 32
+OTHER, NO_CALLER_IDS = "AC" + "1" * 32, "AC" + "2" * 32
 ACCOUNTS = "accounts:\n" + "".join(
     f"  {sid}: {{token: '${{OLD_TOKEN}}', upstream: {{account: {sid}, password: '${{KEY}}'}}}}\n"
     for sid in (ACCOUNT, OTHER)
@@ -681,7 +681,7 @@ async def test_input_30_whether_another_account_exists_does_not_show() -> None:
     async with mapped() as (_, client, upstream):
         answers = [
             undated(await client.ask(get(target=LIST.replace(ACCOUNT, sid).encode())))
-            for sid in (OTHER, NOBODY)
+            for sid in (OTHER, NO_CALLER_IDS)
         ]
         assert answers[0] == answers[1]
         assert answers[0].status == 401
@@ -746,22 +746,22 @@ async def test_input_31_logins_that_are_meant_well(line: bytes) -> None:
 
 def test_input_32_a_wrong_token_takes_the_same_work_for_every_account() -> None:
     """And what is compared are digests, in constant time; more of this row is in test_logins.py."""
-    entry = Entry(bytes(32), OTHER, Credentials("", ""), "")
+    entry = AccountEntry(bytes(32), OTHER, Credentials("", ""), "")
     accounts = AccountTable({f"AC{number:032x}": entry for number in range(100)})
     called: list[list[str]] = []
 
     def note(frame: FrameType, event: str, function: Any) -> None:
         if (
             event in ("call", "c_call")
-            and frame.f_code.co_filename == AccountTable.admit.__code__.co_filename
+            and frame.f_code.co_filename == AccountTable.authenticate.__code__.co_filename
         ):
             called[-1].append(function.__name__ if event == "c_call" else frame.f_code.co_name)
 
-    for name in ("AC" + "0" * 32, NOBODY, "", "x" * 1000):
+    for name in ("AC" + "0" * 32, NO_CALLER_IDS, "", "x" * 1000):
         called.append([])
         sys.setprofile(note)
         with pytest.raises(LegacyError, match="Authenticate"):
-            accounts.admit(name, Credentials(name, "wrong"))
+            accounts.authenticate(name, Credentials(name, "wrong"))
         sys.setprofile(None)
     assert all(each == called[0] for each in called)
     assert "compare_digest" in called[0]

@@ -30,16 +30,16 @@ from support.valkey import Server, running_valkey
 from support.wire import Message, connect, read_message
 
 from proxy import config
-from proxy.cache import key_of
+from proxy.cache import derive_key
 from proxy.config import ConfigurationError
 from proxy.errors import LegacyError
-from proxy.gateway.accounts import Entry
-from proxy.gateway.pending_codes import Waiting
+from proxy.gateway.accounts import AccountEntry
+from proxy.gateway.pending_codes import PendingCall
 from proxy.legacy import Request, read_credentials, route
 from proxy.legacy.forms import parse_body, parse_query
 from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
 from proxy.observe import log
-from proxy.process.assembly import accounts_of
+from proxy.process.assembly import create_accounts
 from proxy.profile import language
 from proxy.profile.auth import authorize
 from proxy.profile.calls import Call, Reply
@@ -519,8 +519,8 @@ VALUES: Mapping[str, object] = {
     "credentials": TOKEN,
     "credentials the wrong way round": Credentials(CANARY, ""),
     "an account": Account(ACCOUNT, ACCOUNT, TOKEN),
-    "an entry of the table": Entry(b"", ACCOUNT, TOKEN, ""),
-    "a key": key_of(Account(ACCOUNT, ACCOUNT, TOKEN)),
+    "an entry of the table": AccountEntry(b"", ACCOUNT, TOKEN, ""),
+    "a key": derive_key(Account(ACCOUNT, ACCOUNT, TOKEN)),
     "a request": Request("GET", f"/{CANARY}", (f"Basic {CANARY}",), CANARY, C),
     "a form": parse_query(f"{CANARY}={CANARY}"),
     "a route": route(Request("GET", f"{LIST}?{CANARY}={CANARY}")),
@@ -532,7 +532,7 @@ VALUES: Mapping[str, object] = {
         ValidationRequest(ACCOUNT, f"+1{NUMBER}", None, CANARY), "VE1"
     ),
     "a code": Verify(ACCOUNT, f"+1{NUMBER}", "VE1", CANARY),
-    "who waits for one": Waiting(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
+    "who waits for one": PendingCall(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
     **{
         f"a call by {auth.scheme}": authorize(auth, Call("GET", "http://x/"), TOKEN)
         for auth in (
@@ -648,7 +648,7 @@ def test_settings(tmp_path: Path) -> None:
         assert not shows(repr(value))
         assert not shows(str(value))
     assert not shows(found.settings.model_dump_json())
-    assert not shows(repr(accounts_of(found.settings)))
+    assert not shows(repr(create_accounts(found.settings)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.lists import listed
 
-from proxy.legacy import Item, RenderedList, Style, rfc_2822_writer
+from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.legacy.formats import OutsideNanp
 from proxy.model import CallerId, List
 
@@ -39,7 +39,9 @@ def test_what_is_written_together_is_what_is_written_alone(policy: OutsideNanp, 
     together, alone = listed(rows, style), [listed([row], style) for row in rows]
     assert together.text == b"".join(each.text for each in alone)
     shown = [row for row, each in zip(rows, alone, strict=True) if each.ends]
-    assert [together.one(row.sid) for row in shown] == [Item(each.text) for each in alone if each.ends]
+    items = [item for row in shown if (item := together.item(row.sid))]
+    assert [item.text for item in items] == [each.text for each in alone if each.ends]
+    assert [item.caller_id for item in items] == shown
     assert len(together.ends) == len(shown)
 
 
@@ -50,12 +52,12 @@ def test_a_filter_finds_what_is_equal_and_nothing_else(policy: OutsideNanp, rows
     whole = listed(rows, style)
     for name in ("Bob", "Bob & Co", "\ufffd", "Zoë"):
         named = [row for row in rows if row.friendly_name == name]
-        assert whole.matching(List("AC", 0, 50, friendly_name=name), style).text == listed(named, style).text
+        assert whole.matching(List("AC", 0, 50, friendly_name=name)).text == listed(named, style).text
     for number in ("+14158675309", "+442071838750"):
         numbered = [row for row in rows if row.phone_number == number]
-        found = whole.matching(List("AC", 0, 50, phone_number=number), style)
+        found = whole.matching(List("AC", 0, 50, phone_number=number))
         assert found.text == listed(numbered, style).text
-        assert [found.one(row.sid) is not None for row in numbered] == [
+        assert [found.item(row.sid) is not None for row in numbered] == [
             policy != "skip" or "+1" in number
         ] * len(numbered)
 
@@ -64,9 +66,12 @@ def test_an_instance_is_found_by_the_whole_of_its_sid() -> None:
     rows = [BOB._replace(sid=f"PN{index:032}") for index in range(1000)]
     whole = listed(rows, STYLE)
     for index in (0, 1, 499, 999):
-        assert whole.one(f"PN{index:032}") == Item(listed([rows[index]], STYLE).text)
+        item = whole.item(f"PN{index:032}")
+        assert item
+        assert item.text == listed([rows[index]], STYLE).text
+        assert item.caller_id == rows[index]
     for sid in ("PN", "", "PN" + "0" * 31, "PN" + "f" * 32, f"PN{0:032}\nPN{1:032}"[:67]):
-        assert whole.one(sid) is None
+        assert whole.item(sid) is None
 
 
 def test_what_an_item_takes() -> None:
@@ -77,4 +82,4 @@ def test_what_an_item_takes() -> None:
 @given(rows=ROWS)
 def test_a_list_comes_through_as_bytes(rows: list[CallerId]) -> None:
     whole = listed(rows, STYLE)
-    assert RenderedList.unpacked(whole.packed()) == whole
+    assert RenderedList.from_bytes(whole.to_bytes()) == whole

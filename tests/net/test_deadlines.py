@@ -132,7 +132,7 @@ def test_who_is_cancelled_as_well_is_not_out_of_time() -> None:
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                seen.append(deadlines.are_over())
+                seen.append(deadlines.has_expired())
                 raise
 
     async def main() -> tuple[list[bool], list[bool]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from support.seed import ACCOUNT, LIST, basic
 
-from proxy.cache import ListCache, SharedMemoryStore, Terms
+from proxy.cache import CachePolicy, ListCache, SharedMemoryStore
 from proxy.gateway.accounts import PassThrough
 from proxy.gateway.translator import Translator
 from proxy.legacy import RenderedList, Request, Style
@@ -175,7 +175,7 @@ def translator(model: Model, size: int, outside: OutsideNanp) -> Translator:
         PassThrough(""),
         {"": upstream},
         Style(str, outside),
-        ListCache(RenderedList, Terms(0, 0, 0), SharedMemoryStore()),
+        ListCache(RenderedList, CachePolicy(0, 0, 0), SharedMemoryStore()),
     )
 
 

@@ -248,13 +248,13 @@ def test_a_file_keeps_everything(tmp_path: Path, clock: Clock) -> None:
         store.rename(ACCOUNT, BOB.sid, "Renamed")
         store.delete(ACCOUNT, COMPANY.sid)
         key = store.page_key
-        assert store.call(ACCOUNT, NEW, "Waiting", 0).code == "123456"
+        assert store.call(ACCOUNT, NEW, "PendingCall", 0).code == "123456"
     with closing(Store(path, clock)) as store:
         assert store.page_key == key
         assert store.authenticate(OTHER_ACCOUNT, "token") == OTHER_ACCOUNT
-        assert store.answer(NEW, "123456").friendly_name == "Waiting"
+        assert store.answer(NEW, "123456").friendly_name == "PendingCall"
         listed = store.page(Wanted(ACCOUNT), Cursor(), 50).caller_ids
-        assert [item.friendly_name for item in listed] == ["Renamed", "Waiting"]
+        assert [item.friendly_name for item in listed] == ["Renamed", "PendingCall"]
     with closing(Store(path, clock)) as store:
         assert len(store.page(Wanted(ACCOUNT), Cursor(), 50).caller_ids) == 2
         with pytest.raises(ApiError, match="No call is waiting"):
