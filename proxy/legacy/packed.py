@@ -57,9 +57,11 @@ class PackedDates(Sequence[int | None]):
     seconds: "array[int]"
 
     @classmethod
-    def of(cls, dates: Iterable[int | None]) -> "PackedDates":
+    def of(cls, dates: Sequence[int | None]) -> "PackedDates":
         """Pack `dates`."""
-        return cls(array("q", [_NO_DATE if each is None else each for each in dates]))
+        if None in dates:
+            dates = [_NO_DATE if each is None else each for each in dates]
+        return cls(array("q", dates))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.seconds)
