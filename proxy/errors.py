@@ -1,4 +1,4 @@
-"""The table of Faults, and the one exception that carries a Fault to where it is rendered."""
+"""The table of Faults, and the exception that carries a Fault to where it is rendered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a legacy client is told: the children of `<RestException>` and extra HTTP headers."""
+    """An error answer: the children of `<RestException>`, and extra HTTP headers."""
 
     status: int
     message: str
@@ -23,7 +23,7 @@ class Fault:
 
 
 class LegacyError(Exception):
-    """Raised anywhere, rendered once, by the bridge."""
+    """Raised anywhere, rendered once, by the gateway."""
 
     def __init__(self, fault: Fault) -> None:
         """Carry `fault`; its message is the exception's."""
@@ -32,24 +32,24 @@ class LegacyError(Exception):
 
     @property
     def refuses_credentials(self) -> bool:
-        """Whether nothing may be shown any more of what was read with the same credentials."""
+        """Whether lists that were read with the same credentials may no longer be shown."""
         return self.fault.status in (401, 403)
 
 
 class RefusedError(LegacyError):
-    """The upstream refuses credentials that are not the caller's, which is no fault of the caller's."""
+    """The upstream refuses the credentials that the proxy is configured with, whatever the caller sent."""
 
     def __init__(self) -> None:
-        """Tell the caller no more than that something is wrong."""
+        """Answer 502, which tells the caller nothing about the configuration."""
         super().__init__(BAD_UPSTREAM)
 
     @property
     def refuses_credentials(self) -> bool:
-        """It is what this is about."""
+        """They are refused."""
         return True
 
 
-# Requests that cannot be understood, before any parameter is looked at
+# Requests that cannot be parsed
 MALFORMED = Fault(400, "The request could not be understood")
 UNAUTHENTICATED = Fault(401, "Authenticate", 20003, {"WWW-Authenticate": 'Basic realm="Twilio API"'})
 NOT_FOUND = Fault(404, "The requested resource was not found")
@@ -66,13 +66,13 @@ BAD_FRIENDLY_NAME = Fault(400, "FriendlyName must have 1 to 64 characters", 2000
 BAD_PHONE_NUMBER = Fault(400, "PhoneNumber must be a ten-digit phone number", 21401)
 BAD_CALL_DELAY = Fault(400, "CallDelay must be a whole number of seconds from 0 to 60", 21454)
 
-# What the upstream did
+# Answers of the upstream, and failures to get one
 FORBIDDEN = Fault(403, "Access to the requested resource is forbidden")
 TOO_MANY_REQUESTS = Fault(429, "Too many requests", 20429)
 REFUSED = Fault(400, "The upstream API refused the request")
 LIST_TOO_LARGE = Fault(503, "The list is too large", 20503)
 UNSUPPORTED = Fault(501, "The upstream API has no equivalent for this request", 20501)
-BAD_UPSTREAM = Fault(502, "The upstream API gave an answer that makes no sense", 20502)
+BAD_UPSTREAM = Fault(502, "The upstream API returned an unexpected response", 20502)
 UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
 DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
@@ -80,9 +80,9 @@ UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed"
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
 NOT_SHOWN_YET = TOO_SLOW.saying("The change was made, but may not show for some seconds")
 
-# Codes that come back from a phone (not part of the 2008 API)
+# Codes that are spoken on the phone (not part of the 2008 API)
 NO_SUCH_CALL = Fault(404, "No call to this number waits for a code")
 BAD_CODE = Fault(400, "A code has six digits")
 
-# What we did
+# Failures of the proxy itself
 INTERNAL = Fault(500, "An internal error has occurred")

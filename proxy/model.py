@@ -1,4 +1,4 @@
-"""The neutral middle: what both shores talk about. Frozen values, no imports of ours."""
+"""The neutral middle: the values that both sides exchange. Frozen, without imports of ours."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class CallerId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CallerIds:
-    """Many of them, a column for each field: row by row, a long list takes several times as long."""
+    """Many caller IDs, a column for each field: row by row, a long list takes several times as long."""
 
     sid: Sequence[str]
     account_sid: Sequence[str]
@@ -41,7 +41,7 @@ class CallerIds:
 
     @classmethod
     def joined(cls, pages: Sequence["CallerIds"]) -> "CallerIds":
-        """Return one after the other."""
+        """Return the rows of all pages, in order."""
         if len(pages) < 2:
             return pages[0] if pages else NO_CALLER_IDS
         return cls(*(list(chain(*columns)) for columns in zip(*map(_columns, pages), strict=True)))
@@ -55,7 +55,7 @@ class CallerIds:
         return map(CallerId._make, zip(*_columns(self), strict=True))
 
     def __getitem__(self, rows: slice) -> "CallerIds":
-        """Return some of the rows that stand together."""
+        """Return consecutive rows."""
         return CallerIds(*(column[rows] for column in _columns(self)))
 
     def only(self, wanted: Iterable[bool]) -> "CallerIds":
@@ -82,7 +82,7 @@ NO_CALLER_IDS = CallerIds((), (), (), (), (), ())
 
 @dataclass(frozen=True, slots=True)
 class ValidationRequest:
-    """A validation call under way and the code that its callee must type."""
+    """A validation call under way, and the code that has to be typed on the phone."""
 
     account_sid: str
     phone_number: str
@@ -104,22 +104,22 @@ class Credentials:
     password: str
 
     def __repr__(self) -> str:
-        """Keep both out of logs and tracebacks: some clients send their token as a user name."""
+        """Keep both out of logs and tracebacks: some clients send their token as the user name."""
         return "Credentials(…)"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A legacy account that has shown who it is, and as whom the upstream is asked for it."""
+    """An authenticated legacy account, and the credentials with which the upstream is asked for it."""
 
     sid: str
-    """As the legacy client knows it."""
+    """The AccountSid in the legacy client's paths."""
     upstream_id: str
     credentials: Credentials
     upstream: str = ""
-    """The name of the upstream that is asked."""
+    """The name of its upstream."""
     is_own: bool = True
-    """Whether the credentials are the caller's own: then it is the caller's business if they are refused."""
+    """Whether the credentials are the caller's own: then a refusal of the upstream is passed on as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class List:
     """E.164; None does not filter."""
     friendly_name: str | None = None
     nothing_matches: bool = False
-    """The client filters by something that no number can equal."""
+    """Whether the client filters by a value that no caller ID can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Give one caller ID another FriendlyName."""
+    """Change the FriendlyName of one caller ID."""
 
     account_sid: str
     sid: str
@@ -155,7 +155,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take one caller ID off the list."""
+    """Remove one caller ID from the list."""
 
     account_sid: str
     sid: str
@@ -175,13 +175,13 @@ class Validate:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Bring back the code that a validation call spoke; not an operation of 2008."""
+    """Verify the code that a validation call has spoken; not an operation of 2008."""
 
     account_sid: str
     phone_number: str
     """E.164."""
     pending: str
-    """What the upstream called the validation when it started."""
+    """The upstream's name for the validation."""
     code: str = field(repr=False)
 
 

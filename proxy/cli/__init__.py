@@ -10,7 +10,7 @@ from proxy.observe import log
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
-    log.to_stderr()
+    log.log_to_stderr()
 
 
 @main.command()

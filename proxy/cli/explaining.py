@@ -14,7 +14,7 @@ from proxy import config
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError
-from proxy.explain import Explanation, Row, message_of, rehearse, replies_of, request_of
+from proxy.explain import Explanation, Row, format_call, parse_replies, parse_request, rehearse
 from proxy.legacy import Answer, Request
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None
     def with_parts(
         method: str, url: str, file: Path | None, data: tuple[str, ...], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        command(load(file) if file else config.default(), request_of(method, url, data), *args, **kwargs)
+        command(load(file) if file else config.default(), parse_request(method, url, data), *args, **kwargs)
 
     decorated: Callable[..., Any] = with_parts
     for option in (
@@ -47,14 +47,14 @@ def explain(configuration: Configuration, request: Request) -> None:
 
     Nothing is sent. URL may be a path; any token will do, and none is asked for.
     """
-    rehearsed = asyncio.run(rehearse(configuration, request))
+    rehearsal = asyncio.run(rehearse(configuration, request))
     click.echo(f"{request.method} {request.target}")
     rows: list[Row] = []
     with contextlib.suppress(LegacyError):  # which the answer below tells
         explanation = Explanation(configuration, request)
-        rows += explanation.of_request()
-        if rehearsed.calls:
-            rows += explanation.of_call(rehearsed.calls[0])
+        rows += explanation.explain_request()
+        if rehearsal.calls:
+            rows += explanation.explain_call(rehearsal.calls[0])
     names, texts = (max((len(row[index]) for row in rows if row.text), default=0) for index in (0, 1))
     for row in rows:
         line = (
@@ -63,9 +63,9 @@ def explain(configuration: Configuration, request: Request) -> None:
             else f"\n{row.name}"
         )
         click.echo(line.rstrip())
-    if rehearsed.answer:
+    if rehearsal.answer:
         click.echo("\nThe upstream is not asked. The answer is")
-        _show(rehearsed.answer, include=True)
+        _show(rehearsal.answer, include=True)
 
 
 @click.command()
@@ -83,18 +83,18 @@ def translate(
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
     the old API's document, or with --request the request that the upstream would get.
     """
-    replies = [] if to_upstream else list(replies_of(sys.stdin.buffer.read(), status))
-    rehearsed = asyncio.run(rehearse(configuration, request, replies))
-    if rehearsed.answer and not to_upstream:
-        _show(rehearsed.answer, include=include)
-    elif rehearsed.answer and not rehearsed.calls:
-        _show(rehearsed.answer, include=True)
+    replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
+    rehearsal = asyncio.run(rehearse(configuration, request, replies))
+    if rehearsal.answer and not to_upstream:
+        _show(rehearsal.answer, include=include)
+    elif rehearsal.answer and not rehearsal.calls:
+        _show(rehearsal.answer, include=True)
         raise click.ClickException("the upstream is not asked")
     else:
-        call = Explanation(configuration, request).masked(rehearsed.calls[-1])
+        call = Explanation(configuration, request).mask(rehearsal.calls[-1])
         if not to_upstream:
             raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
-        click.echo("\n".join(message_of(call)))
+        click.echo("\n".join(format_call(call)))
 
 
 def _show(answer: Answer, *, include: bool) -> None:

@@ -26,8 +26,8 @@ from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener, opened
 from proxy.observe.counters import CounterMemory, Counters
 from proxy.process.assembly import assemble, create_store
-from proxy.process.reloading import ActiveConfiguration
-from proxy.process.running import Part, Service, run, run_apart
+from proxy.process.reload import ActiveConfiguration
+from proxy.process.signals import Part, Service, run, run_workers
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
@@ -126,16 +126,16 @@ def _serve(
             shared.counters.advance_all(number)
             shared.turns.gone(number)
 
-    def stops() -> None:
+    def stopping() -> None:
         for each in every.values():  # or clients would wait at what no worker accepts from any more
             each.close()
 
     def reload() -> bool:
         if is_better := configured.reload():
-            configured.tell()
+            configured.log_reload()
         return is_better
 
-    run_apart([*proxies, *beside], announcement, died, stops, reload if reloads else None)
+    run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
 
 
 class _Shared(NamedTuple):
@@ -156,22 +156,22 @@ async def _proxy(
     reloads: bool,
 ) -> AsyncIterator[Service]:
     store = create_store(configured.now, shared.counters, worker)
-    ongoing, turn = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.turns, worker)
+    state, turn = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.turns, worker)
     async with Client() as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
         def described() -> tuple[Translator, Listen]:
-            translator = assemble(configured.now, client, store, state=ongoing)
+            translator = assemble(configured.now, client, store, state=state)
             return translator, configured.now.settings.listen
 
-        serving = await stack.enter_async_context(listening(*described(), every, ongoing.counters, turn))
+        serving = await stack.enter_async_context(listening(*described(), every, state.counters, turn))
 
         async def reload() -> None:
             # In a thread, because it takes longer than requests may wait for the loop
             if anew := await asyncio.to_thread(lambda: described() if configured.reload() else None):
                 serving.follow(*anew)
                 if turn.is_alone:  # else the process above tells it once for all
-                    configured.tell()
+                    configured.log_reload()
 
         yield Service(serving.retire, reload if reloads else None)
 

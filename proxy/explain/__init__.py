@@ -1,7 +1,7 @@
-"""A configuration at work without anybody at the other end; knows both shores, as the translator does."""
+"""What a configuration would ask and answer, without an upstream: for the commands explain and translate."""
 
 from proxy.explain.explanation import Explanation, Row
-from proxy.explain.messages import message_of, replies_of, request_of
+from proxy.explain.messages import format_call, parse_replies, parse_request
 from proxy.explain.rehearsal import rehearse
 
-__all__ = ["Explanation", "Row", "message_of", "rehearse", "replies_of", "request_of"]
+__all__ = ["Explanation", "Row", "format_call", "parse_replies", "parse_request", "rehearse"]

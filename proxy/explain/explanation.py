@@ -35,97 +35,101 @@ class Explanation:
     """What a configuration makes of one request."""
 
     def __init__(self, configuration: Configuration, request: Request) -> None:
-        """Find out where `request` leads; LegacyError where it leads nowhere."""
+        """Parse `request`; LegacyError where it has no meaning."""
         self._configuration = configuration
         self._route = route(request)
         self._operation = self._route.read(request)
-        self._asked = _asked(configuration, self._route)
-        self._profile = configuration.profiles[self._asked.settings.profile].source
+        self._target = _find_target(configuration, self._route)
+        self._profile = configuration.profiles[self._target.settings.profile].source
 
-    def of_request(self) -> Iterator[Row]:
-        """Say what the request means, and who is asked about it."""
-        to, settings, own = self._route, self._asked.settings, self._configuration.source
+    def explain_request(self) -> Iterator[Row]:
+        """Say what the request means, and which upstream answers it."""
+        to, settings, own = self._route, self._target.settings, self._configuration.source
         yield Row("route", f"{to.method} {'one caller ID' if to.sid else 'the list'}")
-        yield Row("operation", _said(self._operation))
-        yield Row("asked as", self._account(), _line(own, self._asked.place))
+        yield Row("operation", _format_operation(self._operation))
+        yield Row("asked as", self._upstream_account(), _format_line(own, self._target.place))
         yield Row("profile", settings.profile, self._own_line("profile"))
 
-    def of_call(self, call: Call) -> Iterator[Row]:
-        """Say what is behind each part of a call, and where its answer is looked for what it means."""
-        profile, name = self._asked.profile, self._name()
-        yield Row(f"{call.method} {self.masked(call).url}")
+    def explain_call(self, call: Call) -> Iterator[Row]:
+        """Say where each part of a call comes from, and where the values of its answer are read."""
+        profile, name = self._target.profile, self._operation_name()
+        yield Row(f"{call.method} {self.mask(call).url}")
         yield from self._rows(parts_of_call(profile, name, call))
         yield Row("The answer")
         yield from self._rows(parts_of_answer(profile, name))
 
-    def masked(self, call: Call) -> Call:
-        """Return `call` with its credentials, and what variables bring into the profile, masked."""
-        for part in parts_of_call(self._asked.profile, self._name(), call):
+    def mask(self, call: Call) -> Call:
+        """Return `call` with its credentials, and what variables bring into the profile, mask."""
+        for part in parts_of_call(self._target.profile, self._operation_name(), call):
             if self._is_secret(part):
-                call = _without(call, part)
+                call = _mask_part(call, part)
         return call
 
-    def _account(self) -> str:
+    def _upstream_account(self) -> str:
         accounts = self._configuration.settings.accounts
         if accounts is None:
             return "the caller"
         account = accounts.get(self._route.account_sid)
-        return account.upstream.account or "the account's credentials" if account else "nobody"
+        return account.upstream.account or "the account's credentials" if account else "no account"
 
-    def _name(self) -> str:
-        operation, filters = self._operation, self._asked.profile.operations.list.filters
+    def _operation_name(self) -> str:
+        operation, filters = self._operation, self._target.profile.operations.list.filters
         looks_up = isinstance(operation, List) and operation.phone_number is not None
-        # A number that is its own id is fetched, and not looked for in a list
+        # Where a number is its own id, the filter fetches it
         return "fetch" if looks_up and filters.phone_number.mode == "lookup" else _NAMES[type(operation)]
 
     def _rows(self, parts: Iterable[Part]) -> Iterator[Row]:
-        settings = self._asked.settings
+        settings = self._target.settings
         for part in parts:
-            text = part.text.replace(part.value, _hidden(part.value)) if self._is_secret(part) else part.text
+            text = (
+                part.text.replace(part.value, _mask_credential(part.value))
+                if self._is_secret(part)
+                else part.text
+            )
             if part.place == ("base_url",) and settings.base_url:
                 yield Row(part.kind, settings.base_url, self._own_line("base_url"))
             else:
-                yield Row(part.kind, text, _line(self._profile, part.place))
+                yield Row(part.kind, text, _format_line(self._profile, part.place))
 
     def _own_line(self, key: str) -> str:
-        """Return where proxy.yaml says `key` of the upstream: for its account or for all of them."""
+        """Return where proxy.yaml gives `key` of the upstream: at the account, or for all accounts."""
         own = self._configuration.source
-        places = ((*self._asked.place, key), ("upstream", key))
-        return next((_line(own, place) for place in places if place in own.places), "default")
+        places = ((*self._target.place, key), ("upstream", key))
+        return next((_format_line(own, place) for place in places if place in own.places), "default")
 
     def _is_secret(self, part: Part) -> bool:
         place = (*part.place, "constant") if (*part.place, "constant") in self._profile.places else part.place
         return part.place[0] == "auth" or (bool(part.value) and place in self._profile.variables)
 
 
-def _asked(configuration: Configuration, to: Route) -> UpstreamTarget:
-    """Return which upstream is asked for the account of a path."""
+def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:
+    """Return the upstream of the account in a path."""
     accounts = configuration.settings.accounts or {}
     place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
-    return next(asked for asked in configuration.targets() if asked.place == place)
+    return next(target for target in configuration.targets() if target.place == place)
 
 
-def _said(operation: Operation) -> str:
-    """Write an operation without what it leaves open."""
+def _format_operation(operation: Operation) -> str:
+    """Write an operation without its empty fields."""
     fields = ((field.name, getattr(operation, field.name)) for field in dataclasses.fields(operation))
-    said = (f"{name}={value!r}" for name, value in fields if value is not None and value is not False)
-    return f"{type(operation).__name__}({', '.join(said)})"
+    texts = (f"{name}={value!r}" for name, value in fields if value is not None and value is not False)
+    return f"{type(operation).__name__}({', '.join(texts)})"
 
 
-def _line(source: Source, place: tuple[str | int, ...]) -> str:
+def _format_line(source: Source, place: tuple[str | int, ...]) -> str:
     line, _ = source.place_of(place)
     return f"{source.file}:{line}" if line and place in source.places else "default"
 
 
-def _hidden(value: str) -> str:
+def _mask_credential(value: str) -> str:
     """Mask a credential, but not the scheme before it."""
     scheme, space, _ = value.partition(" ")
     return f"{scheme}{space}{_MASK}" if space else _MASK
 
 
-def _without(call: Call, part: Part) -> Call:
+def _mask_part(call: Call, part: Part) -> Call:
     if part.kind == "header":
-        return call._replace(headers={**call.headers, part.name: _hidden(part.value)})
+        return call._replace(headers={**call.headers, part.name: _mask_credential(part.value)})
     if part.kind == "query":
         return call._replace(query={**call.query, part.name: _MASK})
     return call._replace(body={**call.body, part.name: _MASK})

@@ -1,4 +1,4 @@
-"""Requests and answers as people write them down."""
+"""Requests and answers as text: what is typed on the command line, and what is printed."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from proxy.legacy import Request
 from proxy.profile.calls import Call, Reply
 
 
-def request_of(method: str, url: str, data: tuple[str, ...]) -> Request:
+def parse_request(method: str, url: str, data: tuple[str, ...]) -> Request:
     """Return a legacy request to `url`, from the account that its path names; `data` are form fields."""
     split = urlsplit(url)
     target = f"{split.path}?{split.query}" if split.query else split.path
@@ -20,8 +20,8 @@ def request_of(method: str, url: str, data: tuple[str, ...]) -> Request:
     return Request(method, target, (f"Basic {basic}",), kind, "&".join(data).encode())
 
 
-def replies_of(text: bytes, status: int | None) -> Iterator[Reply]:
-    """Cut `text` into JSON documents, a reply each; what is no JSON is a reply too, and so is nothing."""
+def parse_replies(text: bytes, status: int | None) -> Iterator[Reply]:
+    """Yield a reply for each JSON document in `text`; the rest, if it is no JSON, is one reply too."""
     rest = text.decode("utf-8", "surrogateescape").strip()
     if not rest:
         yield Reply(status or 204, b"")
@@ -36,8 +36,8 @@ def replies_of(text: bytes, status: int | None) -> Iterator[Reply]:
         rest = rest[end:].lstrip()
 
 
-def message_of(call: Call) -> Iterator[str]:
-    """Write a call as it goes over the wire, one line after the other."""
+def format_call(call: Call) -> Iterator[str]:
+    """Yield the lines of a call as it goes over the wire."""
     url = urlsplit(call.url)
     yield f"{call.method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1"
     yield f"Host: {url.netloc}"

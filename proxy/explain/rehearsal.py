@@ -1,4 +1,4 @@
-"""What the proxy would ask and answer: the real translator, with nobody at the other end."""
+"""The real translator with scripted replies in the place of an upstream."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from proxy.process.assembly import assemble, create_accounts
 from proxy.profile.calls import Call, Reply
 
 
-class Rehearsed(NamedTuple):
-    """How far a request has come."""
+class Rehearsal(NamedTuple):
+    """How far a request gets with the replies that there are."""
 
     calls: Sequence[Call]
     """What the upstream would be asked, in order."""
     answer: Answer | None
-    """None where the last call still waits for its reply."""
+    """None where the last call has no reply."""
 
 
-class _WaitingError(Exception):
-    """There is no reply to a call."""
+class _NoMoreRepliesError(Exception):
+    """A call is made after the last reply."""
 
 
 class _Script:
@@ -35,19 +35,19 @@ class _Script:
         try:
             return next(self._replies)
         except StopIteration:
-            raise _WaitingError from None
+            raise _NoMoreRepliesError from None
 
 
 async def rehearse(
     configuration: Configuration, request: Request, replies: Sequence[Reply] = ()
-) -> Rehearsed:
-    """Carry `request` out until the upstream's `replies` are used up; its token does not matter."""
+) -> Rehearsal:
+    """Carry out `request` until the upstream's `replies` are used up, whatever its token."""
     script = _Script(replies)
     translator = assemble(
         configuration, script, accounts=TrustingAccounts(create_accounts(configuration.settings))
     )
     try:
         answer = await translator.answer(request)
-    except _WaitingError:
-        return Rehearsed(script.calls, None)
-    return Rehearsed(script.calls, answer)
+    except _NoMoreRepliesError:
+        return Rehearsal(script.calls, None)
+    return Rehearsal(script.calls, answer)

@@ -1,4 +1,4 @@
-"""The 2008 shore: pure functions from HTTP requests to Operations, and from results to HTTP answers."""
+"""The 2008 side: pure functions from HTTP requests to Operations, and from results to HTTP answers."""
 
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style

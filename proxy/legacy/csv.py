@@ -10,7 +10,7 @@ from proxy.legacy.text import legible
 
 CONTENT_TYPE = "text/csv"
 
-# What has to be quoted, and what a spreadsheet would take for a formula
+# Fields that need quotes, and fields that a spreadsheet would take for formulas
 _QUOTED = re.compile(r'[=+\-@\t]|.*[",\r\n]|\s|.*\s\Z', re.DOTALL)
 
 

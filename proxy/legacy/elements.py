@@ -1,6 +1,6 @@
-"""The documents of 2008 as tables: which children an element has, in which order, and where each comes from.
+"""The documents of 2008 as tables: the children of each element, in order, and the value of each.
 
-Every format is written from these tables, so a new child or another order is one line here.
+Every format is written from these tables: a new child or another order is one line here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Texts = Sequence[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What an operator may choose about the text of elements."""
+    """The operator's choices about the text of elements."""
 
     date: Callable[[int], str]
     """Seconds since the epoch → RFC 2822 in the configured zone."""
@@ -28,7 +28,7 @@ class Style:
     """Whether lists carry the URIs that later revisions of the API added."""
 
     def dates(self, column: Sequence[int | None]) -> Sequence[str | None]:
-        """Write many dates; one that the upstream does not keep is empty, never invented."""
+        """Write many dates; one that the upstream does not have is empty, never invented."""
         if isinstance(self.date, DateWriter):
             return self.date.column(column)
         return [None if seconds is None else self.date(seconds) for seconds in column]
@@ -60,17 +60,17 @@ class Element(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ListedElement:
-    """An element of a list, which is written a column at a time: of many elements, the texts of one child."""
+    """An element of a list, which is written by columns: a column holds the texts of one child."""
 
     name: str
     children: Mapping[str, Callable[[CallerIds, Style], Sequence[str | None]]]
     """Child name → its text in each element. None is an empty child."""
     plain: frozenset[str] = frozenset()
-    """Children in which no character means anything to any format."""
+    """Children without characters that a format would escape."""
 
-    def columns(self, them: CallerIds, style: Style) -> Mapping[str, Sequence[str | None]]:
-        """Return the children of many, in order: child name → its text in each."""
-        return {name: column(them, style) for name, column in self.children.items()}
+    def columns(self, caller_ids: CallerIds, style: Style) -> Mapping[str, Sequence[str | None]]:
+        """Return the children of many elements, in order: child name → its text in each."""
+        return {name: column(caller_ids, style) for name, column in self.children.items()}
 
     def rows(self, caller_ids: CallerIds, style: Style) -> Sequence[Texts]:
         """Return the children of each, in order."""
@@ -85,12 +85,12 @@ class ListedElement:
 CALLER_ID = ListedElement(
     "OutgoingCallerId",
     {
-        "Sid": lambda them, _: them.sid,
-        "AccountSid": lambda them, _: them.account_sid,
-        "FriendlyName": lambda them, _: them.friendly_name,
-        "PhoneNumber": lambda them, style: style.numbers(them.phone_number),
-        "DateCreated": lambda them, style: style.dates(them.date_created),
-        "DateUpdated": lambda them, style: style.dates(them.date_updated),
+        "Sid": lambda caller_ids, _: caller_ids.sid,
+        "AccountSid": lambda caller_ids, _: caller_ids.account_sid,
+        "FriendlyName": lambda caller_ids, _: caller_ids.friendly_name,
+        "PhoneNumber": lambda caller_ids, style: style.numbers(caller_ids.phone_number),
+        "DateCreated": lambda caller_ids, style: style.dates(caller_ids.date_created),
+        "DateUpdated": lambda caller_ids, style: style.dates(caller_ids.date_updated),
     },
     plain=frozenset({"Sid", "AccountSid", "DateCreated", "DateUpdated"}),  # matched or made by a pattern
 )
@@ -98,10 +98,10 @@ CALLER_ID = ListedElement(
 VALIDATION_REQUEST: Element[ValidationRequest] = Element(
     "ValidationRequest",
     {
-        "AccountSid": lambda it, _: it.account_sid,
-        "PhoneNumber": lambda it, style: style.number(it.phone_number),
-        "FriendlyName": lambda it, _: it.friendly_name,
-        "ValidationCode": lambda it, _: it.validation_code,
+        "AccountSid": lambda value, _: value.account_sid,
+        "PhoneNumber": lambda value, style: style.number(value.phone_number),
+        "FriendlyName": lambda value, _: value.friendly_name,
+        "ValidationCode": lambda value, _: value.validation_code,
     },
     optional=frozenset({"FriendlyName"}),
 )
@@ -109,10 +109,12 @@ VALIDATION_REQUEST: Element[ValidationRequest] = Element(
 REST_EXCEPTION: Element[Fault] = Element(
     "RestException",
     {
-        "Status": lambda it, _: str(it.status),
-        "Message": lambda it, _: it.message,
-        "Code": lambda it, _: None if it.code is None else str(it.code),
-        "MoreInfo": lambda it, _: None if it.code is None else f"http://www.twilio.com/docs/errors/{it.code}",
+        "Status": lambda value, _: str(value.status),
+        "Message": lambda value, _: value.message,
+        "Code": lambda value, _: None if value.code is None else str(value.code),
+        "MoreInfo": lambda value, _: (
+            None if value.code is None else f"http://www.twilio.com/docs/errors/{value.code}"
+        ),
     },
     optional=frozenset({"Code", "MoreInfo"}),
 )

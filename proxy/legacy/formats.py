@@ -10,12 +10,10 @@ from sys import intern
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-
 OutsideNanp = Literal["digits", "e164", "skip"]
-"""What becomes of a number that is not in the North American Numbering Plan (+1 and ten digits)."""
+"""How a number outside the North American Numbering Plan (+1 and ten digits) is shown."""
 
-# An optional country code, then ten digits, with anything people put between them. A plus sign makes the
+# An optional country code, then ten digits, with the separators that people use. A plus sign makes the
 # country code mandatory: +41 58 675 30 9… is Switzerland, not Silicon Valley.
 _DECORATION = r"[ \u00a0().\-\u2010\u2011\u2013/]*"
 _READABLE = re.compile(rf"{_DECORATION}(?:\+?1{_DECORATION})?((?:[0-9]{_DECORATION}){{10}})")
@@ -43,6 +41,8 @@ def listed_number(readable: str) -> str | None:
         return north_american
     if not _ELSEWHERE.fullmatch(readable):
         return None
+    import phonenumbers  # noqa: PLC0415 - 3 MB of memory, for filters by foreign numbers only
+
     try:
         number = phonenumbers.parse("+" + readable.removeprefix("+"))
     except phonenumbers.NumberParseException:
@@ -106,7 +106,7 @@ def _offset(offset: timedelta) -> str:
 
 _DAY = 86_400
 _SPAN = 4 * _DAY
-# A caller ID of 2008's API cannot be older than the API, and one of today's hardly
+# Few caller IDs are older or younger than these years, which are written fast
 _FIRST_DAY, _LAST_DAY = ((date(year, 1, 1) - date(1970, 1, 1)).days for year in (2000, 2040))
 _HOURS = tuple(f"{hour:02}:" for hour in range(24))
 _MINUTES = tuple(f"{minute:02}" for minute in range(60))
@@ -114,9 +114,9 @@ _MINUTES = tuple(f"{minute:02}" for minute in range(60))
 
 @cache
 def _dates() -> tuple[Sequence[str], Sequence[str]]:
-    """Return the dates of our times, of the day before them and of the one after, in two parts.
+    """Return the date texts of 2000 to 2039, with the day before and the day after, in two parts.
 
-    There are few different ones of each part, which stay near the processor; whole, they would not. For the
+    Each part has few different texts, which stay in the processor's cache; whole dates would not. For the
     same reason the minutes of a day are no table.
     """
     at = [date(1970, 1, 1) + timedelta(day) for day in range(_FIRST_DAY - 1, _LAST_DAY + 1)]
@@ -124,20 +124,20 @@ def _dates() -> tuple[Sequence[str], Sequence[str]]:
 
 
 class DateWriter:
-    """Writes `rfc_2822` in one zone, twenty times as fast in our times.
+    """Writes `rfc_2822` in one zone, twenty times as fast for 2000 to 2039.
 
-    To ask the zone for its offset is the dear part, so it is asked beforehand.
+    The zone's offset is the expensive part, so all changes are looked up in advance.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        """Find out when the clocks of `zone` change."""
+        """Look up when the clocks of `zone` change."""
 
         def offset(seconds: int) -> timedelta:
             return datetime.fromtimestamp(seconds, zone).utcoffset() or timedelta()
 
         first, last = _FIRST_DAY * _DAY, _LAST_DAY * _DAY
         self._zone = zone
-        self._dates = _dates()  # before anybody waits for them
+        self._dates = _dates()  # now, rather than in the first request
         self._starts = [first, *_changes(offset, first, last), last]
         offsets = [offset(start) for start in self._starts[:-1]]
         known = {each: _shift_and_endings(each) for each in offsets}
@@ -165,8 +165,8 @@ class DateWriter:
 def _changes(offset: Callable[[int], timedelta], first: int, last: int) -> Iterator[int]:
     """Yield each second in which the clocks change.
 
-    No clocks were ever changed and changed back within six days: where both ends of a span of four agree, all
-    of it does.
+    No clock has ever changed and changed back within six days: where both ends of a span of four days agree,
+    all of it does.
     """
     for start, end in pairwise([*range(first, last, _SPAN), last]):
         at = start

@@ -16,19 +16,19 @@ from proxy.errors import MALFORMED, UNSUPPORTED_MEDIA_TYPE, LegacyError
 
 LXML_VERSION: Sequence[int] = etree.LXML_VERSION
 
-logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says would show what clients sent
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its messages quote requests
 
 
 class Form(dict[str, str]):
     """Parameters by name; the last of equal names wins."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        """Take the pairs in the order they were sent."""
+        """Take the pairs in the order in which they were sent."""
         self._pairs = tuple(pairs)
         super().__init__(self._pairs)
 
     def __repr__(self) -> str:
-        """Keep what a client sent out of logs and tracebacks."""
+        """Keep values out of logs and tracebacks."""
         return f"Form(of {len(self._pairs)})"
 
     def every(self, name: str) -> Sequence[str]:
@@ -47,7 +47,7 @@ def parse_query(query_string: str) -> Form:
 
 
 def parse_body(content_type: str | None, body: bytes) -> Form:
-    """Read a request body; LegacyError 415 for a type that is no form, 400 for a form that cannot be read.
+    """Parse a request body; LegacyError 415 for a type that is no form, 400 for a form that cannot be parsed.
 
     A body without Content-Type is a form: the Java library of the time sends its PUT so.
     """
@@ -63,8 +63,8 @@ def parse_body(content_type: str | None, body: bytes) -> Form:
 _URLENCODED = "application/x-www-form-urlencoded"
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _Encodings = Sequence[str]
-# What a client may name, and the encodings tried in turn. Text that names none is UTF-8, or the Windows-1252
-# of its day where it cannot be.
+# What a client may name → the encodings tried in turn. Text without a charset is UTF-8, or else the
+# Windows-1252 of the time.
 _ENCODINGS: Mapping[str | None, _Encodings] = {
     None: ("utf-8", "cp1252"),
     "utf-8": ("utf-8",),

@@ -17,7 +17,7 @@ def one(name: str, texts: Texts, status: int) -> bytes:
 
 
 def many(page: Page, paging: Attributes, style: Style) -> bytes:
-    """Write a document that holds one page of the list, opened by what XML says in attributes."""
+    """Write a document that holds one page of the list, after the attributes that XML has."""
     about = [_div(name, _text(text)) for name, text in paging]
     items = [_element(CALLER_ID.name, texts) for texts in CALLER_ID.rows(page.caller_ids, style)]
     return _document(_div(LIST_NAME, "".join(about + items)), 200)

@@ -18,7 +18,7 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
 
 
 def many(page: Page, paging: Attributes, style: Style) -> bytes:
-    """Write a document that holds one page of the list, and beside it what XML says in attributes."""
+    """Write a document that holds one page of the list, beside the attributes that XML has."""
     items = [_element(CALLER_ID.name, texts) for texts in CALLER_ID.rows(page.caller_ids, style)]
     return orjson.dumps({"TwilioResponse": {**dict(paging), LIST_NAME: items}})
 

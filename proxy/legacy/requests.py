@@ -1,7 +1,7 @@
 """Legacy HTTP requests → Operations: a table of routes and, below it, the rules for each parameter.
 
-Nothing is read from a path but two Sids that match their pattern exactly, so no upstream URL is ever built
-from anything else that a client wrote in one.
+A path yields two Sids, which match their pattern exactly, and a suffix; nothing else of it reaches an
+upstream URL.
 """
 
 import re
@@ -24,9 +24,9 @@ from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parts of an HTTP request that the 2008 API looks at, as they came over the wire.
+    """The parts of an HTTP request that the 2008 API reads, as they came over the wire.
 
-    Only the method is shown in tracebacks: any other may hold a token.
+    Tracebacks show only the method: every other part may hold a token.
     """
 
     method: str
@@ -46,9 +46,9 @@ class Route:
     sid: str
     """Empty for the list."""
     method: str
-    """After `_method` has been heeded; HEAD is a GET."""
+    """After `_method` has been applied; HEAD is a GET."""
     suffix: str
-    """The format that is asked for: `.json` for example, or nothing."""
+    """The requested format: `.json` for example, or nothing."""
     query: Form
 
     def read(self, request: Request) -> Operation:
@@ -71,10 +71,10 @@ _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 def route(request: Request) -> Route:
-    """Find the resource that `request` asks for; LegacyError 404 for a path and 405 for a method."""
+    """Find the resource of `request`; LegacyError 404 for an unknown path and 405 for a method."""
     path, _, query_string = request.target.partition("?")
     if not path.startswith("/"):
-        path = _ABSOLUTE_FORM.sub("", path, count=1)  # RFC 9112 section 3.2.2; the host is nobody's business
+        path = _ABSOLUTE_FORM.sub("", path, count=1)  # RFC 9112 section 3.2.2; the host is ignored
     found = _PATH.fullmatch(path)
     if not found:
         raise LegacyError(NOT_FOUND)
@@ -91,7 +91,7 @@ def route(request: Request) -> Route:
 
 
 def suffix_of(target: str) -> str:
-    """Return the format that a request asks for, also where its path leads nowhere."""
+    """Return the requested format, for unknown paths too."""
     found = _SUFFIX.search(target.partition("?")[0])
     return found[0] if found else ""
 
@@ -159,7 +159,7 @@ _DIGITS = re.compile(r"0*([0-9]+)")
 
 
 def _whole_number(text: str, *, default: int, least: int, most: int) -> int:
-    """Read a paging parameter: what is no whole number or below `least` is the default, never an error."""
+    """Read a paging parameter; anything that is no whole number of at least `least` is the default."""
     found = _DIGITS.fullmatch(text)
     if not found:
         return default

@@ -1,4 +1,4 @@
-"""What no document of 2008 can hold."""
+"""Characters that no document of 2008 can hold."""
 
 import re
 from collections.abc import Iterable

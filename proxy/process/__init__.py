@@ -1,1 +1,1 @@
-"""Processes: the supervisor and its workers, signals, reload, and how settings become parts."""
+"""Processes: how settings become parts, the supervisor and its workers, signals, reload."""

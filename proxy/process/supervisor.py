@@ -1,6 +1,6 @@
-"""Processes that work side by side, and one above them that does nothing but replace those that die.
+"""The supervisor: forks the workers, replaces one that dies, and passes signals on.
 
-What they share is made before: open sockets, and memory that is mapped for all of them.
+What the workers share is created before they are forked: listening sockets and shared memory.
 """
 
 import logging
@@ -18,131 +18,132 @@ from typing import NoReturn
 _log = logging.getLogger("proxy.process")
 
 Work = Callable[[int], None]
-"""What a worker does until it is told to stop; it lets SIGTERM and SIGINT through once it heeds them.
+"""What a worker runs until it is told to stop. It unblocks SIGTERM and SIGINT once it can handle them.
 
-The file descriptor it gets ends when nobody is above it.
+Its argument is the lifeline: a file descriptor that becomes readable when the supervisor has died.
 """
 
-ENDS = (signal.SIGTERM, signal.SIGINT)
-"""What tells a process to stop; of two at the same time the first counts."""
-_BETWEEN_STARTS = 1.0
-"""Seconds at least between two starts of a worker: one that cannot live does not take all the time."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""Signals that stop a process; of two at the same time the first counts."""
+_RESTART_PAUSE = 1.0
+"""Seconds at least between two starts of a worker: one that fails at once does not take all CPU time."""
 
 
-def side_by_side(
+def supervise(
     works: Sequence[Work],
     *,
     ready: Callable[[], None],
     died: Callable[[int], None],
-    stops: Callable[[], None],
+    stopping: Callable[[], None],
     reload: Callable[[], bool] | None = None,
 ) -> int:
-    """Run a process for each of `works` until SIGINT or SIGTERM; return the exit status.
+    """Run a worker for each of `works` until SIGINT or SIGTERM; return the exit status.
 
-    `ready` is called once signals are heeded, `died` with the number of a worker before it is replaced, and
-    `stops` once nobody is replaced any more.
-    SIGHUP is passed on if `reload` returns True; who is started after that starts with what it has changed.
+    `ready` is called once signals are handled, `died` with the number of a dead worker before it is replaced,
+    and `stopping` once no worker is replaced any more. SIGHUP is passed on to the workers if `reload` returns
+    True; a worker that is forked later inherits what `reload` has changed.
     """
-    heeds = (signal.SIGCHLD, *ENDS, *((signal.SIGHUP,) if reload else ()))
-    with _heeded(heeds) as wakeups:
-        above = _Above(works, died, heeds)
+    signals = (signal.SIGCHLD, *STOP_SIGNALS, *((signal.SIGHUP,) if reload else ()))
+    with _received(signals) as wakeups:
+        supervisor = _Supervisor(works, died, signals)
         ready()
-        while above.goes_on():
-            if select.select([wakeups], [], [], above.pause())[0]:
-                told = wakeups.recv(4096)
-                above.reap()
-                if how := next((each for each in ENDS if each in told), None):
-                    above.stop(how)
-                    stops()
-                if reload and signal.SIGHUP in told and reload():
-                    above.tell(signal.SIGHUP)
-    return above.status
+        while supervisor.start_due():
+            if select.select([wakeups], [], [], supervisor.seconds_to_start())[0]:
+                received = wakeups.recv(4096)
+                supervisor.reap()
+                if how := next((each for each in STOP_SIGNALS if each in received), None):
+                    supervisor.stop(how)
+                    stopping()
+                if reload and signal.SIGHUP in received and reload():
+                    supervisor.send(signal.SIGHUP)
+    return supervisor.status
 
 
-class _Above:
-    """The process above the workers."""
+class _Supervisor:
+    """The state of the supervising process."""
 
     def __init__(
-        self, works: Sequence[Work], died: Callable[[int], None], heeds: Sequence[signal.Signals]
+        self, works: Sequence[Work], died: Callable[[int], None], signals: Sequence[signal.Signals]
     ) -> None:
         self.status = 0
         self._works = works
         self._died = died
-        self._heeds = heeds
+        self._signals = signals
         self._is_stopping = False
         self._numbers: dict[int, int] = {}
         """Process id → number of the worker."""
-        self._due = dict.fromkeys(range(len(works)), 0.0)
+        self._start_at = dict.fromkeys(range(len(works)), 0.0)
         """Number of each worker that is to be started → when."""
-        self._started: dict[int, float] = {}
-        self._lifeline, self._held = os.pipe()
+        self._started_at: dict[int, float] = {}
+        self._lifeline, self._held_end = os.pipe()
 
-    def goes_on(self) -> bool:
-        """Start who is due; False once everybody has stopped."""
+    def start_due(self) -> bool:
+        """Start the workers whose time has come; False once all have stopped."""
         now = time.monotonic()
-        for number in [number for number, due in self._due.items() if due <= now and not self._is_stopping]:
-            del self._due[number]
+        due = [number for number, at in self._start_at.items() if at <= now and not self._is_stopping]
+        for number in due:
+            del self._start_at[number]
             self._start(number)
         return bool(self._numbers) or not self._is_stopping
 
-    def pause(self) -> float | None:
-        """Return the seconds until somebody is due."""
-        if self._is_stopping or not self._due:
+    def seconds_to_start(self) -> float | None:
+        """Return the seconds until the next start, None where none is planned."""
+        if self._is_stopping or not self._start_at:
             return None
-        return max(0, min(self._due.values()) - time.monotonic())
+        return max(0, min(self._start_at.values()) - time.monotonic())
 
     def stop(self, how: signal.Signals) -> None:
-        """Tell everybody to stop; for the second time, at once."""
-        self.tell(signal.SIGKILL if self._is_stopping else how)  # whether or not it heeds signals yet
+        """Stop all workers; the second time at once."""
+        self.send(signal.SIGKILL if self._is_stopping else how)  # a worker may not handle signals yet
         self._is_stopping = True
 
-    def tell(self, what: signal.Signals) -> None:
-        """Pass a signal on."""
+    def send(self, what: signal.Signals) -> None:
+        """Send a signal to every worker."""
         for pid in self._numbers:
             with suppress(ProcessLookupError):
                 os.kill(pid, what)
 
     def reap(self) -> None:
-        """Take note of who has ended."""
+        """Collect the workers that have ended, and plan their replacement."""
         with suppress(ChildProcessError):
             while ended := os.waitpid(-1, os.WNOHANG):
                 pid, code = ended[0], os.waitstatus_to_exitcode(ended[1])
                 if pid == 0:
                     return
                 number = self._numbers.pop(pid, None)
-                if number is None:  # an orphan that came to us as the first process of a container
+                if number is None:  # an orphan that this process inherits as the first one of a container
                     continue
                 if self._is_stopping:
                     self.status = self.status or abs(code)
                 else:
                     _log.error("worker %d (process %d) ended with %d and is replaced", number, pid, code)
                     self._died(number)
-                    self._due[number] = self._started[number] + _BETWEEN_STARTS
+                    self._start_at[number] = self._started_at[number] + _RESTART_PAUSE
 
     def _start(self, number: int) -> None:
-        self._started[number] = time.monotonic()
-        # What is told to a worker before it listens waits until then
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._heeds)
+        self._started_at[number] = time.monotonic()
+        # A signal that a worker gets before it can handle it stays pending
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
         pid = os.fork()
         if pid == 0:
-            os.close(self._held)
-            _work(self._works[number], self._lifeline, before)
+            os.close(self._held_end)
+            _run_worker(self._works[number], self._lifeline, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._numbers[pid] = number
 
 
-def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoReturn:
-    """Be a worker."""
+def _run_worker(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoReturn:
+    """Run `work` in a process that has just been forked, and end the process."""
     status = 1
     try:
-        os.setpgid(0, 0)  # Ctrl-C is for the process above, which tells the others
+        os.setpgid(0, 0)  # Ctrl-C goes to the supervisor alone, which tells the workers
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        # Whoever heeds the others lets them through once he can
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP, *ENDS})
+        # The event loop of the worker unblocks these once it has handlers for them
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask | {signal.SIGHUP, *STOP_SIGNALS})
         work(lifeline)
         status = 0
-    except BaseException:  # noqa: BLE001 - nothing may get into the code of the process above
+    except BaseException:  # noqa: BLE001 - no exception may reach the code of the supervisor
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -151,14 +152,14 @@ def _work(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoRetur
 
 
 @contextmanager
-def _heeded(signals: Sequence[signal.Signals]) -> Iterator[socket.socket]:
-    """Turn signals into bytes that can be waited for."""
+def _received(signals: Sequence[signal.Signals]) -> Iterator[socket.socket]:
+    """Turn signals into bytes on a socket, which select can wait for."""
     wakeups, waking = socket.socketpair()
     with wakeups, waking:
         waking.setblocking(False)  # noqa: FBT003 - the name says it
         before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
         handlers = {each: signal.signal(each, lambda *_: None) for each in signals}
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # it may have been told before
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # one may be pending already
         try:
             yield wakeups
         finally:

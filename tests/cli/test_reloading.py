@@ -20,8 +20,8 @@ from proxy.sandbox import Store
 
 PORT = r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01"
 OTHERS = [f"AC{number:032}" for number in range(4)]
-TAKEN_UP = r"(the configuration has been read again)"
-REFUSED = r"(the configuration cannot be used, and that from before goes on)"
+TAKEN_UP = r"(the configuration has been reloaded)"
+REFUSED = r"(reload failed; the previous configuration stays active)"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ WRONG: Mapping[str, str] = {
     "listen: 8080\nx: 1\n": r".*proxy\.yaml:2:1: (unknown key 'x')",
     "accounts: [": r".*proxy\.yaml:1:12: (is not valid YAML): .*",
     "upstream: {profile: nobodys}": r".*proxy\.yaml:1:12: (there is no profile 'nobodys').*",
-    "": r".*proxy\.yaml: (says nothing any more, or not who may ask), as while it is being written",
+    "": r".*proxy\.yaml: (is empty, or has lost its accounts), as a file has while it is being written",
     "listen: 127.0.0.1:8080\naccounts:\n": r".*proxy\.yaml: (says .* not who may ask), .*",
     "legacy:\n  timezone: ${NOT_SET}": r".*proxy\.yaml:2:13: (.*NOT_SET.*)",
 }
@@ -309,7 +309,7 @@ async def test_what_is_bound_at_the_start_stays_and_it_is_told(tmp_path: Path) -
         after = certificate.replace("drain: 0", "metrics: 127.0.0.1:1") + after.partition("\n")[2]
         after += "snapshots: {replicas: 2, redis: redis://127.0.0.1:1}\n"
         with served(tmp_path, before, "--workers", "2") as proxy:
-            later = r"({}) has changed, which counts from the next start on"
+            later = r"({}) has changed, which takes a restart to become active"
             bound = ("listen.address", "listen.tls.address", "listen.metrics", "snapshots.redis")
             proxy.reload(after, later.format(bound[0]))
             for key in bound[1:]:

@@ -223,7 +223,7 @@ def test_no_workers_at_all() -> None:
 TOLD_TOO_EARLY = """
 import asyncio, os, signal
 from contextlib import asynccontextmanager
-from proxy.process.running import run_apart
+from proxy.process.signals import run_workers
 
 @asynccontextmanager
 async def part():
@@ -232,7 +232,7 @@ async def part():
     os.kill(os.getppid(), signal.SIGTERM)
     yield
 
-run_apart([part], "", died=print, stops=lambda: None)
+run_workers([part], "", died=print, stopping=lambda: None)
 """
 
 

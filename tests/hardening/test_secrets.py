@@ -618,7 +618,7 @@ def test_a_loop_says_nothing_of_what_it_was_given(capsys: pytest.CaptureFixture[
     logging.getLogger("proxy").addHandler(handler)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        loop.set_exception_handler(log.unhandled)
+        loop.set_exception_handler(log.log_unhandled)
         loop.call_soon(int, CANARY)
         runner.run(asyncio.sleep(0))
     logging.getLogger("proxy").removeHandler(handler)

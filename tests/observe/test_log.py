@@ -107,7 +107,7 @@ def test_what_is_kept_is_bounded() -> None:
 
 def test_the_log_of_a_running_proxy_is_like_that() -> None:
     program = (
-        "import logging; from proxy.observe import log; log.to_stderr()\n"
+        "import logging; from proxy.observe import log; log.log_to_stderr()\n"
         "for _ in range(100): logging.getLogger('proxy.security').warning('refused'), logging.info('well')"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

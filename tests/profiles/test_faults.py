@@ -27,7 +27,7 @@ def twilio(status: int, code: object, message: object, **headers: str) -> Reply:
 
 
 REFUSED = "The upstream API refused the request"
-NONSENSE = "The upstream API gave an answer that makes no sense"
+NONSENSE = "The upstream API returned an unexpected response"
 NOT_FOUND = "The requested resource was not found"
 VALIDATED = "Phone number already validated on your account"
 ELSEWHERE = "Phone number already validated on another account"

@@ -23,7 +23,7 @@ _PATIENCE = 60  # seconds, for there are tests of deadlines
 
 AN_INSTANCE = f"{LIST}/{BOB}"
 PAGES = f"{UPSTREAM_LIST}.json"
-NONSENSE = "The upstream API gave an answer that makes no sense"
+NONSENSE = "The upstream API returned an unexpected response"
 PERHAPS = "The validation call may have been placed"
 PROFILE = Path(__file__).parents[2] / "config" / "upstreams" / "twilio-2010-04-01.yaml"
 

@@ -360,7 +360,7 @@ async def test_credentials_that_the_upstream_refuses_are_the_proxys(kind: Kind) 
     async with before(kind, key="another") as (client, vendor):
         told = error(await client.ask("GET", LIST))
         assert (told["Status"], told["Code"]) == ("502", "20502")
-        assert told["Message"] == "The upstream API gave an answer that makes no sense"
+        assert told["Message"] == "The upstream API returned an unexpected response"
         assert len(vendor.received) == 1
 
 
