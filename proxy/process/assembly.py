@@ -4,13 +4,14 @@ import hashlib
 
 from proxy import __version__
 from proxy.cache import GenerationTable, ListCache, SharedMemoryStore, Store, Terms
-from proxy.config import Configuration, Settings
+from proxy.config import Configuration, Listen, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.gateway.accounts import Accounts, AccountTable, Entry, PassThrough
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.model import Credentials
 from proxy.profile.profile import Profile
+from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 
 
@@ -53,6 +54,19 @@ def store_of(configuration: Configuration, counters: GenerationTable | None = No
     secret = redis.secret.get_secret_value() if redis.secret else ""
     digest = hashlib.sha256(secret.encode()).digest()
     return RedisStore.at(redis.url.get_secret_value(), digest, counters)
+
+
+def server_options(listen: Listen) -> ServerOptions:
+    """Return what a server needs of what is configured to listen on."""
+    plain = {"metrics": listen.metrics, "address": listen.address}
+    tls = {"tls": listen.tls, "legacy_tls": listen.legacy_tls}
+    addresses = {**plain, **{name: each.address for name, each in tls.items() if each}}
+    return ServerOptions(
+        {name: address for name, address in addresses.items() if address},
+        {name: each.terms for name, each in tls.items() if each},
+        listen.trusted_proxies,
+        listen.drain,
+    )
 
 
 def _dialect(configuration: Configuration) -> str:
