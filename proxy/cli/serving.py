@@ -20,16 +20,16 @@ from proxy import config, sandbox
 from proxy.cache import GenerationTable
 from proxy.cli.demo import welcome
 from proxy.cli.parameters import ADDRESS, FILE, refuse, warn
-from proxy.config import Address, Configuration, ConfigurationError, Listen
+from proxy.config import Address, Configuration, ConfigurationError
 from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener, opened
 from proxy.observe.counters import CounterMemory, Counters
-from proxy.process.assembly import assemble, create_store
+from proxy.process.assembly import assemble, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listeners import listeners, listening
+from proxy.server.listeners import ServerOptions, listeners, listening
 from proxy.upstream.client import Client
 
 _SANDBOX = Address("127.0.0.1", 9000)
@@ -124,7 +124,7 @@ def _serve(
     def died(number: int) -> None:
         if number < workers:
             shared.counters.advance_all(number)
-            shared.turns.gone(number)
+            shared.shares.remove_worker(number)
 
     def stopping() -> None:
         for each in every.values():  # or clients would wait at what no worker accepts from any more
@@ -143,7 +143,7 @@ class _Shared(NamedTuple):
 
     counters: GenerationTable
     memory: CounterMemory
-    turns: AcceptShares
+    shares: AcceptShares
 
 
 @asynccontextmanager
@@ -156,21 +156,21 @@ async def _proxy(
     reloads: bool,
 ) -> AsyncIterator[Service]:
     store = create_store(configured.now, shared.counters, worker)
-    state, turn = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.turns, worker)
+    state, share = SharedState(Counters(shared.memory, worker)), AcceptShare(shared.shares, worker)
     async with Client() as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
-        def described() -> tuple[Translator, Listen]:
+        def described() -> tuple[Translator, ServerOptions]:
             translator = assemble(configured.now, client, store, state=state)
-            return translator, configured.now.settings.listen
+            return translator, server_options(configured.now.settings.listen)
 
-        serving = await stack.enter_async_context(listening(*described(), every, state.counters, turn))
+        serving = await stack.enter_async_context(listening(*described(), every, state.counters, share))
 
         async def reload() -> None:
             # In a thread, because it takes longer than requests may wait for the loop
             if anew := await asyncio.to_thread(lambda: described() if configured.reload() else None):
                 serving.follow(*anew)
-                if turn.is_alone:  # else the process above tells it once for all
+                if share.is_alone:  # else the process above tells it once for all
                     configured.log_reload()
 
         yield Service(serving.retire, reload if reloads else None)
@@ -180,7 +180,7 @@ async def _proxy(
 def _listeners(configuration: Configuration) -> Iterator[Mapping[str, Listener]]:
     with ExitStack() as stack:
         with _clear_error():
-            every = stack.enter_context(listeners(configuration.settings.listen))
+            every = stack.enter_context(listeners(server_options(configuration.settings.listen)))
         yield every
 
 

@@ -9,7 +9,8 @@ from proxy.config.loading import (
     read_profile,
     shipped_profiles,
 )
-from proxy.config.settings import Address, Listen, Settings, parse_address
+from proxy.config.settings import Listen, Settings
+from proxy.net.addresses import Address, parse_address
 
 __all__ = [
     "Address",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -26,36 +26,10 @@ from pydantic import (
 from proxy.config.yaml_source import Expanded, content, plain
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
+from proxy.net.addresses import Address, parse_address
 from proxy.profile.language import BaseUrl, Frozen, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
-
-
-_HOST = re.compile(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%a-z0-9]+\]")
-_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Return `host:port`, an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def reached_at(self) -> "Address":
-        """Return where this machine itself reaches an address; one on every interface is no host to call."""
-        return Address(_LOOPBACK.get(self.host, self.host), self.port)
-
-
-def parse_address(text: Any) -> Address:
-    """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface)."""
-    host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if not _HOST.fullmatch(host) or not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
 def _network(text: Any) -> IPv4Network | IPv6Network:

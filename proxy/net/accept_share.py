@@ -1,11 +1,11 @@
-"""Whose turn it is to take a connection, where several processes take from the same socket.
+"""Balance of accepts between workers that take connections from the same socket.
 
-Whoever wakes first would take all that wait, and keep-alive connections stay for long.
+The worker that wakes first would take all that wait, and keep-alive connections stay for long.
 """
 
 import mmap
 
-_NOT_THERE = 2**62
+_ABSENT = 2**62
 
 
 class AcceptShares:
@@ -16,35 +16,35 @@ class AcceptShares:
         self.workers = workers
         self.counts = memoryview(mmap.mmap(-1, workers * 8)).cast("q")
         for worker in range(workers):
-            self.gone(worker)
+            self.remove_worker(worker)
 
-    def gone(self, worker: int) -> None:
-        """Take note that nobody need wait for a worker."""
-        self.counts[worker] = _NOT_THERE
+    def remove_worker(self, worker: int) -> None:
+        """Let no worker wait for one that has died."""
+        self.counts[worker] = _ABSENT
 
 
 class AcceptShare:
-    """The turns of one worker."""
+    """The share of one worker."""
 
-    def __init__(self, turns: AcceptShares, worker: int) -> None:
+    def __init__(self, shares: AcceptShares, worker: int) -> None:
         """Be one of the workers, from 0."""
-        self._counts = turns.counts
+        self._counts = shares.counts
         self._worker = worker
-        self.is_alone = turns.workers == 1
+        self.is_alone = shares.workers == 1
 
-    def begin(self) -> None:
-        """Be there, without a connection."""
+    def join(self) -> None:
+        """Take part, without a connection yet."""
         self._counts[self._worker] = 0
 
-    def took(self) -> None:
-        """Take note of a connection."""
+    def add_connection(self) -> None:
+        """Count a connection."""
         self._counts[self._worker] += 1
 
-    def lost(self) -> None:
-        """Take note of its end."""
+    def remove_connection(self) -> None:
+        """Count its end."""
         self._counts[self._worker] -= 1
 
     @property
-    def is_mine(self) -> bool:
-        """Whether another one has hardly fewer connections, and need not be waited for."""
+    def is_due(self) -> bool:
+        """Whether no other worker has clearly fewer connections, so that the next one is this worker's."""
         return self._counts[self._worker] <= min(self._counts) + 1

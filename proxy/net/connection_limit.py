@@ -1,7 +1,7 @@
-"""How many connections a worker has room for.
+"""How many connections a worker accepts.
 
-One more than that is closed as soon as it is taken: its client knows at once that it has to go elsewhere.
-Left to wait until there is room it would hear nothing, nor would whoever comes after it.
+One more than that is closed as soon as it is accepted: its client knows at once that it has to go elsewhere.
+Left to wait until there is room it would hear nothing, nor would the clients behind it.
 """
 
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Callable
 _log = logging.getLogger("proxy.server")
 
 _MOST = 5000
-_SAYS_SO_EVERY = 60  # seconds
+_LOG_INTERVAL = 60  # seconds
 
 
 def max_connections() -> int:
@@ -22,20 +22,20 @@ def max_connections() -> int:
 
 
 class ConnectionLimit:
-    """So much room, for connections and those that are still shaking hands."""
+    """A number of connections, those that are still shaking hands included."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin empty."""
+        """Begin without any."""
         self.taken = 0
         self._most = most
         self._clock = clock
-        self._says_so_at = 0.0
+        self._logs_at = 0.0
 
-    def is_left(self) -> bool:
-        """Whether there is room for one more; tell the log where there is not, now and then."""
+    def has_room(self) -> bool:
+        """Whether one more may be accepted; where it may not, that is logged once a minute."""
         if self.taken < self._most:
             return True
-        if (now := self._clock()) >= self._says_so_at:
-            self._says_so_at = now + _SAYS_SO_EVERY
+        if (now := self._clock()) >= self._logs_at:
+            self._logs_at = now + _LOG_INTERVAL
             _log.warning("connections are turned away: there is room for %d", self._most)
         return False

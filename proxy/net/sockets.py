@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
-from proxy.config import Address
 from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.addresses import Address
 from proxy.net.connection_limit import ConnectionLimit
 
 _log = logging.getLogger("proxy.server")
@@ -17,8 +17,8 @@ _log = logging.getLogger("proxy.server")
 _BACKLOG = 1024  # connections that wait to be accepted
 # In seconds
 _DRAIN = 30
-_GIVING_WAY = 0.002
-_WITHOUT_ANY = 1
+_YIELD = 0.002  # to a worker with fewer connections
+_WITHOUT_FILES = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
 
 
@@ -50,10 +50,10 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
     sockets: list[socket.socket] = []
     port = address.port
     try:
-        where = socket.getaddrinfo(
+        found = socket.getaddrinfo(
             address.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        for family, kind, protocol, _, (host, _, *more) in dict.fromkeys(where):
+        for family, kind, protocol, _, (host, _, *more) in dict.fromkeys(found):
             if not _is_supported(family):
                 continue
             sockets.append(stack.enter_context(socket.socket(family, kind, protocol)))
@@ -77,28 +77,28 @@ def _is_supported(family: int) -> bool:
     return True
 
 
-Factory = Callable[[], asyncio.BaseProtocol]
-CachePolicy = Callable[[], ssl.SSLContext]
-"""With what to shake hands, as it is at the moment."""
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+ContextSource = Callable[[], ssl.SSLContext]
+"""Returns the TLS context for the next handshake; a reload may bring another."""
 
 
 @asynccontextmanager
 async def accepting(
-    protocol: Factory,
-    opened: Listener,
-    room: ConnectionLimit,
-    terms: CachePolicy | None = None,
-    turn: AcceptShare | None = None,
+    protocol: ProtocolFactory,
+    listener: Listener,
+    limit: ConnectionLimit,
+    tls: ContextSource | None = None,
+    share: AcceptShare | None = None,
 ) -> AsyncIterator[None]:
-    """Accept connections until the block ends; in turn with other processes where there are some."""
-    turn = turn or AcceptShare(AcceptShares(1), 0)
-    servers: list[asyncio.Server | _InTurn] = []
-    for listener in opened.sockets:
-        if terms or not turn.is_alone:
-            servers.append(_InTurn(protocol, listener, room, terms, turn))
+    """Accept connections until the block ends; balanced with other processes where there are some."""
+    share = share or AcceptShare(AcceptShares(1), 0)
+    servers: list[asyncio.Server | _Acceptor] = []
+    for each in listener.sockets:
+        if tls or not share.is_alone:
+            servers.append(_Acceptor(protocol, each, limit, tls, share))
         else:
             loop = asyncio.get_running_loop()
-            servers.append(await loop.create_server(protocol, sock=listener, backlog=_BACKLOG))
+            servers.append(await loop.create_server(protocol, sock=each, backlog=_BACKLOG))
     try:
         yield
     finally:
@@ -106,82 +106,82 @@ async def accepting(
             server.close()
 
 
-class _InTurn:
-    """Takes one connection at a time, if it is its turn, and knows of handshakes before they are over.
+class _Acceptor:
+    """Accepts one connection at a time, if it is due, and knows of handshakes before they are over.
 
-    A loop's own server takes all that wait.
+    A loop's own server accepts all that wait.
     """
 
     def __init__(
         self,
-        protocol: Factory,
+        protocol: ProtocolFactory,
         listener: socket.socket,
-        room: ConnectionLimit,
-        terms: CachePolicy | None,
-        turn: AcceptShare,
+        limit: ConnectionLimit,
+        tls: ContextSource | None,
+        share: AcceptShare,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._listener = listener
-        self._room = room
-        self._terms = terms
-        self._turn = turn
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._limit = limit
+        self._tls = tls
+        self._share = share
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)  # noqa: FBT003 - the name says it
-        self._go_on()
+        self._resume()
 
     def close(self) -> None:
-        """Take no more."""
+        """Accept no more."""
         if self._pause:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
         self._listener.close()
 
-    def _go_on(self) -> None:
-        self._loop.add_reader(self._listener, self._take_in_turn)
+    def _resume(self) -> None:
+        self._loop.add_reader(self._listener, self._accept_if_due)
 
-    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+    def _pause_for(self, seconds: float, then: Callable[[], None]) -> None:
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(seconds, then)
 
-    def _take_in_turn(self) -> None:
-        if self._turn.is_mine:
-            self._take()
-        else:  # whose turn it is may be busy: then it is taken all the same
-            self._rest(_GIVING_WAY, self._take_and_go_on)
+    def _accept_if_due(self) -> None:
+        if self._share.is_due:
+            self._accept()
+        else:  # the worker that is due may be busy: then this one accepts all the same
+            self._pause_for(_YIELD, self._accept_and_resume)
 
-    def _take_and_go_on(self) -> None:
-        self._go_on()
-        self._take()
+    def _accept_and_resume(self) -> None:
+        self._resume()
+        self._accept()
 
-    def _take(self) -> None:
+    def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was faster, or the client has gone
         except OSError as error:
             _log.error("no connection can be taken: %s", error.strerror)  # for want of file descriptors
-            self._rest(_WITHOUT_ANY, self._go_on)
+            self._pause_for(_WITHOUT_FILES, self._resume)
             return
-        if self._terms and not self._room.is_left():
+        if self._tls and not self._limit.has_room():
             connection.close()
             return
-        task = self._loop.create_task(self._begin(connection))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task = self._loop.create_task(self._connect(connection))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
-    async def _begin(self, connection: socket.socket) -> None:
-        context = self._terms() if self._terms else None
+    async def _connect(self, connection: socket.socket) -> None:
+        context = self._tls() if self._tls else None
         shakes_hands = context is not None
-        self._room.taken += shakes_hands
+        self._limit.taken += shakes_hands
         try:
             with suppress(OSError, TimeoutError):  # of a handshake
                 await self._loop.connect_accepted_socket(
                     self._protocol, connection, ssl=context, **_handshake(context)
                 )
         finally:
-            self._room.taken -= shakes_hands
+            self._limit.taken -= shakes_hands
 
 
 def _handshake(context: ssl.SSLContext | None) -> Mapping[str, Any]:
@@ -191,18 +191,18 @@ def _handshake(context: ssl.SSLContext | None) -> Mapping[str, Any]:
     }
 
 
-class Server(Protocol):
-    """What has connections."""
+class Drainable(Protocol):
+    """A server with connections."""
 
     def pre_shutdown(self) -> None:
-        """Close what is idle, and the rest after the next answer."""
+        """Close connections that are idle, and the rest after the next answer."""
 
-    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - what is still there then is closed
-        """Wait so long for what is in flight, and then no longer."""
+    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - as in aiohttp
+        """Wait so many seconds for what is in flight, then abort the rest."""
 
 
 @asynccontextmanager
-async def drained(server: Server) -> AsyncIterator[None]:
+async def drained(server: Drainable) -> AsyncIterator[None]:
     """Let requests that are in flight when the block ends finish; its sockets are closed by then."""
     try:
         yield

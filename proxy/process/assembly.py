@@ -4,7 +4,7 @@ import hashlib
 
 from proxy import __version__
 from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, Store
-from proxy.config import Configuration, Settings
+from proxy.config import Configuration, Listen, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, PassThrough
 from proxy.gateway.listing import Lists
@@ -12,6 +12,7 @@ from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.model import Credentials
 from proxy.profile.profile import Profile
+from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 
 _LIST_FORMAT = "columns"
@@ -57,6 +58,19 @@ def create_store(
     secret = redis.secret.get_secret_value() if redis.secret else ""
     digest = hashlib.sha256(secret.encode()).digest()
     return RedisStore.at(redis.url.get_secret_value(), digest, table)
+
+
+def server_options(listen: Listen) -> ServerOptions:
+    """Return what a server needs of what is configured to listen on."""
+    plain = {"metrics": listen.metrics, "address": listen.address}
+    tls = {"tls": listen.tls, "legacy_tls": listen.legacy_tls}
+    addresses = {**plain, **{name: each.address for name, each in tls.items() if each}}
+    return ServerOptions(
+        {name: address for name, address in addresses.items() if address},
+        {name: each.terms for name, each in tls.items() if each},
+        listen.trusted_proxies,
+        listen.drain,
+    )
 
 
 def _schema(configuration: Configuration) -> str:

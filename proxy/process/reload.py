@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from proxy.config import Address, Configuration, ConfigurationError, Settings
+from proxy.config import Configuration, ConfigurationError, Settings
 from proxy.config.settings import TlsListener
 from proxy.config.yaml_source import Mistake
+from proxy.net.addresses import Address
 
 _log = logging.getLogger("proxy.config")
 

@@ -1,33 +1,26 @@
-"""One connection: its requests in turn, its deadlines, and the answers to what never becomes a request.
+"""One connection: its requests in turn, its states and its deadlines.
 
-A request costs no task and hardly an object of its own: the one task of its connection answers it, or nobody
-but who reads it off the socket, where it is alone and asks for what is remembered.
+aiohttp reads requests and asks for their answers one after the other (http_server.py). What it does not know
+is here: how long anything may take, what happens when the client goes, and how a connection ends.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import cast
+from functools import partial
+from math import inf
+from typing import ClassVar
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.tcp_helpers import tcp_keepalive
+from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.server.exchange import ENDS, GOES_ON, Request, Written
 from proxy.server.handlers import Handler
-from proxy.server.parsing import (
-    EMPTY_PAYLOAD,
-    MOST_WAITING,
-    HttpProcessingError,
-    RawRequestMessage,
-    StreamReader,
-    request_parser,
-)
-from proxy.server.reading import is_without_version, objection, read, waits_for_leave
-from proxy.server.responses import last_words, response
-from proxy.server.stalls import StallTimer, give_up, has_gone, untaken
+from proxy.server.reading import RequestHead, expects_continue, is_without_version, read, rejection
+from proxy.server.responses import last_response, response
+from proxy.server.stalls import StallTimer, is_peer_gone, reset, unacknowledged_bytes
+from proxy.server.states import Reactions, State
 
 _log = logging.getLogger("proxy.server")
 
@@ -35,351 +28,365 @@ _log = logging.getLogger("proxy.server")
 _HEAD_TIMEOUT = 10
 _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
-_LISTENING = 0.05  # between two looks at whether anybody still waits for an answer
+_PROBE = 0.05  # between two looks at whether the peer still waits for an answer
+_SETTLE = 0.01  # in which aiohttp hands over what it has parsed; it takes one turn of the loop
 _STALL = 30  # for a client that takes nothing of what is sent
-_LOOKS = 5  # between two looks at whether it does
+_STALL_CHECK = 5  # between two looks at whether it does
 
-_READING = (hdrs.METH_GET, hdrs.METH_HEAD)
-
+_READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 _OPENING = b"HTTP/1."
 
-_Received = tuple[RawRequestMessage | None, StreamReader]
-"""A request's head, None where there is no HTTP, and its body."""
 
-
-class Connection(BaseProtocol):
-    """aiohttp's parser and its flow control with a loop and limits of ours."""
+class Connection:
+    """A connection to a client, from its first byte until all that it asked for has been carried out."""
 
     __slots__ = (
-        "_answering",
         "_begun",
         "_body",
+        "_closes_after_response",
         "_closes_at",
-        "_connected",
-        "_has_asked_all",
-        "_head_begun",
-        "_http",
-        "_is_ending",
-        "_is_leaving",
+        "_handler",
+        "_loop",
         "_lost",
-        "_next",
-        "_owes_answer",
+        "_on_closed",
         "_peer",
-        "_requests",
+        "_peer_is_done",
         "_stall",
+        "_state",
+        "_task",
         "_timer",
-        "_works_for_client",
-        "task",
+        "_transport",
     )
 
-    task: asyncio.Task[None]
-    """Done when everything has been said and the connection is closed."""
-
-    def __init__(
-        self,
-        answering: Handler,
-        loop: asyncio.AbstractEventLoop,
-        connected: Callable[["Connection", str | None], None],
-    ) -> None:
-        """Serve a connection; tell `connected` about it and its TLS version, if any, as soon as it stands."""
-        self._http = request_parser(self, loop)
-        super().__init__(loop, self._http)
-        self._answering = answering
-        self._connected = connected
-        self._requests: deque[_Received] = deque()
-        self._next: asyncio.Future[None] | None = None  # while the connection is idle
-        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
-        self._lost: asyncio.Future[None] = loop.create_future()
+    def __init__(self, handler: Handler, on_closed: Callable[["Connection"], None]) -> None:
+        """Let a `handler` answer; call `on_closed` when nothing is left to do."""
+        self._loop = asyncio.get_running_loop()
+        self._handler = handler
+        self._on_closed = on_closed
+        self._state = State.SILENT
+        self._transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
         self._peer = ""  # its address
-        self._owes_answer = False
-        self._works_for_client = False  # and for nobody else: what is done has no effect
-        self._has_asked_all = False
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
+        self._task: asyncio.Task[None] | None = None  # which answers it
         self._begun = b""  # what has been written of the next answer
-        self._is_leaving = False
-        self._is_ending = False
-        self._head_begun = False
-        self._closes_at = 0.0
+        self._peer_is_done = False
+        self._closes_after_response = False
+        self._closes_at = inf
         self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None  # while something waits to be taken
+        self._stall: asyncio.TimerHandle | None = None  # while bytes wait to be taken
+        self._lost: asyncio.Future[None] | None = None  # while the connection lingers
 
     # What happens to it
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def open(self, transport: asyncio.Transport) -> None:
         """Expect a request's head."""
-        super().connection_made(transport)
-        tcp_keepalive(cast(asyncio.Transport, transport))
+        self._transport = transport
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
-        self._next = self._loop.create_future()
         self._close_within(_HEAD_TIMEOUT)
-        self.task = self._loop.create_task(self._serve())
-        tls = transport.get_extra_info("ssl_object")
-        self._connected(self, tls.version() if tls else None)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
-        del exc  # it and who waits, which it would be given to, would hold each other and what was to be sent
-        super().connection_lost(None)
-        self._head_begun = False  # no more of it comes
-        self.end()
-        for timer in (self._timer, self._stall):
-            if timer is not None:
-                timer.cancel()
-        if self._works_for_client:
-            self.task.cancel()
-        if not self._lost.done():
-            self._lost.set_result(None)
-        self._body.set_exception(web.RequestPayloadError())
-        self._body = EMPTY_PAYLOAD
-        self._parser = None
-        del self._http  # which holds this connection in turn
+    def receive(self, data: bytes) -> bytes | None:
+        """Return what is to be parsed of `data`, None where it comes too late."""
+        return self._REACTIONS[self._state].data(self, data)
 
-    def leave(self) -> None:
+    def begin_request(self, body: StreamReader) -> None:
+        """Take note that the next request is to be answered."""
+        self._body = body
+        self._closes_at = inf
+        self._state = State.BODY
+
+    def half_close(self) -> bool:
+        """Answer what has been asked for: some old clients close their own side behind a request.
+
+        Where a connection cannot be closed on one side alone, as with TLS, it is closed.
+        """
+        return self._can_half_close() and self._REACTIONS[self._state].half_close(self)
+
+    def close_after_response(self) -> None:
         """Let the next answer be the last, whenever it is asked for."""
-        self._is_leaving = True
+        self._closes_after_response = True
 
-    def end(self) -> None:
+    def close_when_idle(self) -> None:
         """Close the connection, now if nothing is being asked, or else after the next answer.
 
-        Whoever is sending a head or a body goes on, within its deadline.
+        A client that is sending a head or a body may go on, within its deadline.
         """
-        self._is_leaving = True
-        if self._next is not None and not self._head_begun:
-            self._is_ending = True
-            self._go_on()
+        self._closes_after_response = True
+        self._REACTIONS[self._state].drain(self)
 
     def abort(self) -> None:
         """Close the connection, whatever is left to say."""
-        self.task.cancel()
-        if self.transport is not None:
-            self.transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
-    def eof_received(self) -> bool:
-        """Answer what has been asked for: some old clients close their own side behind a request.
-
-        Who has gone altogether looks the same until something is sent to it: an answer that is owed begins.
-        """
-        is_waited_for = self._owes_answer or (self._requests and not self._is_ending)
-        if not is_waited_for or not self._can_half_close():
-            return False
-        self._has_asked_all = True
-        self._cut_short()
-        if self._owes_answer:
-            self._write(_OPENING)
-            self._begun = _OPENING
-            self._look_whether_anybody_listens()
-        return True
-
-    def _can_half_close(self) -> bool:
-        """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
-        return self.transport is not None and self.transport.can_write_eof()
-
-    def _look_whether_anybody_listens(self) -> None:
-        if self._owes_answer and self.transport is not None and not self.transport.is_closing():
-            if has_gone(self.transport):
-                self.transport.abort()
-            else:
-                self._loop.call_later(_LISTENING, self._look_whether_anybody_listens)
-
-    def data_received(self, data: bytes) -> None:
-        """Take note of the requests whose heads have come in, or answer at once."""
-        if self._is_ending or self._upgraded:
-            return
-        received: Sequence[_Received]
-        try:
-            received, self._upgraded, _ = self._http.feed_data(data)
-        except HttpProcessingError:
-            received = () if self._cut_short() else [(None, EMPTY_PAYLOAD)]
-        if not received:
-            # Some clients send a line break after a body
-            if self._next is None or self._head_begun or not data.strip(b"\r\n"):
-                return
-            self._head_begun = True
-            self._close_within(_HEAD_TIMEOUT)
-            if not is_without_version(data):
-                return
-            received = [(None, EMPTY_PAYLOAD)]
-        self._head_begun = False
-        if self._next is not None and len(received) == 1 and self._answers_at_once(*received[0]):
-            return
-        self._requests.extend(received)
-        self._go_on()
-        if len(self._requests) >= MOST_WAITING and not self._buffer_paused:
-            self._pause_reading_for_buffer()
-
-    def _cut_short(self) -> bool:
-        """Let nobody wait for the rest of the last body, which does not come; return whether there is one."""
-        body = self._requests[-1][1] if self._requests else self._body
-        if body.is_eof():
-            return False
-        body.set_exception(web.RequestPayloadError())
-        return True
-
-    # Its deadlines: they count while it is idle
-
-    def _close_within(self, seconds: float) -> None:
-        """Close in `seconds`; the beginning of a head is no reason to close any later than without it."""
-        due = self._loop.time() + seconds
-        self._closes_at = min(due, self._closes_at) if self._head_begun else due
-        if self._timer is None or self._timer.when() > self._closes_at:
-            self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._closes_at, self._look_at_the_clock)
-
-    def _look_at_the_clock(self) -> None:
-        """Close the connection if it is idle and its time has come; silently where nothing has been said."""
-        self._timer = None
-        if self._next is None:
-            return
-        if self._loop.time() < self._closes_at:
-            self._set_timer()
-            return
-        if self._head_begun:
-            self._write(last_words(self._answering.refuse(REQUEST_TIMEOUT), HttpVersion11))
-            self._head_begun = False
-        self.end()
+    def lose(self) -> None:
+        """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
+        self._transport = None
+        for timer in (self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+        self._REACTIONS[self._state].loss(self)
 
     # Its requests
 
-    def _answers_at_once(self, head: RawRequestMessage | None, body: StreamReader) -> bool:
-        """Answer the only request of an idle connection, if nothing stands against it; return whether it did.
+    async def respond(self, request: Request) -> web.StreamResponse:
+        """Answer a request; what is cached is answered without more ado."""
+        try:
+            data = self._cached_response(request.head)
+            if data is None:
+                await self._carry_out(request)
+            else:
+                await self._send(data, request)
+            if self._state is State.ABANDONED or self._closes_after_response:
+                return ENDS
+            self._await_request()
+        except ConnectionError:  # the client has gone
+            return ENDS
+        else:
+            return GOES_ON
+        finally:
+            self._body, self._task = EMPTY_PAYLOAD, None
+            if self._state is not State.IDLE:
+                self._end()
 
-        What is no plain success is left to the task of the connection.
-        """
+    def _cached_response(self, head: RequestHead) -> bytes | None:
+        """Return the whole response to a request that is cached and that nothing stands against."""
         if (
-            head is None
-            or body is not EMPTY_PAYLOAD
-            or self._paused
-            or self._is_leaving
+            self._body is not EMPTY_PAYLOAD
+            or self._closes_after_response
             or head.should_close
             or head.upgrade
-            or objection(head)
+            or rejection(head)
         ):
-            return False
+            return None
         try:
-            made = self._answering.from_cache(head, self._peer)
-            if made is None:
-                return False
-            data = response(made, head, close=False)
+            made = self._handler.from_cache(head, self._peer)
+            return None if made is None else response(made, head, close=False)
         except Exception:  # noqa: BLE001 - it will happen again where it is told
-            return False
-        self._http.message_consumed()
-        self._write(data)
-        self._closes_at = self._loop.time() + _KEEP_ALIVE
-        return True
+            return None
 
-    async def _serve(self) -> None:
-        """Answer one request after the other, until one is the last."""
+    async def _carry_out(self, request: Request) -> None:
+        """Answer a request; ConnectionError where the client has gone."""
+        head, fault = request.head, None
         try:
-            while await self._is_there_another() and not await self._carry_out(*self._taken()):
-                pass
-        except ConnectionError:
-            pass  # the client has gone
-        except asyncio.CancelledError:
-            if self.transport is not None:
-                raise  # it has not: nobody wants to wait for it
-        finally:
-            self._is_ending = True
-            self._next = None
-            if self.transport is not None:
-                self.transport.close()
-        await self._lost
-
-    async def _is_there_another(self) -> bool:
-        if not self._requests and not (self._is_ending or self._has_asked_all):
-            if self._next is None:
-                self._next = self._loop.create_future()
-                self._close_within(_KEEP_ALIVE)
-            await self._next
-        return bool(self._requests) and self.transport is not None
-
-    def _go_on(self) -> None:
-        if self._next is not None:
-            self._next.set_result(None)
-            self._next = None
-
-    def _taken(self) -> _Received:
-        """Take the next request, and let the parser go on where it had to stop."""
-        received = self._requests.popleft()
-        self._http.message_consumed()
-        if self._buffer_paused and len(self._requests) <= MOST_WAITING // 2:
-            self.data_received(b"")
-            if len(self._requests) < MOST_WAITING:
-                self._resume_reading_for_buffer()
-        return received
-
-    async def _carry_out(self, head: RawRequestMessage | None, body: StreamReader) -> bool:
-        """Answer a request, or what is none; return whether it is the last."""
-        if head is None:
-            self._write(last_words(self._answering.refuse(MALFORMED), HttpVersion10))
-            await self._hear_out(body)
-            return True
-        self._body = body
-        self._owes_answer = True
-        fault, is_last = None, head.should_close or head.upgrade
-        try:
-            is_bare = body.at_eof() and not objection(head)
-            whole = b"" if is_bare else await self._whole(body, head)
-            self._works_for_client = head.method in _READING
-            made = await self._answering.answer(head, whole, self._peer)
-            self._works_for_client = False
-            if self.transport is None and not 400 <= made.status < 500:
+            content = await self._read_body(head)
+            self._begin(request)
+            made = await self._handler.answer(head, content, self._peer)
+            if self._state is State.ABANDONED and not 400 <= made.status < 500:
                 _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
-            data = response(made, head, close=is_last or self._is_leaving)
+            is_last = head.should_close or head.upgrade or self._closes_after_response
+            data = response(made, head, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
-            data = response(self._answering.refuse(fault, head.path), head, close=True)
-        self._write(data)
-        self._owes_answer = False
-        if self._paused:
-            await self._drain_helper()
+            data = response(self._handler.refuse(fault, head.path), head, close=True)
+        await self._send(data, request)
+        if is_last:
+            self._closes_after_response = True
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
-            await self._hear_out(body)
-        return is_last or self._is_leaving
+            await self._lingering_close(self._body)
 
-    async def _whole(self, body: StreamReader, head: RawRequestMessage) -> bytes:
+    async def _read_body(self, head: RequestHead) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
-        if fault := objection(head):
+        if fault := rejection(head):
             raise LegacyError(fault)
-        if waits_for_leave(head):
+        body = self._body
+        if body.at_eof():
+            return b""
+        if self._peer_is_done and not body.is_eof():
+            raise LegacyError(MALFORMED)
+        if expects_continue(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await read(body)
 
-    def _write(self, data: bytes) -> None:
-        if self.transport is None or self.transport.is_closing():
+    def _begin(self, request: Request) -> None:
+        if self._state is State.ABANDONED:
             raise ConnectionResetError
-        self.transport.write(data.removeprefix(self._begun))
-        self._begun = b""
-        if self._stall is None and self.transport.get_write_buffer_size():
-            self._look_whether_it_is_taken(StallTimer(_STALL))
+        self._state = State.READING if request.head.method in _READS else State.WRITING
+        self._task = request.task
 
-    async def _hear_out(self, body: StreamReader) -> None:
+    async def _send(self, data: bytes, request: Request) -> None:
+        """Write a response, and wait until there is room for the next one."""
+        self._write(data)
+        if self._stall is not None:
+            self._state = State.SENDING
+            await request.writer.drain()
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(data.removeprefix(self._begun) if self._begun else data)
+        self._begun = b""
+        if self._stall is None and transport.get_write_buffer_size():
+            self._check_write_stall(StallTimer(_STALL))
+
+    def reject(self, status: int) -> web.StreamResponse:
+        """Answer what is no HTTP."""
+        self._end()
+        fault = MALFORMED if status < 500 else INTERNAL
+        self._write(last_response(self._handler.refuse(fault), HttpVersion10))
+        return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
+
+    def _await_request(self) -> None:
+        self._state = State.IDLE
+        self._closes_at = self._loop.time() + _KEEP_ALIVE
+        if self._peer_is_done:
+            self._close_within(_SETTLE)
+
+    def _end(self) -> None:
+        """Take note that nothing more is answered."""
+        if self._state is State.ABANDONED:
+            self._retire()
+        elif self._state is not State.CLOSED:
+            self._state = State.CLOSING
+
+    def _retire(self) -> None:
+        self._state = State.CLOSED
+        self._on_closed(self)
+
+    async def _lingering_close(self, body: StreamReader) -> None:
         """Take what a client still sends: a connection that is closed before takes the answer with it."""
-        if self.transport is None or self._has_asked_all:
+        if self._transport is None or self._peer_is_done:
             return
         if not self._can_half_close():
-            await _linger(body)
+            await _discard(body)
             return
-        self._is_ending = True
-        self.transport.write_eof()
-        self._reading_paused = False
-        self._resume_reading_for_buffer()
+        self._state = State.CLOSING
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._lost = self._loop.create_future()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
-                await asyncio.shield(self._lost)
+                await self._lost
 
-    def _look_whether_it_is_taken(self, patience: StallTimer) -> None:
+    def _can_half_close(self) -> bool:
+        """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
+        return self._transport is not None and self._transport.can_write_eof()
+
+    # Its timers
+
+    def _close_within(self, seconds: float) -> None:
+        self._closes_at = self._loop.time() + seconds
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._closes_at, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        """Look at the deadline at least as often as a head may take: so no request moves the timer."""
+        now = self._loop.time()
+        if now >= self._closes_at:
+            self._REACTIONS[self._state].deadline(self)
+        else:
+            due = min(self._closes_at, now + _HEAD_TIMEOUT)
+            self._timer = self._loop.call_at(due, self._check_deadline)
+
+    def _probe_peer(self) -> None:
+        """Abort the connection if its peer has closed more than its own side, until it is answered."""
+        if self._begun and self._transport is not None and not self._transport.is_closing():
+            if is_peer_gone(self._transport):
+                self._transport.abort()
+            else:
+                self._loop.call_later(_PROBE, self._probe_peer)
+
+    def _check_write_stall(self, timer: StallTimer) -> None:
         """Close the connection if nothing of what was written is taken for too long."""
         self._stall = None
-        if self.transport is None:
+        if self._transport is None:
             return
-        left = untaken(self.transport)
-        if patience.is_over(left, self._loop.time()):
-            give_up(self.transport)
-        elif left.here:
-            self._stall = self._loop.call_later(_LOOKS, self._look_whether_it_is_taken, patience)
+        left = unacknowledged_bytes(self._transport)
+        if timer.has_expired(left, self._loop.time()):
+            reset(self._transport)
+        elif left.buffered:
+            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, timer)
+
+    # Reactions
+
+    def _parse(self, data: bytes) -> bytes:
+        return data
+
+    def _parse_head(self, data: bytes) -> bytes:
+        """Expect the rest of a head; line breaks, which some clients send behind a body, begin none."""
+        if data and not data.isspace():
+            self._state = State.HEAD
+            self._closes_at = min(self._closes_at, self._loop.time() + _HEAD_TIMEOUT)
+        return data
+
+    def _parse_first(self, data: bytes) -> bytes:
+        """Let the parser refuse HTTP/0.9 at once: NUL is in no head."""
+        return self._parse_head(data + b"\0" if is_without_version(data) else data)
+
+    def _drop(self, data: bytes) -> None:
+        """Do not look at what comes behind the last answer."""
+
+    def _ignore(self) -> None:
+        """Let it be."""
+
+    def _close(self) -> None:
+        self._state = State.CLOSING
+        if self._transport is not None:
+            self._transport.close()
+
+    def _time_out(self) -> None:
+        """Refuse a head that has not become whole."""
+        if not self._peer_is_done:
+            self._write(last_response(self._handler.refuse(REQUEST_TIMEOUT), HttpVersion11))
+        self._close()
+
+    def _close_settled(self) -> None:
+        """Close an idle connection, unless aiohttp has parsed a request that it has yet to hand over."""
+        self._close_within(max(0, self._closes_at - _KEEP_ALIVE + _SETTLE - self._loop.time()))
+
+    def _note_end(self) -> bool:
+        self._peer_is_done = True
+        return True
+
+    def _stop_reading(self) -> bool:
+        """Answer what may have been asked for just before."""
+        self._close_within(_SETTLE)
+        return self._note_end()
+
+    def _cut_short(self) -> bool:
+        """Let nothing wait for the rest of a body, which does not come."""
+        if not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError())
+        return self._note_end()
+
+    def _begin_response(self) -> bool:
+        """Begin the answer: a peer that has closed both sides shows it only by refusing what is sent."""
+        self._write(_OPENING)
+        self._begun = _OPENING
+        self._probe_peer()
+        return self._note_end()
+
+    def _hang_up(self) -> bool:
+        return False
+
+    def _cancel_read(self) -> None:
+        self._state = State.ABANDONED
+        if self._task is not None:
+            self._task.cancel()
+
+    def _abandon(self) -> None:
+        self._state = State.ABANDONED
+
+    # fmt: off
+    _REACTIONS: ClassVar[Mapping[State, Reactions["Connection"]]] = {
+        #                          data          half_close       deadline   drain           loss
+        State.SILENT:    Reactions(_parse_first, _hang_up,        _close,    _close,         _retire),
+        State.IDLE:      Reactions(_parse_head,  _stop_reading,   _close,    _close_settled, _retire),
+        State.HEAD:      Reactions(_parse,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.BODY:      Reactions(_parse,       _cut_short,      _ignore,   _ignore,        _abandon),
+        State.READING:   Reactions(_parse,       _begin_response, _ignore,   _ignore,        _cancel_read),
+        State.WRITING:   Reactions(_parse,       _begin_response, _ignore,   _ignore,        _abandon),
+        State.SENDING:   Reactions(_parse,       _note_end,       _ignore,   _ignore,        _abandon),
+        State.CLOSING:   Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _retire),
+        State.ABANDONED: Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _ignore),
+        State.CLOSED:    Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _ignore),
+    }
+    # fmt: on
 
 
 def _fault(error: Exception) -> Fault:
@@ -391,9 +398,9 @@ def _fault(error: Exception) -> Fault:
     return INTERNAL
 
 
-async def _linger(body: StreamReader) -> None:
+async def _discard(body: StreamReader) -> None:
     """Read on where the connection can only be closed as a whole."""
-    with suppress(TimeoutError, web.RequestPayloadError):
+    with suppress(TimeoutError, web.RequestPayloadError, ConnectionError):
         async with asyncio.timeout(_LINGER):
             while not body.is_eof():
                 await body.readany()

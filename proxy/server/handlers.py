@@ -12,17 +12,17 @@ from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, Request, read_credentials
 from proxy.server import code_page
 from proxy.server.failed_logins import FailedLogins
-from proxy.server.parsing import RawRequestMessage
 from proxy.server.peers import Network, peer_of
+from proxy.server.reading import RequestHead
 
 
 class Handler(Protocol):
     """What answers the requests that come in over connections."""
 
-    async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
+    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request that came from the address that is `connected`."""
 
-    def from_cache(self, head: RawRequestMessage, connected: str) -> Answer | None:
+    def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
         """Answer a request without a body if that takes no time; None if it may."""
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
@@ -47,7 +47,7 @@ class LegacyHandler:
         """Answer as every other answer looks."""
         return self._translator.refuse(fault, target)
 
-    async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
+    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request; who has guessed too often is not judged."""
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator)
@@ -59,21 +59,21 @@ class LegacyHandler:
             self._failed.add(self._peer(head, connected), account)
         return made
 
-    def from_cache(self, head: RawRequestMessage, connected: str) -> Answer | None:
+    def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
         """Answer what is remembered."""
         if self._failed.has_locked_out and self._seconds_locked_out(head, connected):
             return None
         return self._translator.from_cache(_request(head))
 
-    def _seconds_locked_out(self, head: RawRequestMessage, connected: str) -> float:
+    def _seconds_locked_out(self, head: RequestHead, connected: str) -> float:
         account = _account(head)
         return 0 if account is None else self._failed.seconds_left(self._peer(head, connected), account)
 
-    def _peer(self, head: RawRequestMessage, connected: str) -> str:
+    def _peer(self, head: RequestHead, connected: str) -> str:
         return peer_of(connected, head.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._trusted)
 
 
-def _request(head: RawRequestMessage, body: bytes = b"") -> Request:
+def _request(head: RequestHead, body: bytes = b"") -> Request:
     return Request(
         head.method,
         head.path,
@@ -83,7 +83,7 @@ def _request(head: RawRequestMessage, body: bytes = b"") -> Request:
     )
 
 
-def _account(head: RawRequestMessage) -> str | None:
+def _account(head: RequestHead) -> str | None:
     """Return whose token a request claims to know; None where it claims nothing, as before a challenge."""
     try:
         return read_credentials(head.headers.getall(hdrs.AUTHORIZATION, ())).username

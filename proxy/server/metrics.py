@@ -9,7 +9,7 @@ from aiohttp import hdrs
 from proxy.errors import FORBIDDEN, METHOD_NOT_ALLOWED, NOT_FOUND, Fault
 from proxy.legacy import Answer
 from proxy.observe.counters import EXPOSITION_TYPE, Counters
-from proxy.server.parsing import RawRequestMessage
+from proxy.server.reading import RequestHead
 
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -34,7 +34,7 @@ class Metrics:
             ),
         }
 
-    async def answer(self, head: RawRequestMessage, body: bytes, connected: str) -> Answer:
+    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request."""
         del body, connected  # nobody asks with one, and who may connect may read
         if not _is_local(head.headers.get(hdrs.HOST), self._host):
@@ -46,7 +46,7 @@ class Metrics:
             return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
         return page()
 
-    def from_cache(self, head: RawRequestMessage, connected: str) -> None:
+    def from_cache(self, head: RequestHead, connected: str) -> None:
         """Leave everything to `answer`."""
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:

@@ -1,9 +1,12 @@
-"""The body of a request, as far as HTTP and our limits allow to read it."""
+"""The head of a request and why it is rejected; its body, as far as HTTP and our limits allow to read it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from proxy.errors import (
     BODY_TOO_LARGE,
@@ -15,32 +18,53 @@ from proxy.errors import (
     Fault,
     LegacyError,
 )
-from proxy.server.parsing import RawRequestMessage, StreamReader
 
-_MOST = 64 * 1024  # bytes
+_MAX_BODY = 64 * 1024  # bytes
 _TIMEOUT = 20  # seconds
 
 
-def objection(head: RawRequestMessage) -> Fault | None:
-    """Return why a request is refused before its body is read, if it is."""
+class RequestHead(Protocol):
+    """The head of a request, as aiohttp's parser hands it to a `request_factory`."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str:
+        """The request target."""
+
+    @property
+    def version(self) -> HttpVersion: ...
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def should_close(self) -> bool: ...
+    @property
+    def upgrade(self) -> bool: ...
+    @property
+    def url(self) -> URL: ...
+
+
+def rejection(head: RequestHead) -> Fault | None:
+    """Return why a request is refused before its body is read, if it is (hardening.md section 1)."""
     if head.version not in (HttpVersion11, HttpVersion10):
         return HTTP_VERSION
-    if _lacks_its_one_host(head):
+    headers = head.headers
+    if _lacks_single_host(head):
         return MALFORMED
-    for header, objects, fault in _OBJECTIONS:
-        if header in head.headers and objects(head, head.headers.getall(header)):
+    for header, is_rejected, fault in _REJECTIONS:
+        if header in headers and is_rejected(head, headers.getall(header)):
             return fault
     return None
 
 
 def is_without_version(beginning: bytes) -> bool:
-    """Whether a head begins with a whole line of HTTP/0.9, behind which nothing more comes."""
-    line, ends, _ = beginning.lstrip(b"\r\n").partition(b"\n")
-    return bool(ends) and b" HTTP/" not in line
+    """Whether a head begins with a whole line of HTTP/0.9, behind which no headers come to wait for."""
+    line, ends, rest = beginning.lstrip(b"\r\n").partition(b"\n")
+    return bool(ends) and b" HTTP/" not in line and not rest.startswith(b"\r\n")
 
 
-def waits_for_leave(head: RawRequestMessage) -> bool:
-    """Whether the client may send its body only when told to go on; HTTP/1.0 knows no interim answers."""
+def expects_continue(head: RequestHead) -> bool:
+    """Whether the client sends its body only after an interim answer; HTTP/1.0 knows none."""
     return hdrs.EXPECT in head.headers and head.version == HttpVersion11
 
 
@@ -51,39 +75,42 @@ async def read(body: StreamReader) -> bytes:
         async with asyncio.timeout(_TIMEOUT):
             while chunk := await body.readany():
                 content += chunk
-                if len(content) > _MOST:
+                if len(content) > _MAX_BODY:
                     raise LegacyError(BODY_TOO_LARGE)
     except TimeoutError:
         raise LegacyError(REQUEST_TIMEOUT) from None
     except web.RequestPayloadError as error:
         error.__traceback__ = None  # which leads back to it, by way of all that was received
         raise LegacyError(MALFORMED) from None
+    except ConnectionError as error:
+        error.__traceback__ = None
+        raise ConnectionResetError from None
     return bytes(content)
 
 
-def _lacks_its_one_host(head: RawRequestMessage) -> bool:
+def _lacks_single_host(head: RequestHead) -> bool:
     """RFC 9112 section 3.2; HTTP/1.0 needs none."""
     hosts = len(head.headers.getall(hdrs.HOST, ()))
     return hosts > 1 or (hosts == 0 and head.version == HttpVersion11)
 
 
-def _is_delimited_oddly(head: RawRequestMessage, codings: Sequence[str]) -> bool:
+def _has_unclear_end(head: RequestHead, codings: Sequence[str]) -> bool:
     """RFC 9112 section 6.1: where servers disagree about the end of a request, another can be smuggled in."""
     return [coding.lower() for coding in codings] != ["chunked"] or head.version != HttpVersion11
 
 
-def _has_other(than: str) -> Callable[[RawRequestMessage, Sequence[str]], bool]:
+def _has_other(than: str) -> Callable[[RequestHead, Sequence[str]], bool]:
     return lambda _, values: any(value.lower() != than for value in values)
 
 
-def _is_too_long(_: RawRequestMessage, lengths: Sequence[str]) -> bool:
-    return any(int(length) > _MOST for length in lengths)
+def _is_too_long(_: RequestHead, lengths: Sequence[str]) -> bool:
+    return any(int(length) > _MAX_BODY for length in lengths)
 
 
-_OBJECTIONS: Sequence[tuple[str, Callable[[RawRequestMessage, Sequence[str]], bool], Fault]] = (
-    (hdrs.TRANSFER_ENCODING, _is_delimited_oddly, MALFORMED),
+_REJECTIONS: Sequence[tuple[str, Callable[[RequestHead, Sequence[str]], bool], Fault]] = (
+    (hdrs.TRANSFER_ENCODING, _has_unclear_end, MALFORMED),
     (hdrs.EXPECT, _has_other("100-continue"), EXPECTATION_FAILED),
     (hdrs.CONTENT_ENCODING, _has_other("identity"), UNSUPPORTED_ENCODING),
     (hdrs.CONTENT_LENGTH, _is_too_long, BODY_TOO_LARGE),
 )
-"""Headers that few requests have, and what is wrong with their values."""
+"""Headers that few requests have, and which of their values are rejected."""

@@ -11,23 +11,23 @@ from aiohttp import HttpVersion, HttpVersion10, hdrs
 
 from proxy import __version__
 from proxy.legacy import Answer
-from proxy.server.parsing import RawRequestMessage
+from proxy.server.reading import RequestHead
 
 _SERVER = f"callerid-proxy/{__version__}"
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
-def response(answer: Answer, head: RawRequestMessage, *, close: bool) -> bytes:
+def response(answer: Answer, head: RequestHead, *, close: bool) -> bytes:
     """Write the answer to a request, after which the connection may have to close."""
-    return _written(answer, head.version, close=close, bodiless=head.method == hdrs.METH_HEAD)
+    return _bytes(answer, head.version, close=close, bodiless=head.method == hdrs.METH_HEAD)
 
 
-def last_words(answer: Answer, version: HttpVersion) -> bytes:
+def last_response(answer: Answer, version: HttpVersion) -> bytes:
     """Write an answer where there is no request that a response could belong to; then close."""
-    return _written(answer, version, close=True)
+    return _bytes(answer, version, close=True)
 
 
-def _written(answer: Answer, version: HttpVersion, *, close: bool, bodiless: bool = False) -> bytes:
+def _bytes(answer: Answer, version: HttpVersion, *, close: bool, bodiless: bool = False) -> bytes:
     head = _opening(answer.status, answer.content_type, version == HttpVersion10, close)
     if answer.headers:
         head += _lines(answer.headers)

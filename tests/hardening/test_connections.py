@@ -86,7 +86,7 @@ def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     room = ConnectionLimit(0, lambda: now[0])
     for second in range(180):
         now[0] = second
-        assert not room.is_left()
+        assert not room.has_room()
     assert len(caplog.messages) == 3
 
 

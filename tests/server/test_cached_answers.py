@@ -17,11 +17,13 @@ from proxy import config
 from proxy.config import Address
 from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, Request
+from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
-from proxy.process.assembly import assemble
+from proxy.process.assembly import assemble, server_options
 from proxy.sandbox import Store
-from proxy.server.connection import Connection
 from proxy.server.handlers import LegacyHandler
+from proxy.server.http_server import HttpServer
 from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
 
@@ -42,13 +44,14 @@ class Watched:
         self.refuse = translator.refuse
         self.at_once_made = 0
         self.made = 0
+        self.passes_over_cache = False
 
     async def answer(self, request: Request) -> Answer:
         self.made += 1
         return await self._translator.answer(request)
 
     def from_cache(self, request: Request) -> Answer | None:
-        answer = self._translator.from_cache(request)
+        answer = None if self.passes_over_cache else self._translator.from_cache(request)
         self.at_once_made += answer is not None
         return answer
 
@@ -71,8 +74,9 @@ async def proxy_before(base_url: str, fresh: int = 3600) -> AsyncIterator[Proxy]
     async with Client() as client:
         watched = Watched(assemble(configuration._replace(settings=settings), client))
         translator = cast(Translator, watched)
-        with listeners(settings.listen) as every:
-            async with listening(translator, settings.listen, every, Counters()):
+        options = server_options(settings.listen)
+        with listeners(options) as every:
+            async with listening(translator, options, every, Counters()):
                 yield Proxy(every["address"].address.port, watched)
 
 
@@ -138,7 +142,7 @@ AT_ONCE: Mapping[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", AT_ONCE)
-async def test_alone_it_is_answered_at_once_and_as_in_company(name: str) -> None:
+async def test_it_is_answered_at_once_and_as_everything_else(name: str) -> None:
     data, has_body = AT_ONCE[name], b"HEAD" not in AT_ONCE[name]
     async with remembering() as proxy, connect(proxy.port) as client:
         answers = []
@@ -146,6 +150,7 @@ async def test_alone_it_is_answered_at_once_and_as_in_company(name: str) -> None
             await client.send(data)
             answers.append(await receive(client, has_body=has_body))
         assert (proxy.watched.made, proxy.watched.at_once_made) == (1, 2)
+        proxy.watched.passes_over_cache = True
         await client.send(data + data)
         answers += [await receive(client, has_body=has_body) for _ in range(2)]
         assert (proxy.watched.made, proxy.watched.at_once_made) == (3, 2)
@@ -225,7 +230,7 @@ async def test_a_body_is_waited_for() -> None:
         await client.send(b"c" + get(target=f"{LIST}?page=1"))
         assert b' page="0"' in await receive(client)
         assert b' page="1"' in await receive(client)
-        assert proxy.watched.at_once_made == 0
+        assert proxy.watched.at_once_made == 1  # the second one
 
 
 async def test_a_write_shows_at_once() -> None:
@@ -342,8 +347,9 @@ async def test_who_does_not_read_is_not_written_for() -> None:
                 await client.ask(get(target=target))
         loop = asyncio.get_running_loop()
         served, asking = socket.socketpair()
-        connection = Connection(LegacyHandler(cast(Translator, proxy.watched)), loop, lambda *_: None)
-        await loop.connect_accepted_socket(lambda: connection, served)
+        handler = LegacyHandler(cast(Translator, proxy.watched))
+        server = HttpServer(handler, Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
+        await loop.connect_accepted_socket(server, served)
         reader, writer = await asyncio.open_connection(sock=asking)
         client = RawClient(reader, writer)
         before = proxy.watched.at_once_made + proxy.watched.made
@@ -359,7 +365,7 @@ async def test_who_does_not_read_is_not_written_for() -> None:
             assert answer.status == 200
             assert answer.body.count(b"<OutgoingCallerId>") == MANY
         writer.close()
-        await connection.task
+        await server.shutdown(10)
 
 
 # Deadlines

@@ -11,7 +11,7 @@ from proxy.config.settings import SnapshotSettings
 from proxy.gateway.translator import SharedState
 from proxy.net.sockets import opened
 from proxy.observe.counters import Counters
-from proxy.process.assembly import assemble, create_store
+from proxy.process.assembly import assemble, create_store, server_options
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
@@ -42,14 +42,14 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     if "snapshots" not in settings.model_fields_set:
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
         configuration = configuration._replace(settings=settings)
-    listen = configuration.settings.listen.model_copy(update={"address": _ANY_PORT})
+    options = server_options(configuration.settings.listen.model_copy(update={"address": _ANY_PORT}))
     store = create_store(configuration)
     async with Client() as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
         counters = Counters()
         translator = assemble(configuration, client, store, state=SharedState(counters))
-        with listeners(listen) as every:
-            async with listening(translator, listen, every, counters):
+        with listeners(options) as every:
+            async with listening(translator, options, every, counters):
                 yield {name: each.address for name, each in every.items()}
 
 

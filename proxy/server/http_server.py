@@ -1,0 +1,157 @@
+"""aiohttp's server, through the names that it exports, with connections that have states and limits of ours.
+
+`web.Server` and `web.RequestHandler` are subclassed. Of the latter only asyncio's protocol callbacks and
+`handle_error` are overridden.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+
+from proxy.net.accept_share import AcceptShare
+from proxy.net.connection_limit import ConnectionLimit
+from proxy.observe.counters import Counters
+from proxy.server.connection import Connection
+from proxy.server.exchange import Request
+from proxy.server.handlers import Handler
+
+LIMITS: Mapping[str, int] = {
+    "max_line_size": 8190,  # bytes
+    "max_field_size": 8190,  # bytes of a header
+    "max_headers": 100,
+}
+_OPTIONS: Mapping[str, Any] = {
+    **LIMITS,
+    "auto_decompress": False,
+    "access_log": None,
+    "lingering_time": 0,  # connections linger by themselves
+}
+
+
+class RequestHandler(web.RequestHandler):
+    """aiohttp's protocol of one connection, which tells a `Connection` what happens."""
+
+    __slots__ = ("admission", "connection")
+
+    def __init__(self, server: "HttpServer", connection: Connection, listener: str) -> None:
+        """TypeError where aiohttp does not know one of our options."""
+        super().__init__(server, loop=asyncio.get_running_loop(), **_OPTIONS)
+        self.connection = connection
+        self.admission = server, listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, if there is room for one more connection."""
+        server, listener = self.admission
+        tls = transport.get_extra_info("ssl_object")
+        stands = cast(asyncio.Transport, transport)
+        if server.admit(self.connection, listener, tls.version() if tls else None):
+            super().connection_made(transport)
+            self.connection.open(stands)
+        else:
+            stands.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End; what waits is not given `exc`: both, and what was to be sent, would hold each other."""
+        del exc
+        super().connection_lost(None)
+        self.connection.lose()
+
+    def data_received(self, data: bytes) -> None:
+        if (accepted := self.connection.receive(data)) is not None:
+            super().data_received(accepted)
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may return one
+        return self.connection.half_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP."""
+        del request, exc, message
+        return self.connection.reject(status)
+
+
+def _make_request(
+    head: Any,
+    body: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> Request:
+    cast(RequestHandler, protocol).connection.begin_request(body)
+    return Request(head, body, protocol, writer, task)
+
+
+def _respond(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+    return cast(RequestHandler, request.protocol).connection.respond(cast(Request, request))
+
+
+class HttpServer(web.Server):
+    """Serves connections, each until all that it asked for has been carried out."""
+
+    def __init__(
+        self, handler: Handler, counters: Counters, share: AcceptShare, limit: ConnectionLimit
+    ) -> None:
+        """Let a `handler` answer, over as many connections as the `limit` says."""
+        super().__init__(_respond, request_factory=_make_request)
+        self._handler = handler
+        self._counters = counters
+        self._share = share
+        self._open: set[Connection] = set()
+        self._removed = asyncio.Event()
+        self.limit = limit
+        self.is_draining = False
+
+    def __call__(self, listener: str = "") -> RequestHandler:
+        """Return the protocol of a new connection on the listener of that name."""
+        return RequestHandler(self, Connection(self._handler, self.remove), listener)
+
+    def admit(self, connection: Connection, listener: str, tls_version: str | None) -> bool:
+        """Take note of a new connection; return whether there is room for it."""
+        # There was room for it when its handshake began, if it had one
+        if tls_version is None and not self.limit.has_room():
+            return False
+        self._open.add(connection)
+        self.limit.taken += 1
+        self._share.add_connection()
+        self._counters.connected(listener, tls_version)
+        if self.is_draining:
+            connection.close_after_response()
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """Take note that a connection is closed, and that all that it asked for has been carried out."""
+        if connection in self._open:  # and has not been turned away
+            self._open.remove(connection)
+            self.limit.taken -= 1
+            self._share.remove_connection()
+            self._removed.set()
+
+    def close_after_responses(self) -> None:
+        """Let the next answer over each connection be the last, over those to come too."""
+        self.is_draining = True
+        for each in self._open:
+            each.close_after_response()
+
+    def pre_shutdown(self) -> None:
+        """Close connections that are idle, and the rest after the next answer."""
+        for each in list(self._open):
+            each.close_when_idle()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in aiohttp
+        """Wait so many seconds for what is in flight, then abort the rest."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._open:
+                    self._removed.clear()
+                    await self._removed.wait()
+        for each in list(self._open):
+            each.abort()
