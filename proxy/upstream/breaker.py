@@ -43,7 +43,7 @@ class Breaker:
         """Return the seconds until a probe is let through."""
         return max(0.0, (self._open_until or 0.0) - self._clock())
 
-    def answered(self, ticket: Ticket, *, well: bool) -> None:
+    def record(self, ticket: Ticket, *, well: bool) -> None:
         """Open after too many failures, and after a bad probe for twice as long; close after a good one."""
         if ticket != self._state:
             return
@@ -61,7 +61,7 @@ class Breaker:
         good, bad = self._recent.counts()
         return bad >= _LEAST_FAILURES and bad >= _SHARE_OF_FAILURES * (good + bad)
 
-    def abandoned(self, ticket: Ticket) -> None:
+    def release(self, ticket: Ticket) -> None:
         """Let another one probe: this call was given up before its outcome was known."""
         if ticket == self._state:
             self._is_probed = False

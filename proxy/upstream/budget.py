@@ -18,11 +18,11 @@ class Budget:
         """Start without anything sent."""
         self._recent = Recent(clock)
 
-    def sent(self) -> None:
+    def record_first(self) -> None:
         """Take note of something that is sent for the first time."""
         self._recent.add(0)
 
-    def takes(self) -> bool:
+    def take(self) -> bool:
         """Whether something may be sent once more, which is then taken note of."""
         first, again = self._recent.counts()
         if again >= max(_ALWAYS, first // _SHARE):

@@ -30,6 +30,6 @@ def pause(
         return None
     if isinstance(reply, Reply) and reply.status not in _PASSING:
         return None
-    asked = reply.retry_after if isinstance(reply, Reply) else None
-    seconds = uniform(*_JITTER) if asked is None else asked
+    asked = isinstance(reply, Reply) and reply.retry_after
+    seconds = asked or uniform(*_JITTER)
     return seconds if seconds < left else None

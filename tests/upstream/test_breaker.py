@@ -63,7 +63,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.answered(call[1], well=False)
+            self.breaker.record(call[1], well=False)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -79,7 +79,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.answered(call[1], well=True)
+            self.breaker.record(call[1], well=True)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -92,7 +92,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def it_is_given_up(self, call: tuple[int, Ticket]) -> None:
         if call[0] < 0:
             return
-        self.breaker.abandoned(call[1])
+        self.breaker.release(call[1])
         if call[0] == self.era:
             self.probe = False
 
@@ -127,13 +127,13 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 30))
     def calls(self, times: int) -> None:
         for _ in range(times):
-            self.budget.sent()
+            self.budget.record_first()
             self.first.append(int(self.clock.now))
 
     @rule()
     def once_more(self) -> None:
         expected = self.recent(self.again) < max(3, 0.2 * self.recent(self.first) // 1)
-        assert self.budget.takes() == expected
+        assert self.budget.take() == expected
         if expected:
             self.again.append(int(self.clock.now))
 
@@ -156,14 +156,14 @@ def test_a_breaker_rests_longer_each_time() -> None:
     breaker = Breaker(clock)
     rests = []
     for _ in range(10):
-        breaker.answered(breaker.admit(reads=True) or 0, well=False)
+        breaker.record(breaker.admit(reads=True) or 0, well=False)
     for _ in range(6):
         rests.append(breaker.left())
         clock.now += breaker.left()
         ticket = breaker.admit(reads=True)
         assert ticket is not None
         assert breaker.admit(reads=True) is None
-        breaker.answered(ticket, well=False)
+        breaker.record(ticket, well=False)
     assert rests == [5, 10, 20, 40, 60, 60]
 
 
@@ -173,7 +173,7 @@ def test_half_of_twenty_is_too_many_failures_and_less_is_not() -> None:
         for well in [True] * good + [False] * 10:
             ticket = breaker.admit(reads=True)
             assert ticket is not None
-            breaker.answered(ticket, well=well)
+            breaker.record(ticket, well=well)
         assert (breaker.admit(reads=True) is None) == opens
 
 
@@ -183,12 +183,12 @@ def test_where_a_probe_is_given_up_another_one_gets_through() -> None:
     before = breaker.admit(reads=True)
     assert before is not None
     for _ in range(10):
-        breaker.answered(before, well=False)
+        breaker.record(before, well=False)
     clock.now += 5
     probe = breaker.admit(reads=True)
     assert probe is not None
     assert breaker.admit(reads=True) is None
-    breaker.abandoned(before)  # it has nothing to do with this
+    breaker.release(before)  # it has nothing to do with this
     assert breaker.admit(reads=True) is None
-    breaker.abandoned(probe)
+    breaker.release(probe)
     assert breaker.admit(reads=True) is not None
