@@ -36,14 +36,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._last_byte = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(_GAP, self._check_gap)
-        # After a handshake with a client certificate uvloop goes on counting bytes that have long been sent
-        unsent = self.transport.get_write_buffer_size()
         self.transport.write(request)
         try:
             await answer
         finally:
             self._answer = None
-        self._is_half_sent = self.transport.get_write_buffer_size() > unsent
+        # Not before the answer: after a handshake with a client certificate uvloop has bytes of its own to send
+        self._is_half_sent = self.transport.get_write_buffer_size() > 0
         return self._response.reply()
 
     @property
