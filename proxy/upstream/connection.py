@@ -41,7 +41,7 @@ class UpstreamConnection(asyncio.Protocol):
             await answer
         finally:
             self._answer = None
-        # Not before the answer: after a handshake with a client certificate uvloop has bytes of its own to send
+        # Not before the answer: after a handshake with a client certificate uvloop still has its own to send
         self._is_half_sent = self.transport.get_write_buffer_size() > 0
         return self._response.reply()
 

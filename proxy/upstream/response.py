@@ -82,12 +82,14 @@ class ResponseReader:
         return self.is_complete
 
     def reply(self) -> Reply:
-        """Return a complete answer."""
+        """Return a complete answer, and keep nothing of it: the connection may be idle for long."""
+        body, self._body = bytes(self._body), bytearray()
+        del self._parser  # which holds on to the reader
         found = {name: value.decode("utf-8", "surrogateescape") for name, value in self._headers.items()}
         asked = found.get(b"retry-after")
         return Reply(
             self._status,
-            bytes(self._body),
+            body,
             {name: found[key] for key, name in _KEPT if key in found},
             retry_after=None if asked is None else seconds_of(asked, found.get(b"date"), time.time()),
         )
@@ -99,11 +101,11 @@ class ResponseReader:
 
     def on_message_begin(self) -> None:
         """Begin another answer."""
-        self.may_reuse = self.may_reuse and not self.is_complete
+        self.may_reuse &= not self.is_complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the final head: interim ones are dropped, and so are trailers."""
-        self._is_malformed = self._is_malformed or b"\0" in value
+        self._is_malformed |= b"\0" in value
         name = name.lower()
         if name in _READ and not self._status:
             value = value.strip(b" \t")
@@ -118,10 +120,10 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._interim += 1
-            self._is_malformed = self._is_malformed or self._interim > _MAX_INTERIM
+            self._is_malformed |= self._interim > _MAX_INTERIM
             self._headers.clear()
             return
-        self._is_malformed = self._is_malformed or status < 100
+        self._is_malformed |= status < 100
         self._status = status
         self.may_reuse = self._parser.should_keep_alive() and status != 101
         self.is_complete = self._has_no_body()

@@ -22,7 +22,7 @@ EMPTY = json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}')
 def decided(
     retries: int, sent: int, reply: Reply | Literal["unsent"] | None, left: float = 25
 ) -> float | None:
-    return retry.pause(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
+    return retry.retry_delay(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
 
 
 def test_a_call_without_retries_is_sent_once() -> None:
