@@ -90,7 +90,8 @@ def forbidden_imports(of: list[Module]) -> list[str]:
 
 
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy/server/", "proxy/inspector/", "proxy/sandbox/", "proxy/upstream/client.py"),
+    "aiohttp": ("proxy/server/", "proxy/inspector/", "proxy/sandbox/"),
+    "httptools": ("proxy/upstream/response.py",),
     "lxml": ("proxy/legacy/",),
     "yaml": ("proxy/config/yaml_source.py",),
 }

@@ -84,10 +84,10 @@ class Reader:
 
         async def load(_: object) -> LoadedList:
             with await self._limiter.acquire(parsed.caller):
-                window = await upstream.window(operation, parsed.account)
-            if window is None:
+                page = await upstream.load_page(operation, parsed.account)
+            if page is None:
                 return Loaded(EMPTY_LIST)
-            return Loaded(replace(await self._write(window.caller_ids, operation), total=window.total))
+            return Loaded(replace(await self._write(page.caller_ids, operation), total=page.total))
 
         return load
 
@@ -100,10 +100,10 @@ class Reader:
                 if isinstance(operation, Fetch):
                     result = await upstream.fetch(operation, parsed.account, digests)
                 else:
-                    result = await upstream.walk(operation, parsed.account, digests)
+                    result = await upstream.list_all(operation, parsed.account, digests)
             if last and result.caller_ids is None:  # every page is as it was
-                return Loaded(last.value, result.source)
-            return Loaded(await self._write(result.caller_ids or NO_CALLER_IDS, operation), result.source)
+                return Loaded(last.value, result.digests)
+            return Loaded(await self._write(result.caller_ids or NO_CALLER_IDS, operation), result.digests)
 
         return load
 

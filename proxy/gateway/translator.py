@@ -125,7 +125,7 @@ class Translator:
                 case Rename() | Delete():
                     with await self._limiter.acquire(parsed.caller):
                         async with self._lists.invalidating(owner) as state:
-                            return await upstream.perform(operation, account, state)
+                            return await upstream.write(operation, account, state)
                 case Validate():
                     with await self._limiter.acquire(parsed.caller):
                         async with self._lists.invalidating(owner, _CALL_LIFETIME, TOO_SLOW_TO_TELL):

@@ -1,6 +1,5 @@
 """What goes to an upstream and what comes back, as values."""
 
-import re
 import string
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -127,16 +126,12 @@ class Reply(NamedTuple):
     """Names in lower case; those that profiles and fault rules look at."""
     is_repeated: bool = False
     """Whether the call was sent before, so that its first sending may have had its effect already."""
+    retry_after: int | None = None
+    """Seconds, 1 to 3600, that the upstream asks to be left alone; 0 if it asks unreadably, None if not."""
 
     def __repr__(self) -> str:
         """Keep what the upstream says out of logs and tracebacks."""
         return f"Reply({self.status}, of {len(self.body)} bytes)"
-
-    @property
-    def retry_after(self) -> int | None:
-        """How many seconds the upstream asks to be left alone, within reason: 1 to an hour."""
-        asked = self.headers.get("retry-after", "")
-        return int(min(max(float(asked), 1), 3600)) if re.fullmatch("[0-9]+", asked) else None
 
 
 class NoReplyError(LegacyError):

@@ -12,6 +12,7 @@ from proxy.profile.calls import Reply
 from proxy.profile.faults import is_error
 from proxy.profile.language import Errors
 from proxy.profile.profile import Profile
+from proxy.upstream.retry_after import seconds_of
 
 
 def fault(reply: Reply, account: Account = CALLER, profile: Profile = PROFILE) -> Fault:
@@ -107,7 +108,10 @@ def test_an_unauthenticated_client_is_challenged() -> None:
     ],
 )
 def test_retry_after_is_a_number_of_seconds_within_reason(status: int, asked: str, told: str) -> None:
-    assert fault(Reply(status, b"", {"retry-after": asked})).headers["Retry-After"] == told
+    assert (
+        fault(Reply(status, b"", retry_after=seconds_of(asked, None, 2_000_000_000))).headers["Retry-After"]
+        == told
+    )
 
 
 def test_retry_after_is_told_where_the_upstream_says_nothing() -> None:
@@ -174,7 +178,7 @@ ODD_JSON = [b"[" * 5000, b"{", b'{"code":1e400}', b'{"code":' + b"9" * 5000 + b"
 
 @given(st.integers(201, 599), st.binary(max_size=50) | st.sampled_from(ODD_JSON), st.text(max_size=20))
 def test_any_answer_is_some_fault(status: int, body: bytes, retry_after: str) -> None:
-    found = fault(Reply(status, body, {"retry-after": retry_after}))
+    found = fault(Reply(status, body, retry_after=seconds_of(retry_after, None, 0)))
     assert 400 <= found.status <= 599
     assert found.message
     assert found.code is None or 0 <= found.code < 10**9
@@ -223,7 +227,7 @@ def test_a_row_without_words_has_those_of_its_status(
 ) -> None:
     errors = {"message": "/message", "map": [{"status": 400, **row}]}
     profile = Profile(SETTINGS.model_copy(update={"errors": SETTINGS.errors.model_validate(errors)}), BASE)
-    reply = twilio(400, 7, "Upstream's words")._replace(headers={"retry-after": "17"})
+    reply = twilio(400, 7, "Upstream's words")._replace(retry_after=17)
     found = fault(reply, CALLER, profile)
     assert (found.status, found.code, found.message) == (row["to_status"], code, message)
     assert found.headers.get("Retry-After") == ("17" if found.status in (429, 503) else None)

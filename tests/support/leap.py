@@ -10,8 +10,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import pytest
-
 T = TypeVar("T")
 
 _QUIET = 0.02  # seconds; by then, bytes sent over the loopback interface have arrived
@@ -40,7 +38,6 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on such a loop; the pool of the client, which has a clock of its own, leaps along."""
-    with asyncio.Runner(loop_factory=_Loop) as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aiohttp.connector.monotonic", runner.get_loop().time)
+    """Run `main` on such a loop."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)

@@ -27,7 +27,8 @@ from support.wire import (
 from proxy import __version__
 from proxy.errors import BAD_UPSTREAM, TOO_SLOW, Fault, LegacyError
 from proxy.profile.calls import Call, Reply
-from proxy.upstream.client import Client, Origin
+from proxy.upstream.client import Client
+from proxy.upstream.route import Origin
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MIB = 1024 * 1024
@@ -64,7 +65,7 @@ async def test_a_reply_is_the_status_the_body_and_the_headers_that_count() -> No
     answer = json_answer(418, b'{"a": 1}', [("Retry-After", "7"), ("X-Other", "x")])
     async with scripted_upstream(answer) as upstream:
         reply = await send(upstream.url)
-    assert reply == Reply(418, b'{"a": 1}', {"content-type": "application/json", "retry-after": "7"})
+    assert reply == Reply(418, b'{"a": 1}', {"content-type": "application/json"}, retry_after=7)
 
 
 BODIES = {"form": "é", "json": [1, True]}

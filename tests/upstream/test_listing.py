@@ -63,7 +63,7 @@ async def walked(
 ) -> ListingResult | str:
     upstream = Upstream(PROFILE, Pages(pages))
     try:
-        return await upstream.walk(EVERYTHING, account, known)
+        return await upstream.list_all(EVERYTHING, account, known)
     except LegacyError as error:
         return str(error)
 
@@ -80,7 +80,7 @@ async def test_what_is_known_changes_nothing(before: list[Page], after: list[Pag
     last = await walked(before)
     if isinstance(last, str):
         return
-    again = await walked(after, last.source, OTHER_TOKEN)
+    again = await walked(after, last.digests, OTHER_TOKEN)
     fresh = await walked(after)
     if isinstance(again, ListingResult) and again.caller_ids is None:
         assert rows(fresh) == rows(last)
@@ -93,12 +93,12 @@ async def test_what_is_as_it_was_is_not_read_and_asked_for_with_ones_own_credent
     last = await walked(pages)
     assert isinstance(last, ListingResult)
     asked = Pages(pages)
-    again = await Upstream(PROFILE, asked).walk(EVERYTHING, OTHER_TOKEN, last.source)
-    assert again == (None, last.source)
+    again = await Upstream(PROFILE, asked).list_all(EVERYTHING, OTHER_TOKEN, last.digests)
+    assert again == (None, last.digests)
     assert len(asked.calls) == 3
     tokens = {call.headers["Authorization"] for call in asked.calls}
     theirs = Pages(pages)
-    await Upstream(PROFILE, theirs).walk(EVERYTHING, OTHER_TOKEN)
+    await Upstream(PROFILE, theirs).list_all(EVERYTHING, OTHER_TOKEN)
     assert tokens == {call.headers["Authorization"] for call in theirs.calls}
     assert [call.url for call in asked.calls] == [call.url for call in theirs.calls]
 
@@ -116,6 +116,6 @@ async def test_an_instance_that_is_as_it_was_is_not_read() -> None:
 
     last = await fetched(1, 200)
     assert isinstance(last, ListingResult)
-    assert rows(await fetched(1, 200, last.source)) is None
-    assert rows(await fetched(2, 200, last.source)) == rows(await fetched(2, 200))
-    assert await fetched(1, 404, last.source) == await fetched(1, 404)
+    assert rows(await fetched(1, 200, last.digests)) is None
+    assert rows(await fetched(2, 200, last.digests)) == rows(await fetched(2, 200))
+    assert await fetched(1, 404, last.digests) == await fetched(1, 404)

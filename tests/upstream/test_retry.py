@@ -22,7 +22,7 @@ EMPTY = json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}')
 def decided(
     retries: int, sent: int, reply: Reply | Literal["unsent"] | None, left: float = 25
 ) -> float | None:
-    return retry.pause(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
+    return retry.retry_delay(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
 
 
 def test_a_call_without_retries_is_sent_once() -> None:
@@ -54,9 +54,9 @@ def test_what_may_pass_is_asked_again(status: int) -> None:
 
 
 def test_the_upstreams_own_pause_is_kept_where_there_is_time_for_it() -> None:
-    assert decided(1, 1, Reply(503, b"", {"retry-after": "7"}), left=8) == 7
-    assert decided(1, 1, Reply(503, b"", {"retry-after": "7"}), left=7) is None
-    assert decided(1, 1, Reply(503, b"", {"retry-after": "soon"}), left=7) == 0.025
+    assert decided(1, 1, Reply(503, b"", retry_after=7), left=8) == 7
+    assert decided(1, 1, Reply(503, b"", retry_after=7), left=7) is None
+    assert decided(1, 1, Reply(503, b"", retry_after=0), left=7) == 0.025
     assert decided(1, 1, None, left=0.01) is None
 
 

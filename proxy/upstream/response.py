@@ -1,0 +1,140 @@
+"""The bytes of an HTTP/1.1 answer, in slices of any length, as a Reply. Pure: it awaits nothing.
+
+What httptools leaves to its users: it cannot be paused, so it gets small slices and none once the answer is
+whole; it does not know which request is answered, nor where the connection ends; it bounds nothing.
+"""
+
+import time
+
+import httptools
+
+from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.profile.calls import Reply
+from proxy.upstream.retry_after import seconds_of
+
+_MAX_BODY = 8 * 1024 * 1024
+_MAX_WITHOUT_BODY = 32 * 1024  # bytes in a row that bring nothing of a body: heads, chunk lengths, trailers
+_MAX_INTERIM = 8  # answers before the final one
+_SLICE = 4096
+_WITHOUT_BODY = frozenset({101, 204, 304})  # RFC 9112 section 6.3; of 101, what follows is no HTTP
+_FRAMING = (b"content-length", b"transfer-encoding")
+_KEPT = ((b"content-type", "content-type"), (b"content-range", "content-range"), (b"link", "link"))
+_READ = frozenset({*_FRAMING, *(name for name, _ in _KEPT), b"retry-after", b"date"})
+
+
+class MalformedResponseError(Exception):
+    """What came is no answer in HTTP/1.1, or only the beginning of one."""
+
+
+class ResponseReader:
+    """Reads one answer after the other."""
+
+    def __init__(self) -> None:
+        """Begin without a request to answer."""
+        self.is_complete = False
+        self.may_reuse = False
+        """Whether the connection can carry another request: nothing came after the answer, nor says no."""
+
+    def begin(self, *, is_head: bool = False) -> None:
+        """Expect the answer to another request; those to HEAD have no body, whatever their headers say."""
+        # A new one each time: an answer to HEAD, or an odd one, leaves it in some state of its own
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(  # what RFC 9112 (2.2, 5.2, 7.1.1) lets a client accept
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self._is_head = is_head
+        self._headers: dict[bytes, bytes] = {}
+        self._body = bytearray()
+        self._status = 0  # once the final head is complete
+        self._interim = self._without_body = 0
+        self._is_malformed = self.is_complete = self.may_reuse = False
+
+    def feed(self, data: bytes) -> bool:
+        """Read on; return whether the answer is complete.
+
+        Raises MalformedResponseError, and LegacyError 502 where the body has more than 8 MiB.
+        """
+        for start in range(0, len(data), _SLICE):
+            if self.is_complete:
+                self.may_reuse = False
+                break
+            self._feed(data[start : start + _SLICE])
+        return self.is_complete
+
+    def _feed(self, data: bytes) -> None:
+        before = len(self._body)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.may_reuse = False
+            if not (self.is_complete and self._has_no_body()):
+                raise MalformedResponseError from error
+        self._without_body = 0 if len(self._body) > before else self._without_body + len(data)
+        if len(self._body) > _MAX_BODY:
+            raise LegacyError(BAD_UPSTREAM)
+        if self._is_malformed or self._without_body > _MAX_WITHOUT_BODY:
+            raise MalformedResponseError
+
+    def end(self) -> bool:
+        """Take the end of the connection for the end of the body where it is; return whether it was."""
+        if self._status and not any(name in self._headers for name in _FRAMING):
+            self.is_complete = True
+        return self.is_complete
+
+    def reply(self) -> Reply:
+        """Return a complete answer, and keep nothing of it: the connection may be idle for long."""
+        body, self._body = bytes(self._body), bytearray()
+        del self._parser  # which holds on to the reader
+        found = {name: value.decode("utf-8", "surrogateescape") for name, value in self._headers.items()}
+        asked = found.get(b"retry-after")
+        return Reply(
+            self._status,
+            body,
+            {name: found[key] for key, name in _KEPT if key in found},
+            retry_after=None if asked is None else seconds_of(asked, found.get(b"date"), time.time()),
+        )
+
+    def _has_no_body(self) -> bool:
+        return self._is_head or self._status in _WITHOUT_BODY
+
+    # What httptools calls, also for whatever follows a complete answer in the same slice
+
+    def on_message_begin(self) -> None:
+        """Begin another answer."""
+        self.may_reuse &= not self.is_complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the final head: interim ones are dropped, and so are trailers."""
+        self._is_malformed |= b"\0" in value
+        name = name.lower()
+        if name in _READ and not self._status:
+            value = value.strip(b" \t")
+            known = self._headers.setdefault(name, value)
+            if known is not value and name == b"link":  # one a line means the same as all on one
+                self._headers[name] = known + b", " + value  # (RFC 9110 section 5.3)
+
+    def on_headers_complete(self) -> None:
+        """Look whether this is the final head."""
+        if self._status:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self._interim += 1
+            self._is_malformed |= self._interim > _MAX_INTERIM
+            self._headers.clear()
+            return
+        self._is_malformed |= status < 100
+        self._status = status
+        self.may_reuse = self._parser.should_keep_alive() and status != 101
+        self.is_complete = self._has_no_body()
+
+    def on_body(self, data: bytes) -> None:
+        """Collect what belongs to the answer."""
+        if self.is_complete:
+            self.may_reuse = False
+        else:
+            self._body += data
+
+    def on_message_complete(self) -> None:
+        """Take note that the final answer is whole, if it is that one."""
+        self.is_complete = self._status > 0

@@ -1,0 +1,130 @@
+"""How a connection to an upstream is made: directly, through a proxy or to a unix socket, with TLS or not."""
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import aiohappyeyeballs
+from yarl import URL
+
+from proxy.upstream.connection import UpstreamConnection
+
+_PER_ADDRESS = 5.0  # seconds, its TLS handshake included
+_NEXT_ADDRESS = 0.25  # seconds after which another one is tried beside it (RFC 8305 section 5)
+_ADDRESSES_LAST = 10.0  # seconds
+
+Factory = Callable[[], UpstreamConnection]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRoute:
+    """What stands between this machine and an upstream; by default nothing but what the system trusts."""
+
+    tls: ssl.SSLContext | None = None
+    """For https: its own authorities, a client certificate, or both."""
+    proxy: str = field(default="", repr=False)
+    """The URL of an HTTP proxy that does CONNECT; user and password in it are sent to the proxy alone."""
+    unix_path: str = ""
+    """A socket that takes the place of host and port; the URL still says Host, and the certificate's name."""
+
+
+class Origin:
+    """The scheme, host and port of an upstream, and the way to it."""
+
+    def __init__(self, url: str, route: UpstreamRoute | None = None) -> None:
+        """Read `url`; ValueError where it has no host."""
+        self.url, route = URL(url), route or UpstreamRoute()
+        if self.url.host_port_subcomponent is None or not self.url.raw_host:
+            raise ValueError("no host")
+        self.host_header: str = self.url.host_port_subcomponent
+        self._host, self._port = self.url.raw_host, self.url.port
+        self._tls: dict[str, Any] = {"ssl": None}
+        if self.url.scheme == "https":
+            self._tls = {"ssl": route.tls or _default_tls(), "server_hostname": self._host.rstrip(".")}
+        self._proxy = Origin(route.proxy) if route.proxy else None
+        self._unix_path = route.unix_path
+        self._lookup: asyncio.Task[Any] | None = None
+        self._lookup_ends = 0.0
+
+    async def connect(self, make: Factory) -> UpstreamConnection:
+        """Return a new connection; OSError, TimeoutError or ValueError where there is none."""
+        loop = asyncio.get_running_loop()
+        if self._proxy:
+            return await self._connect_through(self._proxy, make)
+        if self._unix_path:
+            return (await loop.create_unix_connection(make, self._unix_path, **self._tls))[1]
+        addresses = list(await self._addresses())
+        while True:
+            try:
+                async with asyncio.timeout(_PER_ADDRESS):
+                    connected = await aiohappyeyeballs.start_connection(
+                        addresses, happy_eyeballs_delay=_NEXT_ADDRESS
+                    )
+                    return (await loop.create_connection(make, sock=connected, **self._tls))[1]
+            except OSError:  # of which TimeoutError is one, and so are those of TLS
+                aiohappyeyeballs.pop_addr_infos_interleave(addresses, 1)
+                if not addresses:
+                    raise
+
+    async def _connect_through(self, proxy: "Origin", make: Factory) -> UpstreamConnection:
+        outer = await proxy.connect(make)
+        try:
+            return await self._tunnel(outer, self._connect_request(proxy.url), make)
+        except BaseException:
+            outer.close()
+            raise
+
+    async def _tunnel(self, outer: UpstreamConnection, request: bytes, make: Factory) -> UpstreamConnection:
+        """Ask a proxy for a tunnel (RFC 9110 section 9.3.6), and begin TLS inside it for https."""
+        answer = await outer.exchange(request, is_head=True)
+        if answer.status // 100 != 2:
+            raise ConnectionRefusedError(f"the proxy answered {answer.status}")
+        if self._tls["ssl"] is None:
+            return outer
+        inner = make()
+        context, name = self._tls["ssl"], self._tls["server_hostname"]
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(outer.transport, inner, context, server_hostname=name)
+        if transport is None:
+            raise ConnectionResetError("closed within the handshake")
+        inner.connection_made(transport)
+        return inner
+
+    def _connect_request(self, proxy: URL) -> bytes:
+        authority = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if proxy.user is not None:
+            credentials = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode())
+            lines.append(f"Proxy-Authorization: Basic {credentials.decode()}")
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+    async def _addresses(self) -> list[Any]:
+        """Look the host up, once for all connections within ten seconds."""
+        loop, where = asyncio.get_running_loop(), (self._host, self._port)
+        try:  # an address needs no lookup
+            return socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass
+        if self._lookup is None or self._lookup_ends < loop.time():
+            self._lookup_ends = loop.time() + _ADDRESSES_LAST
+            self._lookup = loop.create_task(
+                loop.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            )
+            self._lookup.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            return await asyncio.shield(self._lookup)  # a caller that gives up takes nothing from others
+        except OSError:
+            self._lookup = None
+            raise
+
+
+@cache
+def _default_tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
