@@ -1,4 +1,4 @@
-"""What concerns files alone, and asks nobody: check, config, schema and init."""
+"""Commands that read files and ask no upstream: check, config, schema and init."""
 
 import json
 from pathlib import Path
@@ -60,3 +60,6 @@ def init(name: str, output: Path | None) -> None:
             file.write(text)
     except OSError as error:
         raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+
+
+COMMANDS = {each.name or "": each for each in (check, config_command, schema, init)}

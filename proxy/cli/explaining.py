@@ -1,4 +1,4 @@
-"""What shows a configuration at work without asking anybody: explain and translate."""
+"""Commands that show a configuration at work and ask no upstream: explain and translate."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ def explain(configuration: Configuration, request: Request) -> None:
     rehearsal = asyncio.run(rehearse(configuration, request))
     click.echo(f"{request.method} {request.target}")
     rows: list[Row] = []
-    with contextlib.suppress(LegacyError):  # which the answer below tells
+    with contextlib.suppress(LegacyError):  # the answer below says why
         explanation = Explanation(configuration, request)
         rows += explanation.explain_request()
         if rehearsal.calls:
@@ -104,3 +104,6 @@ def _show(answer: Answer, *, include: bool) -> None:
         click.echo("\n".join([*head, *kind, ""]))
     if answer.body:
         click.echo(answer.body)
+
+
+COMMANDS = {each.name or "": each for each in (explain, translate)}

@@ -1,15 +1,22 @@
-"""What several commands take."""
+"""What several commands share: parameter types, the reading of a configuration, listening."""
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from proxy import config
-from proxy.config import Address, Configuration, ConfigurationError
+from proxy.config import Configuration, ConfigurationError
+from proxy.net.addresses import Address, parse_address
+from proxy.net.sockets import Listener
 
 BAD_CONFIGURATION = 78
 """Exit status: EX_CONFIG of sysexits.h."""
+
+SANDBOX_ADDRESS = Address("127.0.0.1", 9000)
 
 
 class _AddressType(click.ParamType[Address]):
@@ -21,7 +28,7 @@ class _AddressType(click.ParamType[Address]):
         if isinstance(value, Address):
             return value
         try:
-            return config.parse_address(value)
+            return parse_address(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -31,7 +38,7 @@ FILE = click.Path(path_type=Path)
 
 
 def load(file: Path) -> Configuration:
-    """Read a configuration, or tell everything that is wrong with it and exit with 78."""
+    """Read a configuration; print every mistake in it and exit with 78 where it cannot be used."""
     try:
         return config.load(file)
     except ConfigurationError as error:
@@ -39,12 +46,26 @@ def load(file: Path) -> Configuration:
 
 
 def warn(configuration: Configuration) -> None:
-    """Tell what works, but not as well as it could."""
+    """Print the warnings about a configuration."""
     for warning in configuration.warnings:
         click.echo(warning.as_warning(), err=True)
 
 
 def refuse(error: ConfigurationError) -> NoReturn:
-    """Tell what is wrong with a configuration and exit with 78."""
+    """Print every mistake in a configuration and exit with 78."""
     click.echo(str(error), err=True)
     raise SystemExit(BAD_CONFIGURATION)
+
+
+@contextmanager
+def listen_on(
+    listeners: AbstractContextManager[Mapping[str, Listener]],
+) -> Iterator[Mapping[str, Listener]]:
+    """Enter `listeners`; ClickException with address and reason where one cannot be listened on."""
+    with ExitStack() as stack:
+        try:
+            entered = stack.enter_context(listeners)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise click.ClickException(f"cannot listen on {error.filename}: {reason}") from error
+        yield entered

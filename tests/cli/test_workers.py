@@ -213,7 +213,7 @@ def test_spoken_codes_come_back_to_one_process(tmp_path: Path) -> None:
     )
     done = run("serve", "--config", file, "--workers", "2", T="token")
     assert done.returncode == 2
-    assert "a code that was spoken comes back to one process: --workers must be 1" in done.stderr
+    assert "code_on_phone works with one worker only: --workers must be 1" in done.stderr
 
 
 def test_no_workers_at_all() -> None:

@@ -1,0 +1,95 @@
+"""The proxy as it runs: one worker, or several that share listeners and memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import NamedTuple
+
+from proxy.cache import GenerationTable
+from proxy.gateway.translator import SharedState, Translator
+from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.sockets import Listener
+from proxy.observe.counters import CounterMemory, Counters
+from proxy.process.assembly import assemble, create_store, server_options
+from proxy.process.reload import ActiveConfiguration
+from proxy.process.signals import Part, Service, run, run_workers
+from proxy.server.listeners import ServerOptions, listening
+from proxy.upstream.client import Client
+
+Listeners = Mapping[str, Listener]
+"""By key of `listen`: address, tls, legacy_tls, metrics."""
+
+
+class _SharedMemory(NamedTuple):
+    """What all workers inherit."""
+
+    generations: GenerationTable
+    counters: CounterMemory
+    shares: AcceptShares
+
+
+def serve(
+    configuration: ActiveConfiguration,
+    listeners: Listeners,
+    workers: int,
+    announcement: str,
+    *beside: Part,
+    reloads: bool = False,
+) -> None:
+    """Serve over `listeners` with so many workers until a signal, with the parts `beside` them."""
+    shared = _SharedMemory(GenerationTable(workers), CounterMemory(workers), AcceptShares(workers))
+    proxies: list[Part] = [
+        partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
+        for number in range(workers)
+    ]
+    if workers == 1:
+        run([*beside, *proxies], announcement)
+        return
+
+    def died(number: int) -> None:
+        if number < workers:
+            shared.generations.advance_all(number)
+            shared.shares.remove_worker(number)
+
+    def stopping() -> None:
+        for each in listeners.values():  # else clients would wait at a socket that no worker accepts from
+            each.close()
+
+    def reload() -> bool:
+        if is_valid := configuration.reload():
+            configuration.log_reload()
+        return is_valid
+
+    run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+
+
+@asynccontextmanager
+async def _run_proxy(
+    configuration: ActiveConfiguration,
+    listeners: Listeners,
+    shared: _SharedMemory,
+    worker: int,
+    *,
+    reloads: bool,
+) -> AsyncIterator[Service]:
+    """Serve as one of the workers until the block ends."""
+    store = create_store(configuration.now, shared.generations, worker)
+    state, share = SharedState(Counters(shared.counters, worker)), AcceptShare(shared.shares, worker)
+    async with Client() as client, AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+
+        def build() -> tuple[Translator, ServerOptions]:
+            translator = assemble(configuration.now, client, store, state=state)
+            return translator, server_options(configuration.now.settings.listen)
+
+        serving = await stack.enter_async_context(listening(*build(), listeners, state.counters, share))
+
+        async def reload() -> None:
+            # In a thread: it takes longer than requests may wait for the loop
+            if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
+                serving.follow(*built)
+                if share.is_alone:  # else the supervisor logs it once for all workers
+                    configuration.log_reload()
+
+        yield Service(serving.retire, reload if reloads else None)
