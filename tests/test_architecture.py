@@ -4,7 +4,7 @@ Each rule is a table. A violation names the file and the line, what stands there
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +69,11 @@ def stands_in(path: str, places: tuple[str, ...]) -> bool:
 # The rules: each returns its violations
 
 MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
-    # who, what, except what, why
-    (("proxy/legacy/",), "proxy.upstream", "", "the two shores do not know each other"),
-    (("proxy/upstream/",), "proxy.legacy", "", "the two shores do not know each other"),
+    # importing module, imported, except, why
+    (("proxy/legacy/",), "proxy.profile", "", "the two sides do not know each other"),
+    (("proxy/profile/",), "proxy.legacy", "", "the two sides do not know each other"),
+    (("proxy/config/",), "proxy.server", "", "settings and server do not know each other"),
+    (("proxy/server/",), "proxy.config", "", "settings and server do not know each other"),
     (("proxy/model.py", "proxy/errors.py"), "proxy", "", "the neutral middle imports nothing of ours"),
     (("proxy/sandbox/",), "proxy", "proxy.sandbox", "the sandbox stands for a stranger's server"),
     (("proxy/",), "importlib", "", "imports stand where these rules can read them"),
@@ -90,9 +92,11 @@ def forbidden_imports(of: list[Module]) -> list[str]:
 
 
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy/server/", "proxy/inspector/", "proxy/sandbox/"),
+    "aiohttp": ("proxy/server/", "proxy/sandbox/"),
     "httptools": ("proxy/upstream/response.py",),
     "lxml": ("proxy/legacy/",),
+    "prometheus_client": ("proxy/observe/exposition.py",),
+    "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/config/settings.py"),
     "yaml": ("proxy/config/yaml_source.py",),
 }
 
@@ -108,20 +112,104 @@ def misplaced_libraries(of: list[Module]) -> list[str]:
     ]
 
 
-SHORES = ("proxy.legacy", "proxy.upstream")
+SIDES = ("proxy.legacy", "proxy.profile")
 BRIDGES = ("proxy/gateway/", "proxy/process/assembly.py", "proxy/config/", "proxy/explain/")
 
 
 def extra_bridges(of: list[Module]) -> list[str]:
     return [
-        f"{module.path}: imports from both {' and '.join(SHORES)}, but only {', '.join(BRIDGES)} may"
+        f"{module.path}: imports from both {' and '.join(SIDES)}, but only {', '.join(BRIDGES)} may"
         for module in of
-        if knows_both_shores(module) and not stands_in(module.path, BRIDGES)
+        if knows_both_sides(module) and not stands_in(module.path, BRIDGES)
     ]
 
 
-def knows_both_shores(module: Module) -> bool:
-    return all(any(lies_in(name, shore) for _, name in module.imports()) for shore in SHORES)
+def knows_both_sides(module: Module) -> bool:
+    return all(any(lies_in(name, side) for _, name in module.imports()) for side in SIDES)
+
+
+LAYERS: Sequence[frozenset[str]] = (
+    frozenset({"__init__", "model", "errors"}),
+    frozenset({"net", "observe"}),
+    frozenset({"legacy", "profile"}),
+    frozenset({"config", "upstream", "cache"}),
+    frozenset({"gateway"}),
+    frozenset({"server"}),
+    frozenset({"process"}),
+    frozenset({"explain"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
+"""From the bottom: a package imports from the layers below it and from itself. The sandbox stands apart."""
+APART = frozenset({"sandbox"})
+
+
+def arrows_up(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{line}: imports {name}, but {inner} is not below {own}"
+        for module in of
+        if (own := room_of(module.path)) not in APART
+        for line, name in module.imports()
+        if lies_in(name, "proxy")
+        and (inner := room_of_name(name)) not in {own, *APART}
+        and level_of(inner) >= level_of(own)
+    ]
+
+
+def room_of(path: str) -> str:
+    return path.split("/")[1].removesuffix(".py")
+
+
+def room_of_name(name: str) -> str:
+    _, *rest = name.split(".")
+    return rest[0] if rest and any(rest[0] in layer for layer in (*LAYERS, APART)) else "__init__"
+
+
+def level_of(room: str) -> int:
+    return next((level for level, layer in enumerate(LAYERS) if room in layer), len(LAYERS))
+
+
+def circles(of: list[Module]) -> list[str]:
+    """Find modules that import each other, however many stand between them."""
+    names = {module.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in of}
+    edges = {
+        name: {found for _, each in module.imports() if (found := longest_in(each, names)) and found != name}
+        for module in of
+        if (name := module.path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    }
+    return [
+        f"{name} imports itself by way of {', '.join(sorted(edges[name] & reaching))}"
+        for name in sorted(edges)
+        if (reaching := {each for each in edges[name] if name in reached_from(each, edges)})
+    ]
+
+
+def longest_in(name: str, names: set[str]) -> str | None:
+    """Return the module that an imported name is, or lies in."""
+    parts = name.split(".")
+    found = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((each for each in found if each in names), None)
+
+
+def reached_from(name: str, edges: Mapping[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for each in edges.get(waiting.pop(), set()) - reached:
+            reached.add(each)
+            waiting.append(each)
+    return reached
+
+
+LOOSE = frozenset({"proxy/__init__.py", "proxy/__main__.py", "proxy/model.py", "proxy/errors.py"})
+
+
+def loose_modules(of: list[Module]) -> list[str]:
+    return [
+        f"{module.path}: stands in no package"
+        for module in of
+        if module.path.count("/") == 1 and module.path not in LOOSE
+    ]
 
 
 VENDOR_WORDS = ("outgoing_caller_ids", "next_page_uri", "/validation_code", "PageToken", "2010-04-01")
@@ -185,8 +273,21 @@ def test_each_foreign_library_stays_behind_its_door(ours: list[Module]) -> None:
     obey(misplaced_libraries, ours)
 
 
-def test_only_the_bridge_and_the_wiring_know_both_shores(ours: list[Module]) -> None:
+def test_only_the_gateway_and_the_wiring_know_both_sides(ours: list[Module]) -> None:
     obey(extra_bridges, ours)
+
+
+def test_no_arrow_runs_up(ours: list[Module]) -> None:
+    obey(arrows_up, ours)
+    assert {room_of(module.path) for module in ours} <= {*APART}.union(*LAYERS)
+
+
+def test_no_module_imports_itself_by_way_of_others(ours: list[Module]) -> None:
+    obey(circles, ours)
+
+
+def test_every_module_stands_in_a_package(ours: list[Module]) -> None:
+    obey(loose_modules, ours)
 
 
 def test_no_field_of_a_vendor_is_named_outside_profiles_and_the_sandbox(ours: list[Module]) -> None:
@@ -208,8 +309,8 @@ def test_the_rules_see_the_whole_program(ours: list[Module]) -> None:
         for place in places
     }
     missing = {place for place in named if not any(stands_in(path, (place,)) for path in found)}
-    assert missing <= {"proxy/inspector/"}
-    assert any(knows_both_shores(module) for module in ours if module.path == "proxy/gateway/translator.py")
+    assert not missing
+    assert any(knows_both_sides(module) for module in ours if module.path == "proxy/process/assembly.py")
     for library in ("aiohttp", "yaml"):
         assert any(lies_in(name, library) for module in ours for _, name in module.imports())
 
@@ -219,20 +320,20 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
     (
         forbidden_imports,
         "proxy/legacy/xml.py",
-        "def f():\n    import proxy.upstream.client",
-        "proxy/legacy/xml.py:2: imports proxy.upstream.client, but the two shores do not know each other",
+        "def f():\n    import proxy.profile.paging",
+        "proxy/legacy/xml.py:2: imports proxy.profile.paging, but the two sides do not know each other",
     ),
     (
         forbidden_imports,
-        "proxy/upstream/api.py",
+        "proxy/profile/auth.py",
         "from proxy import legacy",
-        "proxy/upstream/api.py:1: imports proxy.legacy, but",
+        "proxy/profile/auth.py:1: imports proxy.legacy, but",
     ),
     (
         forbidden_imports,
-        "proxy/upstream/deep/api.py",
+        "proxy/profile/deep/auth.py",
         "from ...legacy.xml import many",
-        "proxy/upstream/deep/api.py:1: imports proxy.legacy.xml.many, but",
+        "proxy/profile/deep/auth.py:1: imports proxy.legacy.xml.many, but",
     ),
     (
         forbidden_imports,
@@ -262,7 +363,7 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
         misplaced_libraries,
         "proxy/gateway/translator.py",
         "if TYPE_CHECKING:\n    from aiohttp import web",
-        "proxy/gateway/translator.py:2: imports aiohttp.web, but only proxy/server/, proxy/inspector/, ",
+        "proxy/gateway/translator.py:2: imports aiohttp.web, but only proxy/server/, proxy/sandbox/ may",
     ),
     (
         misplaced_libraries,
@@ -279,9 +380,28 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
     (
         extra_bridges,
         "proxy/server/listening.py",
-        "from proxy.legacy import Answer\nfrom proxy.upstream.client import Client",
-        "proxy/server/listening.py: imports from both proxy.legacy and proxy.upstream, but only ",
+        "from proxy.legacy import Answer\nfrom proxy.profile.calls import Call",
+        "proxy/server/listening.py: imports from both proxy.legacy and proxy.profile, but only ",
     ),
+    (
+        arrows_up,
+        "proxy/cache/stores.py",
+        "def f():\n    from proxy.gateway import accounts",
+        "proxy/cache/stores.py:2: imports proxy.gateway.accounts, but gateway is not below cache",
+    ),
+    (
+        arrows_up,
+        "proxy/cache/stores.py",
+        "from proxy.upstream.retry import retry_delay",
+        "proxy/cache/stores.py:1: imports proxy.upstream.retry.retry_delay, but upstream is not below cache",
+    ),
+    (
+        arrows_up,
+        "proxy/net/tls.py",
+        "import proxy.legacy.xml",
+        "proxy/net/tls.py:1: imports proxy.legacy.xml, but legacy is not below net",
+    ),
+    (loose_modules, "proxy/logs.py", "", "proxy/logs.py: stands in no package"),
     (
         vendor_words,
         "proxy/upstream/paging.py",
@@ -318,16 +438,38 @@ def test_a_planted_violation_is_found(
     assert violation.startswith(opening)
 
 
+def test_a_planted_circle_is_found(tmp_path: Path) -> None:
+    for path, source in (
+        ("proxy/net/a.py", "from proxy.net import b"),
+        ("proxy/net/b.py", "def f():\n    from proxy.net.c import g"),
+        ("proxy/net/c.py", "import proxy.net.a"),
+        ("proxy/net/d.py", "import proxy.net.a"),
+    ):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+    found = circles(modules(tmp_path / "proxy"))
+    assert [violation.partition(" ")[0] for violation in found] == [
+        "proxy.net.a",
+        "proxy.net.b",
+        "proxy.net.c",
+    ]
+
+
 INNOCENT = [
     ("proxy/sandbox/app.py", "from . import errors\nfrom proxy.sandbox.store import Store\nimport aiohttp"),
     ("proxy/legacy/xml.py", "import lxml.etree\nfrom proxy.model import Page\nfrom proxy.upstreams import x"),
     ("proxy/config/settings.py", '_TWILIO = "twilio-2010-04-01"'),
     ("proxy/sandbox/answers.py", 'x = {"next_page_uri": None}'),
     ("proxy/upstream/paging.py", '"""Some upstreams call it next_page_uri."""'),
+    (
+        "proxy/cache/redis_store.py",
+        "from proxy.cache.keys import Key\nfrom proxy.errors import Fault\nimport redis",
+    ),
     ("proxy/cli.py", "from proxy import __version__\nimport aiohttp_other\nself._x = proxy.config.Address"),
     (
         "proxy/gateway/translator.py",
-        "from proxy.legacy import route\nfrom proxy.upstream.api import Upstream",
+        "from proxy.legacy import route\nfrom proxy.profile.calls import Call",
     ),
 ]
 
@@ -336,7 +478,7 @@ INNOCENT = [
 def test_what_only_looks_like_a_violation_passes(path: str, source: str, tmp_path: Path) -> None:
     plant(tmp_path, path, source)
     planted = modules(tmp_path / "proxy")
-    rules = (forbidden_imports, misplaced_libraries, extra_bridges, vendor_words, private_imports)
+    rules = (forbidden_imports, misplaced_libraries, extra_bridges, vendor_words, private_imports, arrows_up)
     assert [violation for rule in rules for violation in rule(planted)] == []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Content type of `Counters.exposition`: Prometheus' text format."""
+"""Content type of Prometheus' text format, in which `proxy.observe.exposition` writes."""
 
 TLS_LISTENERS = ("tls", "legacy_tls")
 TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -61,9 +61,3 @@ class Counters:
     def replaced_texts(self) -> int:
         """Names and numbers that all workers have counted."""
         return self._memory.total(_REPLACED)
-
-    def exposition(self) -> bytes:
-        """Return all counters in Prometheus' text format, of the type EXPOSITION_TYPE."""
-        from proxy.observe.exposition import expose  # noqa: PLC0415 - without metrics the library is not loaded
-
-        return expose(self)

@@ -27,7 +27,7 @@ class Metrics:
         """Answer where `host` is listened on."""
         self._host = host
         self._pages: Mapping[str, Callable[[], Answer]] = {
-            "/metrics": lambda: Answer(200, EXPOSITION_TYPE, counters.exposition(), _HEADERS),
+            "/metrics": lambda: Answer(200, EXPOSITION_TYPE, _expose(counters), _HEADERS),
             "/healthz": lambda: _plain(200, "it runs"),
             "/readyz": lambda: (
                 _plain(503, "it is about to stop") if is_leaving() else _plain(200, "it serves")
@@ -53,6 +53,12 @@ class Metrics:
         """Answer in plain words."""
         del target
         return _plain(fault.status, fault.message, fault.headers)
+
+
+def _expose(counters: Counters) -> bytes:
+    from proxy.observe.exposition import expose  # noqa: PLC0415 - a library that only /metrics needs
+
+    return expose(counters)
 
 
 def _plain(status: int, text: str, headers: Mapping[str, str] = _HEADERS) -> Answer:
