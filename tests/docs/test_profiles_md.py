@@ -1,8 +1,9 @@
-"""docs/profiles.md is true: its examples are run, its tables name every key of the language and no other.
+"""docs/profiles.md against the program: its examples run, its tables have every key of the language.
 
-An example is one or more blocks of YAML and one of text, which tells who says what. Four speakers begin a
-line: `program` and `proxy` ask, `vendor` and `answer` answer. Lines under it are its headers and its body; of
-an `answer` they are, like its first line, what must be found in this order, with `…` for anything between.
+An example is one or more blocks of YAML and one block of text, the exchange. A message of the exchange begins
+with its speaker: `program` and `proxy` send requests, `vendor` and `answer` are answers. The lines under it
+are its headers and its body. The lines of an `answer` are excerpts that must be found in this order; `…`
+stands for any text between them.
 """
 
 import json
@@ -45,26 +46,26 @@ VARIABLES = {"OLD_TOKEN": "demo-token", "VENDOR_KEY": "vendor-key"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What one of the four says."""
+class Line:
+    """One message of an exchange: its speaker, its first line and the lines under it."""
 
-    who: str
+    speaker: str
     first: str
     more: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a profile says, and what that leads to."""
+    """Excerpts of a profile, and an exchange."""
 
     line: int
     pieces: Sequence[Mapping[str, Any]]
     proxy_yaml: str
-    conversation: Sequence[Said]
+    conversation: Sequence[Line]
 
 
 def reference() -> list[Block]:
-    """Return the blocks after the walk-through."""
+    """Return the blocks after the tutorial."""
     found = blocks(DOCUMENT)
     start = next(i for i, block in enumerate(found) if block.heading == "How to read the reference")
     return found[start:]
@@ -82,20 +83,20 @@ def examples() -> list[Example]:
         elif block.text.startswith("# proxy.yaml\n"):
             proxy_yaml = block.text
         else:
-            assert block.language == "yaml", f"line {block.line}: no test would look at this block"
+            assert block.language == "yaml", f"line {block.line}: no test reads this block"
             pieces.append(yaml.safe_load(block.text))
-    assert not pieces, "the last example leads to nothing"
+    assert not pieces, "the last example has no exchange"
     return found
 
 
-def conversation(text: str) -> list[Said]:
-    said: list[Said] = []
+def conversation(text: str) -> list[Line]:
+    said: list[Line] = []
     for line in text.splitlines():
         if found := re.fullmatch(r"(program|proxy|vendor|answer) +(.+)", line):
-            said.append(Said(found[1], found[2], []))
+            said.append(Line(found[1], found[2], []))
         elif line:
-            assert line.startswith(" " * 9), f"nobody says {line!r}"
-            said[-1] = Said(said[-1].who, said[-1].first, [*said[-1].more, line.strip()])
+            assert line.startswith(" " * 9), f"no speaker for {line!r}"
+            said[-1] = Line(said[-1].speaker, said[-1].first, [*said[-1].more, line.strip()])
     return said
 
 
@@ -108,7 +109,7 @@ def example_rest() -> dict[str, Any]:
 
 
 def merged(example: Example) -> dict[str, Any]:
-    """Return example-rest with the pieces of an example in the place of its own."""
+    """Return example-rest with the excerpts of an example merged into it."""
     profile = example_rest()
     for piece in example.pieces:
         put(profile, piece, ())
@@ -116,7 +117,7 @@ def merged(example: Example) -> dict[str, Any]:
 
 
 _OPENED = (("operations",), ("operations", "list", "filters"), ("caller_id",), ("errors",))
-"""Beside the operations, what pieces change key by key; the rest they replace as a whole."""
+"""Mappings that are merged key by key, as operations are; other values are replaced as a whole."""
 
 
 def put(into: dict[str, Any], piece: Mapping[str, Any], place: tuple[str, ...]) -> None:
@@ -134,7 +135,7 @@ def put(into: dict[str, Any], piece: Mapping[str, Any], place: tuple[str, ...]) 
 
 @pytest.fixture
 def nearby_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every name under example.com be this machine."""
+    """Resolve every name under example.com to this machine."""
     resolve = socket.getaddrinfo
 
     def here(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -146,8 +147,8 @@ def nearby_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nearby_names")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
-async def test_an_example(example: Example, tmp_path: Path) -> None:
-    speakers = [said.who for said in example.conversation]
+async def test_example(example: Example, tmp_path: Path) -> None:
+    speakers = [said.speaker for said in example.conversation]
     assert "program" in speakers
     assert "answer" in speakers
     async with scripted_upstream() as upstream:
@@ -157,50 +158,50 @@ async def test_an_example(example: Example, tmp_path: Path) -> None:
         (tmp_path / "proxy.yaml").write_text(example.proxy_yaml, encoding="utf-8")
         async with running_proxy_of(config.load(tmp_path / "proxy.yaml", VARIABLES)) as port:
             for one in exchanges(example.conversation):
-                await hold(one, port, upstream)
+                await run_exchange(one, port, upstream)
 
 
-def exchanges(conversation: Sequence[Said]) -> Iterator[Sequence[Said]]:
-    """Yield what belongs to one request of the program."""
-    starts = [i for i, said in enumerate(conversation) if said.who == "program"]
+def exchanges(conversation: Sequence[Line]) -> Iterator[Sequence[Line]]:
+    """Split a conversation into the messages of each request of the program."""
+    starts = [i for i, said in enumerate(conversation) if said.speaker == "program"]
     assert starts[0] == 0
     for start, end in zip(starts, [*starts[1:], len(conversation)], strict=True):
         yield conversation[start:end]
 
 
-async def hold(conversation: Sequence[Said], port: int, upstream: ScriptedUpstream) -> None:
-    """Send what the program says, and compare what came of it."""
+async def run_exchange(conversation: Sequence[Line], port: int, upstream: ScriptedUpstream) -> None:
+    """Send the program's request, and compare the upstream exchange and the answer."""
     program, *between, answer = conversation
     asked, told = between[::2], between[1::2]
-    assert answer.who == "answer"
-    assert [said.who for said in asked] == ["proxy"] * len(asked)
-    assert [said.who for said in told] == ["vendor"] * len(asked)
+    assert answer.speaker == "answer"
+    assert [said.speaker for said in asked] == ["proxy"] * len(asked)
+    assert [said.speaker for said in told] == ["vendor"] * len(asked)
     upstream.received.clear()
-    upstream.then(*map(vendors, told))
-    came = await ask(port, programs(program).encode())
+    upstream.then(*map(vendor_answer, told))
+    came = await ask(port, program_request(program).encode())
     assert [each.start for each in upstream.received] == [f"{said.first} HTTP/1.1" for said in asked]
     for said, received in zip(asked, upstream.received, strict=True):
-        assert_asked(said, received)
+        assert_received(said, received)
     status, _, rest = answer.first.partition(" ")
     assert came.status == int(status)
     assert_found([rest, *answer.more], came.body.decode())
 
 
-def programs(said: Said) -> Message:
+def program_request(said: Line) -> Message:
     method, target = said.first.split(" ")
     target = target if target.startswith("/") else LIST.removesuffix("OutgoingCallerIds") + target
     headers = (("Host", "api.twilio.com"), ("Authorization", basic()))
     return Message(f"{method} {target} HTTP/1.1", headers, "".join(said.more).encode())
 
 
-def split(said: Said) -> tuple[dict[str, str], str]:
-    """Return the headers and the body of what somebody says."""
+def split(said: Line) -> tuple[dict[str, str], str]:
+    """Return the headers and the body of a message."""
     headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z-]*: ", line)]
     body = "".join(line for line in said.more if line not in headers)
     return {name: value for name, _, value in (line.partition(": ") for line in headers)}, body
 
 
-def vendors(said: Said) -> Message:
+def vendor_answer(said: Line) -> Message:
     headers, more = split(said)
     status, _, body = said.first.partition(" ")
     if body:
@@ -212,7 +213,7 @@ def vendors(said: Said) -> Message:
     )
 
 
-def assert_asked(said: Said, received: Message) -> None:
+def assert_received(said: Line, received: Message) -> None:
     headers, body = split(said)
     for name, value in headers.items():
         came = received.header(name) or "(absent)"
@@ -224,7 +225,7 @@ def assert_asked(said: Said, received: Message) -> None:
 
 
 def assert_found(excerpts: Sequence[str], text: str) -> None:
-    """Find excerpts in this order."""
+    """Find the excerpts in this order."""
     at = 0
     for excerpt in "…".join(excerpts).split("…"):
         found = text.find(excerpt, at)
@@ -232,8 +233,8 @@ def assert_found(excerpts: Sequence[str], text: str) -> None:
         at = found + len(excerpt)
 
 
-def test_pieces_are_what_the_proxy_reads_as_well(tmp_path: Path) -> None:
-    """The tests read them with PyYAML; the proxy takes less."""
+def test_the_proxy_reads_every_piece(tmp_path: Path) -> None:
+    """The tests read them with PyYAML; the proxy accepts a subset of YAML."""
     for block in reference():
         if block.language == "yaml":
             file = tmp_path / "piece.yaml"
@@ -241,14 +242,14 @@ def test_pieces_are_what_the_proxy_reads_as_well(tmp_path: Path) -> None:
             assert yaml_source.read(file, VARIABLES).mistakes == []
 
 
-# The walk-through
+# The tutorial
 
 
-class Walk:
-    """Somebody in a checkout who does what the walk-through says."""
+class Tutorial:
+    """A checkout in which the commands of the tutorial run."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        """Start in `folder`, which looks like a checkout; what runs in the background ends with `stack`."""
+        """Make `folder` look like a checkout; background processes end with `stack`."""
         for name in ("config", "tests"):
             (folder / name).symlink_to(ROOT / name)
         self._folder = folder
@@ -256,8 +257,8 @@ class Walk:
         self._variables: dict[str, str] = {}
         self._ports = {port: free_port() for port in ("9100", "8080")}
 
-    def here(self, text: str) -> str:
-        """Put this machine's ports and this test's Python into a text."""
+    def localize(self, text: str) -> str:
+        """Replace the ports and the commands in a text by those of this test."""
         for port, free in self._ports.items():
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
         text = text.replace("walkthrough.py", f"walkthrough.py {self._ports['9100']}")
@@ -265,11 +266,11 @@ class Walk:
         return re.sub(r"\.venv/bin/([a-z-]+)", lambda found: programs[found[1]], text)
 
     def write(self, name: str, text: str) -> None:
-        (self._folder / "try" / name).write_text(self.here(text), encoding="utf-8")
+        (self._folder / "try" / name).write_text(self.localize(text), encoding="utf-8")
 
     def run(self, command: str, output: str) -> None:
-        """Run a command and compare what it writes."""
-        command, output = self.here(command), self.here(output)
+        """Run a command and compare its output."""
+        command, output = self.localize(command), self.localize(output)
         if found := re.fullmatch(r"export (\w+)=(.*)", command):
             self._variables[found[1]] = self._output(f'printf %s "{found[2]}"')
         elif command.endswith(" &"):
@@ -314,7 +315,7 @@ def free_port() -> int:
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the commands of a console, each with what it writes."""
+    """Yield the commands of a console block, each with its output."""
     _, *parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
     for part in parts:
         command, _, output = part.partition("\n")
@@ -322,42 +323,42 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
-def test_the_walk_through(tmp_path: Path) -> None:
+def test_tutorial(tmp_path: Path) -> None:
     profile = ""
     with ExitStack() as stack:
-        walk = Walk(tmp_path, stack)
-        walked = blocks(DOCUMENT)[: -len(reference())]
-        for block in walked:
+        tutorial = Tutorial(tmp_path, stack)
+        steps = blocks(DOCUMENT)[: -len(reference())]
+        for block in steps:
             match block.language:
                 case "console":
                     for command, output in commands(block.text):
-                        walk.run(command, output)
+                        tutorial.run(command, output)
                 case "yaml" if block.text.startswith("# proxy.yaml\n"):
-                    walk.write("proxy.yaml", block.text)
+                    tutorial.write("proxy.yaml", block.text)
                 case "yaml":
                     profile += f"{block.text}\n"
-                    walk.write("my-api.yaml", profile)
+                    tutorial.write("my-api.yaml", profile)
                 case "diff":
                     old, new = [line[1:] for line in block.text.splitlines()]
                     assert profile.count(f"{old}\n") == 1
                     profile = profile.replace(old, new)
-                    walk.write("my-api.yaml", profile)
+                    tutorial.write("my-api.yaml", profile)
                 case other:
-                    pytest.fail(f"line {block.line}: nothing is done with a block of {other!r}")
-    assert {block.language for block in walked} == {"console", "yaml", "diff"}
+                    pytest.fail(f"line {block.line}: a block of {other!r} is not used")
+    assert {block.language for block in steps} == {"console", "yaml", "diff"}
 
 
 # README
 
 
-def test_the_readme_says_of_each_profile_what_the_profile_says() -> None:
+def test_readme_matches_the_profiles() -> None:
     readme = [table for table in tables(ROOT / "README.md") if table.heading == "Upstreams"]
     shown = {code(row[0])[0]: (row[1], row[2]) for table in readme for row in table.rows}
     assert shown == {name: about(file) for name, file in config.shipped_profiles().items()}
 
 
 def about(file: Path) -> tuple[str, str]:
-    """Return what a profile was checked against, and what it says that it cannot do."""
+    """Return what a profile was checked against, and what it cannot do."""
     text = file.read_text(encoding="utf-8")
     found = re.search(r"^# What it cannot do: (.*\n(?:# .*\n)*)", text, flags=re.MULTILINE)
     cannot = found[1].replace("\n# ", " ").strip() if found else ""
@@ -367,8 +368,8 @@ def about(file: Path) -> tuple[str, str]:
 # Every key and every named value has an example
 
 
-def said_in(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
-    """Yield each key that `data` says and that became `value`: model, name in YAML and what it holds."""
+def used_keys(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
+    """Yield each key that `data` contains and that was read into `value`: model, name in YAML, value."""
     if isinstance(value, Frozen):
         for name, field in type(value).model_fields.items():
             key = field.alias or name
@@ -378,13 +379,13 @@ def said_in(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
                 continue
             held = getattr(value, name)
             yield type(value), key, held
-            yield from said_in(held, data[key] if isinstance(data, Mapping) else None)
+            yield from used_keys(held, data[key] if isinstance(data, Mapping) else None)
     elif isinstance(value, Mapping) and isinstance(data, Mapping):
         for key, below in data.items():
-            yield from said_in(value[key], below)
+            yield from used_keys(value[key], below)
     elif isinstance(value, tuple) and isinstance(data, list):
         for one, below in zip(value, data, strict=True):
-            yield from said_in(one, below)
+            yield from used_keys(one, below)
 
 
 MODELS: Sequence[type[Frozen]] = [
@@ -405,7 +406,7 @@ def keys(model: type[BaseModel], *without: type[BaseModel]) -> dict[str, Any]:
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
-    """Return the values of a closed list, none where there is none."""
+    """Return the values of a closed list, or none."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     if get_origin(annotation) in (Annotated, Union, UnionType):
@@ -413,23 +414,23 @@ def choices(annotation: Any) -> tuple[Any, ...]:
     return ()
 
 
-SAID = [
+USED_KEYS = [
     (model, key, held)
     for example in EXAMPLES
     for piece in example.pieces
-    for model, key, held in said_in(Profile.model_validate(merged(example)), piece)
+    for model, key, held in used_keys(Profile.model_validate(merged(example)), piece)
 ]
 
 
 def base_of(model: type[BaseModel], key: str) -> type[BaseModel]:
-    """Return the model that a key is inherited from."""
+    """Return the model that defines a key."""
     name = next(name for name, field in model.model_fields.items() if (field.alias or name) == key)
     return [each for each in model.__mro__ if name in getattr(each, "model_fields", {})][-1]
 
 
 def test_every_key_has_an_example() -> None:
     every = {(base_of(model, key).__name__, key) for model in MODELS for key in keys(model)}
-    assert every - {(base_of(model, key).__name__, key) for model, key, _ in SAID} == set()
+    assert every - {(base_of(model, key).__name__, key) for model, key, _ in USED_KEYS} == set()
 
 
 def test_every_named_value_has_an_example() -> None:
@@ -439,7 +440,9 @@ def test_every_named_value_has_an_example() -> None:
         for key, annotation in keys(model).items()
         for value in choices(annotation)
     }
-    shown = {(key, choices(keys(model)[key]), held) for model, key, held in SAID if choices(keys(model)[key])}
+    shown = {
+        (key, choices(keys(model)[key]), held) for model, key, held in USED_KEYS if choices(keys(model)[key])
+    }
     rows = {
         ("as", choices(keys(model)["as"]), name)
         for model, table in ((language.ReadValue, READING), (language.WriteValue, WRITING))
@@ -455,7 +458,7 @@ TABLES = tables(DOCUMENT)
 
 
 def rows(heading: str, *header: str) -> list[Sequence[str]]:
-    """Return the rows of the one table under a heading whose header begins like this."""
+    """Return the rows of the only table under a heading with this beginning of the header."""
     found = [
         table for table in TABLES if table.heading == heading and tuple(table.header[: len(header)]) == header
     ]
@@ -487,7 +490,7 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("Validation", 0): {"": language.ValidateEndpoint},
     ("Limits", 0): {"": language.Limits},
 }
-"""Which models a table of keys is about: the how-many-eth of its heading, and what stands before the keys."""
+"""The models of each table of keys: heading and index → prefix of the keys → model."""
 
 STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
     ("Pages", "strategy"): (
@@ -503,7 +506,7 @@ STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
     ("Totals", "strategy"): (language.WalkTotal, language.PointerTotal, language.LengthTotal),
     ("Filters", "mode"): (language.ServerFilter, language.LookupFilter, language.ClientFilter),
 }
-"""Models of which one stands there, as the key says; a table has a row for each value of it."""
+"""The models of a union, of which the key selects one; the table has a row for each of its values."""
 
 CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Parameters", "from"): (language.WriteValue, "from"),
@@ -524,7 +527,7 @@ def defaults(model: type[BaseModel]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("heading", "index"), KEYS)
-def test_a_table_names_every_key_and_no_other(heading: str, index: int) -> None:
+def test_table_has_every_key(heading: str, index: int) -> None:
     table = [table for table in TABLES if table.heading == heading and table.header[0] == "key"][index]
     shown = {code(row[0])[0]: row[1] for row in table.rows}
     assert len(shown) == len(table.rows)
@@ -541,12 +544,12 @@ def test_a_table_names_every_key_and_no_other(heading: str, index: int) -> None:
 
 
 def default_in(cell: str) -> Any:
-    """Read a default out of its cell: a value in backticks, nothing, or a word for it."""
+    """Read a default from its cell: a value in backticks, or None for words."""
     return yaml.safe_load(code(cell)[0]) if code(cell) else None
 
 
 def as_written(default: Any) -> Any:
-    """Return a default as people would write it; None where there is none or where it is said in words."""
+    """Return a default as it is written in the document; None if there is none."""
     if isinstance(default, Frozen):
         return default.model_dump(mode="json", by_alias=True, exclude_defaults=True) or _named(default)
     return None if default is ... else list(default) if isinstance(default, tuple) else default
@@ -559,7 +562,7 @@ def _named(default: Frozen) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("heading", "key"), STRATEGIES)
-def test_a_table_names_every_strategy_with_its_keys(heading: str, key: str) -> None:
+def test_table_has_every_strategy(heading: str, key: str) -> None:
     shown = {code(row[0])[0]: needs(row[1]) for row in rows(heading, f"`{key}`", "with")}
     assert shown == {
         value: {other: as_written(default) for other, default in defaults(model).items() if other != key}
@@ -569,18 +572,18 @@ def test_a_table_names_every_strategy_with_its_keys(heading: str, key: str) -> N
 
 
 def needs(cell: str) -> dict[str, Any]:
-    """Read `parameter`, `base` (`1`, or `0`): keys, and their defaults where they have one."""
+    """Read `parameter`, `base` (`1`, or `0`): keys with their defaults."""
     found = re.findall(r"`(\w+)`(?: \(`([^`]*)`[^)]*\))?", cell)
     return {key: yaml.safe_load(default) if default else None for key, default in found}
 
 
 @pytest.mark.parametrize(("heading", "key"), CHOICES)
-def test_a_table_names_every_value_of_a_key(heading: str, key: str) -> None:
+def test_table_has_every_value(heading: str, key: str) -> None:
     model, field = CHOICES[heading, key]
     assert [code(row[0])[0] for row in rows(heading, f"`{key}`")] == list(choices(keys(model)[field]))
 
 
-def test_links_lead_to_headings() -> None:
+def test_links_have_targets() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     headings = {
         re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
@@ -591,7 +594,7 @@ def test_links_lead_to_headings() -> None:
     assert len(links) > 10
 
 
-def test_no_model_is_left_out() -> None:
+def test_every_model_has_a_table() -> None:
     in_tables = {model for models in KEYS.values() for model in models.values()}
     in_tables |= {model for models in STRATEGIES.values() for model in models}
     bases = {base for model in in_tables for base in model.__mro__}
@@ -607,7 +610,7 @@ def test_every_table_is_compared() -> None:
     assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
 
 
-def test_a_value_is_of_the_operations_that_the_table_says() -> None:
+def test_values_match_their_operations() -> None:
     names = list(keys(language.Operations))
     for row in rows("Parameters", "`from`"):
         said = (
@@ -625,7 +628,7 @@ def has(operation: str, value: str) -> bool:
     return place not in [each for each, _ in rules.breaches(Profile.model_validate(profile))]
 
 
-def test_a_codec_reads_what_the_table_says() -> None:
+def test_codecs_match_their_conversions() -> None:
     for row in rows("Ids", "`codec`"):
         assert set(code(row[2])) == {name for name in READ if reads(code(row[0])[0], name)}
 

@@ -1,4 +1,4 @@
-"""SECURITY.md against what it speaks of: versions, and the tests that show what it promises."""
+"""SECURITY.md against the project: the minimum versions, and the tests that check each promise."""
 
 import re
 import tomllib
@@ -10,14 +10,14 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "SECURITY.md"
 
 
-def test_versions_are_those_of_the_project() -> None:
+def test_versions_match_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["redis"]]
     least = dict(re.findall(r"^([a-z-]+)(?:\[[a-z]+\])?>=([0-9.]+)", "\n".join(wanted), re.MULTILINE))
     (table,) = (each for each in tables(PAGE) if each.heading == "Versions")
-    told = {code(name)[0]: version for name, version, _ in table.rows}
-    assert told == {name: least[name] for name in told}
-    assert "aiohttp" in told
+    shown = {code(name)[0]: version for name, version, _ in table.rows}
+    assert shown == {name: least[name] for name in shown}
+    assert "aiohttp" in shown
 
 
 def test_each_promise_has_its_tests() -> None:

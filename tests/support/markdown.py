@@ -1,4 +1,4 @@
-"""Markdown as the tests read it: fenced blocks and tables, each under its heading."""
+"""Reads fenced blocks and tables out of Markdown, each with its heading."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ class Block:
     """A fenced block."""
 
     line: int
-    """Of its first line in the document, counted from 1."""
+    """The number of its first line in the document, from 1."""
     heading: str
     language: str
     text: str
@@ -19,7 +19,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its header and its rows, as they stand in the document."""
+    """A table: its header and its rows, as text."""
 
     heading: str
     header: Sequence[str]
@@ -70,5 +70,5 @@ def _cells(line: str) -> Sequence[str]:
 
 
 def code(cell: str) -> list[str]:
-    """Return what stands in backticks."""
+    """Return the texts in backticks."""
     return re.findall("`([^`]*)`", cell)

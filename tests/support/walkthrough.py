@@ -1,6 +1,6 @@
-"""Ringbook, the vendor that docs/profiles.md invents for its walk-through, as its documentation says it is.
+"""Ringbook, the fictitious vendor of the tutorial in docs/profiles.md.
 
-Run as a program, it serves until it is interrupted: python tests/support/walkthrough.py [PORT].
+As a program, it serves until it is interrupted: python tests/support/walkthrough.py [PORT].
 """
 
 import sys
@@ -30,22 +30,22 @@ _NUMBERS = (
     ),
 )
 _NO_SUCH_NUMBER = (17, "No such number")
-_HAS_IT_ALREADY = (40, "This number is verified already")
+_VERIFIED_ALREADY = (40, "This number is verified already")
 
 
 class Ringbook:
-    """The numbers of the one account that there is."""
+    """The numbers of the only account."""
 
     def __init__(self) -> None:
-        """Start with three numbers, one of which waits for its code."""
+        """Start with three numbers, one of them waiting for its code."""
         keys = ("uuid", "msisdn", "label", "state", "added")
         self.numbers: dict[UUID, dict[str, Any]] = {
             UUID(row[0]): dict(zip(keys, row, strict=True)) for row in _NUMBERS
         }
 
     def app(self) -> web.Application:
-        """Return the application that answers for them."""
-        app = web.Application(middlewares=[_with_key])
+        """Return the application that serves them."""
+        app = web.Application(middlewares=[_require_key])
         app.add_routes(
             [
                 web.get("/v3/numbers", self._list),
@@ -62,31 +62,31 @@ class Ringbook:
         found = [each for each in self.numbers.values() if wanted in (None, each["msisdn"])]
         start = int(request.query.get("after", "c0")[1:])
         end = start + min(int(request.query.get("limit", "2")), 2)
-        return _good(numbers=found[start:end], next=f"c{end}" if end < len(found) else None)
+        return _success(numbers=found[start:end], next=f"c{end}" if end < len(found) else None)
 
     async def _fetch(self, request: web.Request) -> web.Response:
         number = self._number(request)
-        return _good(number=number) if number else _bad(*_NO_SUCH_NUMBER)
+        return _success(number=number) if number else _failure(*_NO_SUCH_NUMBER)
 
     async def _rename(self, request: web.Request) -> web.Response:
         number = self._number(request)
         if number is None:
-            return _bad(*_NO_SUCH_NUMBER)
+            return _failure(*_NO_SUCH_NUMBER)
         number["label"] = (await request.json())["label"]
-        return _good(number=number)
+        return _success(number=number)
 
     async def _delete(self, request: web.Request) -> web.Response:
         number = self._number(request)
         if number is None:
-            return _bad(*_NO_SUCH_NUMBER)
+            return _failure(*_NO_SUCH_NUMBER)
         del self.numbers[UUID(number["uuid"])]
-        return _good()
+        return _success()
 
     async def _call(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        if any(each["msisdn"] == asked["msisdn"] for each in self.numbers.values()):
-            return _bad(*_HAS_IT_ALREADY)
-        return _good(pin=40213, label=asked.get("label"))
+        call = await request.json()
+        if any(each["msisdn"] == call["msisdn"] for each in self.numbers.values()):
+            return _failure(*_VERIFIED_ALREADY)
+        return _success(pin=40213, label=call.get("label"))
 
     def _number(self, request: web.Request) -> dict[str, Any] | None:
         try:
@@ -96,18 +96,18 @@ class Ringbook:
 
 
 @web.middleware
-async def _with_key(request: web.Request, handler: Any) -> web.StreamResponse:
+async def _require_key(request: web.Request, handler: Any) -> web.StreamResponse:
     if request.headers.get("X-Ringbook-Key") != KEY:
-        return _bad(3, "Unknown key")
+        return _failure(3, "Unknown key")
     answer: web.StreamResponse = await handler(request)
     return answer
 
 
-def _good(**what: Any) -> web.Response:
-    return web.json_response({"ok": True, **what})
+def _success(**fields: Any) -> web.Response:
+    return web.json_response({"ok": True, **fields})
 
 
-def _bad(code: int, text: str) -> web.Response:
+def _failure(code: int, text: str) -> web.Response:
     return web.json_response({"ok": False, "error": {"code": code, "text": text}})
 
 
