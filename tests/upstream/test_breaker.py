@@ -1,4 +1,4 @@
-"""The breaker and the budget against models that keep everything, over any order of events."""
+"""The circuit breaker and the retry budget against models that keep everything, over any order of events."""
 
 from typing import Any
 

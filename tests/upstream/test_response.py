@@ -83,7 +83,7 @@ def test_an_offer_to_upgrade_changes_nothing(upgrade: bytes) -> None:
     assert read(head + b"\r\n{", b"}") == (Reply(200, b"{}"), False)
 
 
-def test_after_an_upgrade_nobody_asked_for_comes_no_http() -> None:
+def test_a_101_ends_what_is_read() -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
     assert read(head + b"\0\0\0") == (Reply(101, b""), False)
 
