@@ -76,7 +76,7 @@ def serve(  # noqa: PLR0913 - each is an option
 
 def _servable(configuration: Configuration, address: Address | None, workers: int) -> Configuration:
     """Return the configuration as it is served; UsageError where it does not go with the options."""
-    if workers > 1 and configuration.speaks_codes:
+    if workers > 1 and configuration.has_spoken_codes:
         raise click.UsageError("a code that was spoken comes back to one process: --workers must be 1")
     if address is None:
         return configuration

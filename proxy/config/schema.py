@@ -1,4 +1,4 @@
-"""JSON Schemas of the two kinds of file, for editors: completion, descriptions and faults while one types."""
+"""JSON Schemas of the two kinds of file, for editors: completion, descriptions and errors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from proxy.config.settings import Settings
-from proxy.profile.language import Profile
+from proxy.profile.language import ProfileSettings
 
 _MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "proxy": (Settings, "callerid-proxy's proxy.yaml"),
-    "profile": (Profile, "A callerid-proxy profile of an upstream API"),
+    "profile": (ProfileSettings, "A callerid-proxy profile of an upstream API"),
 }
 KINDS = tuple(_MODELS)
 
 
-def schema(kind: str) -> Mapping[str, Any]:
-    """Return the schema of a `proxy` or a `profile` file. What concerns several keys, only `check` tells."""
+def make_schema(kind: str) -> Mapping[str, Any]:
+    """Return the schema of a `proxy` or a `profile` file. Only `check` knows the rules about several keys."""
     model, title = _MODELS[kind]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.agreement import UpstreamTarget
+from proxy.config.cross_checks import UpstreamTarget
 from proxy.config.yaml_source import Source
 from proxy.legacy import Request, Route, route
 from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 from proxy.profile.calls import Call
-from proxy.profile.provenance import Part, parts_of_answer, parts_of_call
+from proxy.profile.provenance import Part, trace_answer, trace_call
 
 _NAMES: dict[type[Operation], str] = {
     List: "list",
@@ -47,20 +47,20 @@ class Explanation:
         to, settings, own = self._route, self._asked.settings, self._configuration.source
         yield Row("route", f"{to.method} {'one caller ID' if to.sid else 'the list'}")
         yield Row("operation", _said(self._operation))
-        yield Row("asked as", self._account(), _line(own, self._asked.place))
+        yield Row("asked as", self._account(), _line(own, self._asked.key_path))
         yield Row("profile", settings.profile, self._own_line("profile"))
 
     def of_call(self, call: Call) -> Iterator[Row]:
         """Say what is behind each part of a call, and where its answer is looked for what it means."""
         profile, name = self._asked.profile, self._name()
         yield Row(f"{call.method} {self.masked(call).url}")
-        yield from self._rows(parts_of_call(profile, name, call))
+        yield from self._rows(trace_call(profile, name, call))
         yield Row("The answer")
-        yield from self._rows(parts_of_answer(profile, name))
+        yield from self._rows(trace_answer(profile, name))
 
     def masked(self, call: Call) -> Call:
         """Return `call` with its credentials, and what variables bring into the profile, masked."""
-        for part in parts_of_call(self._asked.profile, self._name(), call):
+        for part in trace_call(self._asked.profile, self._name(), call):
             if self._is_secret(part):
                 call = _without(call, part)
         return call
@@ -82,27 +82,31 @@ class Explanation:
         settings = self._asked.settings
         for part in parts:
             text = part.text.replace(part.value, _hidden(part.value)) if self._is_secret(part) else part.text
-            if part.place == ("base_url",) and settings.base_url:
+            if part.key_path == ("base_url",) and settings.base_url:
                 yield Row(part.kind, settings.base_url, self._own_line("base_url"))
             else:
-                yield Row(part.kind, text, _line(self._profile, part.place))
+                yield Row(part.kind, text, _line(self._profile, part.key_path))
 
     def _own_line(self, key: str) -> str:
         """Return where proxy.yaml says `key` of the upstream: for its account or for all of them."""
         own = self._configuration.source
-        places = ((*self._asked.place, key), ("upstream", key))
-        return next((_line(own, place) for place in places if place in own.places), "default")
+        places = ((*self._asked.key_path, key), ("upstream", key))
+        return next((_line(own, place) for place in places if place in own.positions), "default")
 
     def _is_secret(self, part: Part) -> bool:
-        place = (*part.place, "constant") if (*part.place, "constant") in self._profile.places else part.place
-        return part.place[0] == "auth" or (bool(part.value) and place in self._profile.variables)
+        place = (
+            (*part.key_path, "constant")
+            if (*part.key_path, "constant") in self._profile.positions
+            else part.key_path
+        )
+        return part.key_path[0] == "auth" or (bool(part.value) and place in self._profile.variables)
 
 
 def _asked(configuration: Configuration, to: Route) -> UpstreamTarget:
     """Return which upstream is asked for the account of a path."""
     accounts = configuration.settings.accounts or {}
     place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
-    return next(asked for asked in configuration.targets() if asked.place == place)
+    return next(asked for asked in configuration.targets() if asked.key_path == place)
 
 
 def _said(operation: Operation) -> str:
@@ -113,8 +117,8 @@ def _said(operation: Operation) -> str:
 
 
 def _line(source: Source, place: tuple[str | int, ...]) -> str:
-    line, _ = source.place_of(place)
-    return f"{source.file}:{line}" if line and place in source.places else "default"
+    line, _ = source.position_of(place)
+    return f"{source.file}:{line}" if line and place in source.positions else "default"
 
 
 def _hidden(value: str) -> str:

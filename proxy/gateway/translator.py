@@ -108,7 +108,7 @@ class Translator:
         self._places, self._pending = ongoing.places, ongoing.pending
         # Of the accounts alone: whoever reloads lets go of a translator, and a cycle would keep all its lists
         self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda *parts: _asked(accounts, Request(*parts)))
-        self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
+        self.takes_codes = any(upstream.has_spoken_codes for upstream in upstreams.values())
 
     @cached_property
     def _reading(self) -> Deadlines:

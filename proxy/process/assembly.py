@@ -34,7 +34,7 @@ def assemble(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
     remembered = settings.snapshots
-    fresh = remembered.fresh if remembered.are_taken else 0
+    fresh = remembered.fresh if remembered.is_enabled else 0
     terms = Terms(fresh, remembered.stale, remembered.bytes)
     lists = ListCache(
         RenderedList, terms, (store or SharedMemoryStore()).with_schema(_dialect(configuration))

@@ -113,7 +113,7 @@ async def _metrics_listening(metrics: Metrics, counters: Counters, opened: Liste
 
 
 def _contexts(listen: Listen) -> dict[str, SSLContext]:
-    return {name: listener.terms for name, listener in _tls(listen).items()}
+    return {name: listener.ssl_context for name, listener in _tls(listen).items()}
 
 
 def _tls(listen: Listen) -> Mapping[str, TlsListener]:

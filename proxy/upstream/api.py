@@ -63,7 +63,7 @@ class Upstream:
         """Bind the two together."""
         self._profile = profile
         self._client = client
-        self.speaks_codes = profile.speaks_codes
+        self.has_spoken_codes = profile.has_spoken_codes
 
     async def perform(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]

@@ -158,7 +158,7 @@ class Client:
 
     async def _send(self, call: Call, request: bytes, caller: _Caller, deadline: float) -> Reply:
         to, breaker = caller.place, caller.breaker
-        reads = call.reads or call.method in ("GET", "HEAD")
+        reads = call.is_safe or call.method in ("GET", "HEAD")
         apart = not (reads or call.retries)  # a stale connection would cost a write its only chance
         sent, is_repeated = 0, False
         outcome: Reply | NoReplyError | None = None

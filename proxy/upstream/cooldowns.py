@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from proxy.errors import DECLINED, TOO_MANY_REQUESTS, Fault
 from proxy.profile.calls import Reply
-from proxy.profile.conversions import rfc_2822
+from proxy.profile.conversions import parse_rfc_2822
 
 _MOST = 4096
 _PAUSING: Mapping[int, Fault] = {429: TOO_MANY_REQUESTS, 503: DECLINED}
@@ -56,4 +56,4 @@ def as_seconds(asked: str, date: str | None, now: float) -> str:
 
 def _timestamp(date: str) -> int | None:
     found = _GMT.fullmatch(date)
-    return rfc_2822(f"{found[1]} +0000") if found else None
+    return parse_rfc_2822(f"{found[1]} +0000") if found else None

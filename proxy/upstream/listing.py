@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, LegacyError
 from proxy.model import Account, CallerIds
 from proxy.profile.calls import Call, Reply
-from proxy.profile.language import Limits
+from proxy.profile.language import ListingLimits
 from proxy.profile.profile import Exchange, UpstreamPage
 
 
@@ -45,7 +45,7 @@ Unread = tuple[Exchange[UpstreamPage], Reply]
 class Walk:
     """A walk that is under way."""
 
-    def __init__(self, limits: Limits, known: PageDigests) -> None:
+    def __init__(self, limits: ListingLimits, known: PageDigests) -> None:
         """Begin it; `known` is what the last one came from, if there was one."""
         self.following: Callable[[Account], Exchange[UpstreamPage]] | None = None
         """How to ask for the next page, once what came has been read."""

@@ -287,7 +287,7 @@ def test_files_are_looked_for_beside_the_configuration(folder: Path) -> None:
 
 
 NOT_PEM = "a certificate and its key, both as PEM and the key without a passphrase, are needed"
-NOBODY = "nobody could connect: give an address, tls or legacy_tls"
+NOBODY = "there is no listener: give an address, tls or legacy_tls"
 MISTAKES = {
     "listen: {address: null}": [f"1:1: {NOBODY}"],
     "listen: {address: null, metrics: ':1'}": [f"1:1: {NOBODY}"],
