@@ -254,7 +254,7 @@ def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], 
             for name, field in each.model_fields.items()
             if step in (name, field.alias)
         ]
-        inner = {each for field in fields for each in _list_models(field.annotation)}
+        inner = {each for field in fields for each in list_models(field.annotation)}
         if inner:
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index
@@ -279,8 +279,8 @@ def _has_choice(model: type[BaseModel], name: str) -> bool:
     )
 
 
-def _list_models(annotation: Any) -> Iterator[type[BaseModel]]:
+def list_models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _list_models(argument)
+        yield from list_models(argument)

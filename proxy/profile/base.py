@@ -14,9 +14,7 @@ Violation = tuple[KeyPath, str]
 class Frozen(BaseModel):
     """Settings that cannot change and refuse unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 def _wrap_text(value: Any) -> Any:
