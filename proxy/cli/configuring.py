@@ -7,10 +7,9 @@ import click
 
 from proxy.cli.parameters import BAD_CONFIGURATION, FILE, load, refuse, warn
 from proxy.config import ConfigurationError
-from proxy.config.effective import effective
-from proxy.config.schema import KINDS
-from proxy.config.schema import schema as schema_of
-from proxy.config.starting import starting_file
+from proxy.config.effective import write_effective
+from proxy.config.schema import KINDS, make_schema
+from proxy.config.starting import make_starting_file
 
 
 @click.command()
@@ -32,7 +31,7 @@ def config_command(file: Path) -> None:
 
     Every value stands there with the place that it comes from; secrets are masked.
     """
-    for line in effective(load(file)):
+    for line in write_effective(load(file)):
         click.echo(line)
 
 
@@ -40,7 +39,7 @@ def config_command(file: Path) -> None:
 @click.argument("kind", type=click.Choice(KINDS), default=KINDS[0])
 def schema(kind: str) -> None:
     """Print the JSON Schema of a proxy.yaml, or that of a profile, for editors."""
-    click.echo(json.dumps(schema_of(kind), indent=2))
+    click.echo(json.dumps(make_schema(kind), indent=2))
 
 
 @click.command()
@@ -49,7 +48,7 @@ def schema(kind: str) -> None:
 def init(name: str, output: Path | None) -> None:
     """Print a commented proxy.yaml to start from, for the profile NAME or a profile of one's own."""
     try:
-        text = starting_file(name, output or Path("proxy.yaml"))
+        text = make_starting_file(name, output or Path("proxy.yaml"))
     except ConfigurationError as error:
         refuse(error)
     if output is None:

@@ -1,6 +1,6 @@
-"""Plain values → a settings model, and what is wrong with them in plain sentences, each with its place.
+"""Plain values → a settings model, or what is wrong with them in plain sentences, each with its position.
 
-What is only misspelt is told once and read as what was meant, so that everything after it is checked too.
+A misspelt key or word is reported once and corrected, so that everything after it is checked too.
 """
 
 import difflib
@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from proxy.config.yaml_source import Expanded, Location, Source, plain
+from proxy.config.yaml_source import Expanded, Source, parse_plain
+from proxy.profile.base import KeyPath
 
 M = TypeVar("M", bound=BaseModel)
 
 PATHS = ("certificate", "key", "file")
 """Keys of paths, which are relative to the file that names them."""
 
-# pydantic's error types in our words; what is not here keeps the words of the model
+# Sentences for pydantic's error types; other types keep the message of the model
 _SENTENCES: Mapping[str, str] = {
     "string_type": "expected text",
     "int_type": "expected a whole number",
@@ -40,107 +41,111 @@ _PATTERNS: Mapping[str, str] = {
 }
 
 
-class _Fault(NamedTuple):
-    place: Location
+class _Problem(NamedTuple):
+    key_path: KeyPath
     sentence: str
     meant: str | None = None
-    """The key or the word that was probably meant."""
+    """The key or the word that the file probably means."""
     is_key: bool = False
 
 
 def check(model: type[M], source: Source) -> M | None:
-    """Return the source's data as `model`; where that cannot be, note why in the source's mistakes."""
-    if source.data is None:  # it could not even be read, and its mistakes say why
+    """Return the source's data as `model`; None where it is invalid, with reasons in `source.mistakes`."""
+    if source.data is None:  # the file is unreadable, which its mistakes say already
         return None
     while True:
         try:
             return model.model_validate(source.data)
         except ValidationError as error:
             details = error.errors(include_url=False)
-        if _read_plainly(details, source):
+        if _parse_expanded(details, source):
             continue
-        faults = list(_faults(model, details, source))
-        misspelt = [fault for fault in faults if fault.meant is not None]
-        for place, sentence, _, _ in misspelt or faults:
-            source.mistakes.append(source.mistake_at(place, sentence))
+        problems = list(_find_problems(model, details, source))
+        misspelt = [problem for problem in problems if problem.meant is not None]
+        for key_path, sentence, _, _ in misspelt or problems:
+            source.mistakes.append(source.mistake_at(key_path, sentence))
         if not misspelt:
             return None
-        for fault in misspelt:
-            _correct(source, fault)
+        for problem in misspelt:
+            _correct(source, problem)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a suggestion to append to a message, or nothing where no known word comes close."""
-    meant = _closest(word, known)
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a suggestion to append to a message, or nothing where no known word is similar."""
+    meant = _find_closest(word, known)
     return f"; did you mean {meant!r}?" if meant else ""
 
 
-def _closest(word: str, known: Iterable[str]) -> str | None:
+def _find_closest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {each.lower(): each for each in sorted(known)}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 
-def follows(place: Location, source: Source) -> bool:
-    """Whether something wrong at `place` is only what becomes of a value there that could not be read."""
-    lost = [each for each in source.broken if each == place or each[:-1] == place]
-    return any(_found(source.data, each) is None for each in lost)
+def is_consequence(key_path: KeyPath, source: Source) -> bool:
+    """Whether a mistake at `key_path` only follows from a value there that could not be read."""
+    lost = [each for each in source.broken if each == key_path or each[:-1] == key_path]
+    return any(_find(source.data, each) is None for each in lost)
 
 
-def _found(data: Any, place: Location) -> Any:
+def _find(data: Any, key_path: KeyPath) -> Any:
     try:
-        return _at(data, place)
+        return _at(data, key_path)
     except (KeyError, IndexError, TypeError):
         return None
 
 
-# From pydantic's errors to faults
+# pydantic's errors → problems
 
 
-def _faults(model: type[BaseModel], details: Sequence[ErrorDetails], source: Source) -> Iterator[_Fault]:
-    """Yield what is to be told; a value that may be of several types gets one sentence, not one for each."""
-    found: dict[Location, list[_Fault]] = {}
+def _find_problems(
+    model: type[BaseModel], details: Sequence[ErrorDetails], source: Source
+) -> Iterator[_Problem]:
+    """Yield what to report; a value that may have several types gets one sentence, not one for each."""
+    found: dict[KeyPath, list[_Problem]] = {}
     for each in details:
-        fault = _fault(model, each, source)
-        if not _is_told(each, fault.place, source):
-            found.setdefault(fault.place, []).append(fault)
-    for faults in found.values():
-        types = [fault.sentence.partition(":")[0].removeprefix("expected ") for fault in faults]
-        if len(faults) > 1 and all(fault.sentence.startswith("expected ") for fault in faults):
-            yield _Fault(faults[0].place, f"expected {_listed(list(dict.fromkeys(types)))}")
+        problem = _make_problem(model, each, source)
+        if not _is_reported(each, problem.key_path, source):
+            found.setdefault(problem.key_path, []).append(problem)
+    for problems in found.values():
+        types = [problem.sentence.partition(":")[0].removeprefix("expected ") for problem in problems]
+        if len(problems) > 1 and all(problem.sentence.startswith("expected ") for problem in problems):
+            yield _Problem(problems[0].key_path, f"expected {_join_words(list(dict.fromkeys(types)))}")
         else:
-            yield from faults
+            yield from problems
 
 
-def _is_told(details: ErrorDetails, place: Location, source: Source) -> bool:
-    """Whether the reader of the YAML has complained already about what this follows from."""
-    if place not in source.broken:
+def _is_reported(details: ErrorDetails, key_path: KeyPath, source: Source) -> bool:
+    """Whether this only follows from a mistake that the YAML reader has reported already."""
+    if key_path not in source.broken:
         return False
-    # What is wrong with one key says nothing about another that is missing beside it
-    inner = any(len(each) == len(place) + 1 and each[: len(place)] == place for each in source.broken)
+    # A mistake in one key does not explain that another one is missing
+    inner = any(
+        len(each) == len(key_path) + 1 and each[: len(key_path)] == key_path for each in source.broken
+    )
     return not (details["type"] == "missing" and inner)
 
 
-def _fault(model: type[BaseModel], details: ErrorDetails, source: Source) -> _Fault:
+def _make_problem(model: type[BaseModel], details: ErrorDetails, source: Source) -> _Problem:
     location, context = details["loc"], details.get("ctx", {})
-    place = _place(location, source)
+    key_path = _find_key_path(location, source)
     match details["type"]:
         case "missing":
-            return _Fault(_place(location[:-1], source), f"the key {location[-1]!r} is missing")
+            return _Problem(_find_key_path(location[:-1], source), f"the key {location[-1]!r} is missing")
         case "extra_forbidden":
-            return _unknown_key(model, location, source)
+            return _report_unknown_key(model, location, source)
         case "literal_error":
-            return _not_listed(place, context["expected"], source)
+            return _report_choice(key_path, context["expected"], source)
         case "union_tag_invalid":
-            return _not_listed(
-                (*place, context["discriminator"].strip("'")), context["expected_tags"], source
+            return _report_choice(
+                (*key_path, context["discriminator"].strip("'")), context["expected_tags"], source
             )
         case _:
-            return _Fault(place, _sentence(details, context))
+            return _Problem(key_path, _write_sentence(details, context))
 
 
-def _sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
-    """Say what is wrong with a value that could be anything."""
+def _write_sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value."""
     match details["type"], details["input"]:
         case "union_tag_not_found", Mapping():
             return f"the key {context['discriminator']} is missing"
@@ -148,7 +153,7 @@ def _sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
             return _PATTERNS.get(context["pattern"], details["msg"])
         case "string_type", bool() | int() | float():
             return "expected text: put it in quotes"
-        case "int_type", str() as given if isinstance(plain(given), int):
+        case "int_type", str() as given if isinstance(parse_plain(given), int):
             return "expected a whole number: leave the quotes out"
         case kind, _ if kind in _SENTENCES:
             return _SENTENCES[kind].format(**context)
@@ -156,91 +161,91 @@ def _sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
             return details["msg"].removeprefix("Value error, ")
 
 
-def _place(location: Location, source: Source) -> Location:
-    """Keep what leads to a place in the file: pydantic also names unions and functions on its way."""
-    place: Location = ()
+def _find_key_path(location: KeyPath, source: Source) -> KeyPath:
+    """Keep the keys that are in the file: a location of pydantic also names unions and functions."""
+    key_path: KeyPath = ()
     for step in location:
-        if (*place, step) in source.places:
-            place = (*place, step)
-    return place
+        if (*key_path, step) in source.positions:
+            key_path = (*key_path, step)
+    return key_path
 
 
-def _unknown_key(model: type[BaseModel], location: Location, source: Source) -> _Fault:
+def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Source) -> _Problem:
     key = str(location[-1])
     # A strategy, which pydantic names before the key, may have the name of another unknown key
-    around = [_place(location[:end], source) for end in (-1, -2)]
-    place = (*next(each for each in around if (*each, key) in source.places), key)
-    here = _at(source.data, place[:-1])
-    chosen, all_of_them = _keys_at(model, location[:-1])
+    around = [_find_key_path(location[:end], source) for end in (-1, -2)]
+    key_path = (*next(each for each in around if (*each, key) in source.positions), key)
+    here = _at(source.data, key_path[:-1])
+    chosen, all_of_them = _list_keys_at(model, location[:-1])
     if key in all_of_them:
-        return _Fault(place, f"the key {key!r} does not go with {_kind(location[-2])!r} here")
+        return _Problem(key_path, f"the key {key!r} does not go with {_strip_brackets(location[-2])!r} here")
     known = (all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen) - here.keys()
-    meant = _closest(key, known)
-    return _Fault(place, f"unknown key {key!r}{did_you_mean(key, known)}", meant, is_key=True)
+    meant = _find_closest(key, known)
+    return _Problem(key_path, f"unknown key {key!r}{suggest(key, known)}", meant, is_key=True)
 
 
-def _not_listed(place: Location, expected: str, source: Source) -> _Fault:
-    """Say what may stand there; `expected` is pydantic's list of it."""
-    given = _found(source.data, place)
+def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:
+    """Report a value that is not one of a list; `expected` is pydantic's text of the list."""
+    given = _find(source.data, key_path)
     known = re.findall(r"'([^']*)'", expected)
-    shown = _listed([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
+    shown = _join_words([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
     is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
-    meant = _closest(str(given), known) if is_word else None
+    meant = _find_closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
     suggestion = f"; did you mean {meant!r}?" if meant else ""
-    return _Fault(place, f"expected {one_of}{shown}{suggestion}", meant)
+    return _Problem(key_path, f"expected {one_of}{shown}{suggestion}", meant)
 
 
-def _listed(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-# What was meant
+# Corrections
 
 
-def _read_plainly(details: Sequence[ErrorDetails], source: Source) -> bool:
-    """Read as numbers and truth values what variables brought as text, where those are wanted."""
+def _parse_expanded(details: Sequence[ErrorDetails], source: Source) -> bool:
+    """Parse texts from variables as numbers and booleans where the model expects those."""
     changed = False
     for each in details:
-        given, place = each["input"], _place(each["loc"], source)
+        given, key_path = each["input"], _find_key_path(each["loc"], source)
         if isinstance(given, Expanded) and each["type"] in ("int_type", "bool_type", "literal_error"):
-            value = plain(given)
-            if not isinstance(value, str) and _at(source.data, place) is given:
-                _at(source.data, place[:-1])[place[-1]] = value
+            value = parse_plain(given)
+            if not isinstance(value, str) and _at(source.data, key_path) is given:
+                _at(source.data, key_path[:-1])[key_path[-1]] = value
                 changed = True
     return changed
 
 
-def _correct(source: Source, fault: _Fault) -> None:
-    """Put what was meant in the place of what is misspelt, so that its own faults are found."""
-    place = fault.place
-    holder = _at(source.data, place[:-1])
-    if not fault.is_key:
-        holder[place[-1]] = fault.meant
+def _correct(source: Source, problem: _Problem) -> None:
+    """Replace a misspelt key or word by what is meant, so that problems in its value are found."""
+    key_path = problem.key_path
+    holder = _at(source.data, key_path[:-1])
+    if not problem.is_key:
+        holder[key_path[-1]] = problem.meant
         return
-    value = holder.pop(place[-1])
-    is_path = fault.meant in PATHS and isinstance(value, str)
-    holder[fault.meant] = str(Path(source.file).parent / value) if is_path else value
-    depth, renamed = len(place), (*place[:-1], str(fault.meant))
+    value = holder.pop(key_path[-1])
+    is_path = problem.meant in PATHS and isinstance(value, str)
+    holder[problem.meant] = str(Path(source.file).parent / value) if is_path else value
+    depth, renamed = len(key_path), (*key_path[:-1], str(problem.meant))
 
-    def moved(each: Location) -> Location:
-        return renamed + each[depth:] if each[:depth] == place else each
+    def moved(each: KeyPath) -> KeyPath:
+        return renamed + each[depth:] if each[:depth] == key_path else each
 
-    source.places = {moved(each): at for each, at in source.places.items()}
+    source.positions = {moved(each): at for each, at in source.positions.items()}
     source.broken = {moved(each) for each in source.broken}
 
 
-def _at(data: Any, place: Location) -> Any:
-    for step in place:
+def _at(data: Any, key_path: KeyPath) -> Any:
+    for step in key_path:
         data = data[step]
     return data
 
 
-# What may stand where
+# Keys of models
 
 
-def _keys_at(model: type[BaseModel], location: Location) -> tuple[set[str], set[str]]:
-    """Return the keys of the model at `location`, and those of all that could stand there in its place."""
+def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], set[str]]:
+    """Return the keys of the model at `location`, and those of all models that are possible there."""
     level = family = {model}
     for step in location:
         fields = [
@@ -249,33 +254,33 @@ def _keys_at(model: type[BaseModel], location: Location) -> tuple[set[str], set[
             for name, field in each.model_fields.items()
             if step in (name, field.alias)
         ]
-        inner = {each for field in fields for each in _models(field.annotation)}
+        inner = {each for field in fields for each in list_models(field.annotation)}
         if inner:
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index
-            level = {each for each in level if _is_called(each, _kind(step))} or level
-    return _keys(level), _keys(family)
+            level = {each for each in level if _has_choice(each, _strip_brackets(step))} or level
+    return _list_keys(level), _list_keys(family)
 
 
-def _kind(step: str | int) -> str:
+def _strip_brackets(step: str | int) -> str:
     """Return the name of one of several models, as it stands in an error's location."""
     return str(step).strip("<>")
 
 
-def _keys(level: Iterable[type[BaseModel]]) -> set[str]:
+def _list_keys(level: Iterable[type[BaseModel]]) -> set[str]:
     return {field.alias or name for each in level for name, field in each.model_fields.items()}
 
 
-def _is_called(model: type[BaseModel], name: str) -> bool:
-    """Whether `name` chooses this model among others, by a key that says so or by one that only it has."""
+def _has_choice(model: type[BaseModel], name: str) -> bool:
+    """Whether `name` chooses this model among others, by the value of a key or as a key of its own."""
     return any(
         name in get_args(field.annotation) or name == (field.alias or own)
         for own, field in model.model_fields.items()
     )
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def list_models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from list_models(argument)

@@ -1,4 +1,4 @@
-"""What a configuration amounts to, as YAML: every value there is, and behind it where it comes from."""
+"""Prints a configuration as YAML: every value, defaults too, and behind it where it comes from."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,74 +6,84 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from proxy.config.agreement import UpstreamTarget
+from proxy.config.cross_checks import UpstreamTarget
 from proxy.config.loading import Configuration
-from proxy.config.yaml_source import Location, Source, means_itself
+from proxy.config.yaml_source import Source, can_be_bare
+from proxy.profile.base import KeyPath
 
 _MASK = '"********"'
-_SECRET_KEYS = frozenset({"token_sha256"})  # whoever has it can try tokens at leisure
+_SECRET_KEYS = frozenset({"token_sha256"})  # a digest allows offline guesses
 
 
-def effective(configuration: Configuration) -> Iterator[str]:
-    """Yield the lines of a proxy.yaml with every value it has, then those of each profile that it asks."""
-    yield from _lines(configuration.settings, configuration.source, {})
+def write_effective(configuration: Configuration) -> Iterator[str]:
+    """Yield the lines of a proxy.yaml with every value, then those of each profile in use."""
+    yield from _write_lines(configuration.settings, configuration.source, {})
     seen: list[object] = []
-    for asked in configuration.targets():
-        overridden = _overridden(asked, configuration.source)
-        profile = asked.profile.model_copy(update={key: value for key, (value, _) in overridden.items()})
+    for target in configuration.targets():
+        overridden = _list_overrides(target, configuration.source)
+        profile = target.profile.model_copy(update={key: value for key, (value, _) in overridden.items()})
         if profile in seen:
             continue
         seen.append(profile)
-        yield from ("---", f"# as {_dotted(asked.place)} asks it")
-        origins: dict[Location, str] = {(key,): origin for key, (_, origin) in overridden.items()}
-        yield from _lines(profile, configuration.profiles[asked.settings.profile].source, origins)
+        yield from ("---", f"# as used by {_join_keys(target.key_path)}")
+        origins: dict[KeyPath, str] = {(key,): origin for key, (_, origin) in overridden.items()}
+        yield from _write_lines(profile, configuration.profiles[target.settings.profile].source, origins)
 
 
-def _overridden(asked: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
-    """Return what proxy.yaml changes about a profile, each with where it does so."""
-    places = (asked.place, ("upstream",))  # what an account does not say itself, the upstream above says
+def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
+    """Return the values of a profile that proxy.yaml overrides, each with its origin."""
+    sources = (target.key_path, ("upstream",))  # an account inherits from the upstream above
     return {
         key: (
             value,
-            next(_origin((*place, key), source) for place in places if (*place, key) in source.places),
+            next(
+                _find_origin((*key_path, key), source)
+                for key_path in sources
+                if (*key_path, key) in source.positions
+            ),
         )
         for key in ("base_url", "validation")
-        if (value := getattr(asked.settings, key)) is not None
+        if (value := getattr(target.settings, key)) is not None
     } | (
-        {"variables": ({**asked.profile.variables, **asked.settings.variables}, "the profile and proxy.yaml")}
-        if asked.settings.variables
+        {
+            "variables": (
+                {**target.profile.variables, **target.settings.variables},
+                "the profile and proxy.yaml",
+            )
+        }
+        if target.settings.variables
         else {}
     )
 
 
-def _lines(model: BaseModel, source: Source, origins: Mapping[Location, str]) -> Iterator[str]:
-    rows = [*_rows(model, source, origins, ())]
+def _write_lines(model: BaseModel, source: Source, origins: Mapping[KeyPath, str]) -> Iterator[str]:
+    rows = [*_write_rows(model, source, origins, ())]
     width = min(60, max(len(text) for text, _ in rows) + 2)
     for text, origin in rows:
         yield f"{text:{width}}# {origin}" if origin else text
 
 
-def _rows(
-    value: Any, source: Source, origins: Mapping[Location, str], place: Location
+def _write_rows(
+    value: Any, source: Source, origins: Mapping[KeyPath, str], key_path: KeyPath
 ) -> Iterator[tuple[str, str]]:
-    for key, inner in _members(value):
-        at = (*place, key)
-        label = "  " * len(place) + ("-" if isinstance(key, int) else f"{_scalar(key)}:")
-        raw = _raw(source.data, at)
-        if _members(inner) and not isinstance(raw, str):  # what is written short stays short
+    for key, inner in _list_members(value):
+        at = (*key_path, key)
+        label = "  " * len(key_path) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
+        raw = _find_raw(source.data, at)
+        if _list_members(inner) and not isinstance(raw, str):  # a short form stays short
             yield label, origins.get(at, "")
-            yield from _rows(inner, source, origins, at)
+            yield from _write_rows(inner, source, origins, at)
         else:
-            shown = _shown(raw if isinstance(raw, str) and _members(inner) else inner, at, source)
-            yield f"{label} {shown}", origins.get(at) or _origin(at, source)
+            shown = _write_value(raw if isinstance(raw, str) and _list_members(inner) else inner, at, source)
+            yield f"{label} {shown}", origins.get(at) or _find_origin(at, source)
 
 
-def _members(value: Any) -> Sequence[tuple[str | int, Any]]:
+def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
     match value:
         case BaseModel():
             fields = type(value).model_fields
             members = [(field.alias or name, name, getattr(value, name)) for name, field in fields.items()]
-            # What is left out and empty says nothing, and some of it may not even be written
+            # A key that is left out and empty says nothing, and some such keys may not be written
             return [
                 (key, each)
                 for key, name, each in members
@@ -87,8 +97,8 @@ def _members(value: Any) -> Sequence[tuple[str | int, Any]]:
             return ()
 
 
-def _raw(data: Any, place: Location) -> Any:
-    for key in place:
+def _find_raw(data: Any, key_path: KeyPath) -> Any:
+    for key in key_path:
         try:
             data = data[key]
         except (KeyError, IndexError, TypeError):
@@ -96,29 +106,33 @@ def _raw(data: Any, place: Location) -> Any:
     return data
 
 
-def _origin(place: Location, source: Source) -> str:
-    """Say where the value at `place` comes from."""
-    if place not in source.places:
-        return _origin(place[:-1], source) if isinstance(_raw(source.data, place[:-1]), str) else "default"
-    line, _ = source.places[place]
+def _find_origin(key_path: KeyPath, source: Source) -> str:
+    """Return where the value at `key_path` comes from."""
+    if key_path not in source.positions:
+        return (
+            _find_origin(key_path[:-1], source)
+            if isinstance(_find_raw(source.data, key_path[:-1]), str)
+            else "default"
+        )
+    line, _ = source.positions[key_path]
     origin = f"{source.file}:{line}"
-    if names := source.variables.get(place):
+    if names := source.variables.get(key_path):
         return f"{origin}, from {' '.join(f'${{{name}}}' for name in names)}"
-    match _raw(source.data, place):
+    match _find_raw(source.data, key_path):
         case {"file": str(file)}:
             return f"{origin}, from the file {file}"
     return origin
 
 
-def _shown(value: Any, place: Location, source: Source) -> str:
-    is_secret = isinstance(value, SecretStr) or (place[-1] in _SECRET_KEYS and value is not None)
-    # A profile's own secrets are headers and constants that a variable brings in
-    if is_secret or (place in source.variables and ("headers" in place or place[-1] == "constant")):
+def _write_value(value: Any, key_path: KeyPath, source: Source) -> str:
+    is_secret = isinstance(value, SecretStr) or (key_path[-1] in _SECRET_KEYS and value is not None)
+    # In a profile, headers and constants from a variable are secrets
+    if is_secret or (key_path in source.variables and ("headers" in key_path or key_path[-1] == "constant")):
         return _MASK
-    return _scalar(value)
+    return _write_scalar(value)
 
 
-def _scalar(value: Any) -> str:
+def _write_scalar(value: Any) -> str:
     match value:
         case None:
             return "null"
@@ -129,8 +143,8 @@ def _scalar(value: Any) -> str:
         case dict():
             return "{}"
     text = str(value)
-    return text if means_itself(text) else json.dumps(text, ensure_ascii=False)
+    return text if can_be_bare(text) else json.dumps(text, ensure_ascii=False)
 
 
-def _dotted(place: Location) -> str:
-    return ".".join(map(str, place))
+def _join_keys(key_path: KeyPath) -> str:
+    return ".".join(map(str, key_path))

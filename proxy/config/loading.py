@@ -1,4 +1,4 @@
-"""Reading a proxy.yaml and every profile it names."""
+"""Reads a proxy.yaml and every profile that it names."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import yaml_source
-from proxy.config.agreement import BREACHES, WARNINGS, UpstreamTarget
-from proxy.config.checking import PATHS, check, did_you_mean, follows
+from proxy.config.checking import PATHS, check, is_consequence, suggest
+from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, UpstreamTarget
 from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
-from proxy.config.yaml_source import Expanded, Location, Mistake, Source, without_values
+from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
 from proxy.profile import rules
-from proxy.profile.language import Profile
+from proxy.profile.base import KeyPath
+from proxy.profile.language import ProfileSettings
 
 
 class ConfigurationError(Exception):
@@ -26,7 +27,7 @@ class ConfigurationError(Exception):
 class ProfileFile(NamedTuple):
     """A profile and the file it comes from."""
 
-    profile: Profile
+    profile: ProfileSettings
     source: Source
 
 
@@ -37,10 +38,10 @@ class Configuration(NamedTuple):
     profiles: Mapping[str, ProfileFile]
     source: Source
     warnings: Sequence[Mistake] = ()
-    """What works, but not as well as it could."""
+    """What works, but not as it should."""
 
-    def upstreams(self) -> Mapping[Location, UpstreamSettings]:
-        """Return every upstream that is asked, by the place in proxy.yaml that says so."""
+    def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
+        """Return the settings of every upstream, by their key path in proxy.yaml."""
         settings = self.settings
         accounts = settings.accounts or {}
         return {
@@ -52,50 +53,54 @@ class Configuration(NamedTuple):
         }
 
     @property
-    def speaks_codes(self) -> bool:
-        """Whether an upstream may speak a code on the phone, which then has to be brought back."""
+    def has_spoken_codes(self) -> bool:
+        """Whether an upstream may speak a code on the phone, which the caller then has to send back."""
         return any(
-            (asked.settings.validation or asked.profile.validation) == "code_on_phone"
-            for asked in self.targets()
+            (target.settings.validation or target.profile.validation) == "code_on_phone"
+            for target in self.targets()
         )
 
     def targets(self) -> Sequence[UpstreamTarget]:
-        """Return the same with the profiles, as far as those are good."""
+        """Return the same with the profiles, except those with errors."""
         return [
-            UpstreamTarget(place, upstream, self.profiles[upstream.profile].profile)
-            for place, upstream in self.upstreams().items()
+            UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
+            for key_path, upstream in self.upstreams().items()
             if upstream.profile in self.profiles
         ]
 
 
 def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
     """Read a proxy.yaml and the profiles it names; ConfigurationError with every mistake of all of them."""
-    source = yaml_source.read(file, variables)
-    _look_beside(file, source.data)
+    source = yaml_source.read_yaml(file, variables)
+    _resolve_paths(file, source.data)
     settings = check(Settings, source)
-    named = _named_profiles(source.data)
+    named = _list_profiles(source.data)
     sources = {name: _read_profile(name, file, variables) for name in named}
-    for name, place in named.items():
+    for name, key_path in named.items():
         if sources[name] is None:
-            suggestion = did_you_mean(name, shipped_profiles())
-            source.mistakes.append(source.mistake_at(place, f"there is no profile {name!r}{suggestion}"))
-    profiles = {name: profile for name, found in sources.items() if found and (profile := _checked(found))}
+            suggestion = suggest(name, shipped_profiles())
+            source.mistakes.append(source.mistake_at(key_path, f"there is no profile {name!r}{suggestion}"))
+    profiles = {
+        name: profile for name, found in sources.items() if found and (profile := _check_profile(found))
+    }
     read = [source, *filter(None, sources.values())]
     mistakes = [mistake for each in read for mistake in each.mistakes]
     if settings is None:
-        raise ConfigurationError(without_values(mistakes, read))
+        raise ConfigurationError(mask_values(mistakes, read))
     configuration = Configuration(settings, profiles, source)
-    breaches = [breach for rule in BREACHES for breach in rule(configuration)]
-    mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
+    violations = [violation for rule in ERROR_RULES for violation in rule(configuration)]
+    mistakes += [
+        source.mistake_at(*violation) for violation in violations if not is_consequence(violation[0], source)
+    ]
     if mistakes:
-        raise ConfigurationError(without_values(mistakes, read))
-    warnings = [source.mistake_at(*breach) for rule in WARNINGS for breach in rule(configuration)]
-    return configuration._replace(warnings=sorted(set(without_values(warnings, read))))
+        raise ConfigurationError(mask_values(mistakes, read))
+    warnings = [source.mistake_at(*violation) for rule in WARNING_RULES for violation in rule(configuration)]
+    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))))
 
 
-def _named_profiles(data: Any) -> Mapping[str, Location]:
-    """Return the profiles that are named, each with its place; broken settings may name some too."""
-    named: dict[str, Location] = {}
+def _list_profiles(data: Any) -> Mapping[str, KeyPath]:
+    """Return the names of profiles with their key paths, also from settings that have errors."""
+    named: dict[str, KeyPath] = {}
     match data:
         case {"upstream": {"profile": str(name)}}:
             named[name] = ("upstream", "profile")
@@ -109,28 +114,30 @@ def _named_profiles(data: Any) -> Mapping[str, Location]:
     return named
 
 
-def _checked(source: Source) -> ProfileFile | None:
-    profile = check(Profile, source)
-    found = rules.literal_secrets(source.data, _is_from_outside)
-    breaches = [*found, *(rules.breaches(profile) if profile else ())]
-    source.mistakes += [source.mistake_at(*breach) for breach in breaches if not follows(breach[0], source)]
+def _check_profile(source: Source) -> ProfileFile | None:
+    profile = check(ProfileSettings, source)
+    found = rules.find_literal_secrets(source.data, _is_from_outside)
+    violations = [*found, *(rules.find_violations(profile) if profile else ())]
+    source.mistakes += [
+        source.mistake_at(*violation) for violation in violations if not is_consequence(violation[0], source)
+    ]
     return None if profile is None else ProfileFile(profile, source)
 
 
 def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.environ) -> ProfileFile:
-    """Return a shipped profile, or one's own; ConfigurationError where there is none or it is not good."""
+    """Return a shipped profile, or one in a file; ConfigurationError for a missing or invalid one."""
     source = _read_profile(name, beside, variables)
     if source is None:
-        suggestion = did_you_mean(name, shipped_profiles())
+        suggestion = suggest(name, shipped_profiles())
         raise ConfigurationError([Mistake(name, 0, 0, f"there is no such profile{suggestion}")])
-    found = _checked(source)
+    found = _check_profile(source)
     if found is None or source.mistakes:
-        raise ConfigurationError(without_values(source.mistakes, [source]))
+        raise ConfigurationError(mask_values(source.mistakes, [source]))
     return found
 
 
 def default() -> Configuration:
-    """Return what an empty proxy.yaml means."""
+    """Return the configuration that an empty proxy.yaml means."""
     found = read_profile(DEFAULT_PROFILE, Path(), {})
     return Configuration(Settings(), {DEFAULT_PROFILE: found}, Source("the defaults"))
 
@@ -140,8 +147,8 @@ def _is_from_outside(value: Any) -> bool:
 
 
 def demo(base_url: str) -> Configuration:
-    """Return what serves Twilio's profile out of a sandbox at `base_url`."""
-    # Numbers come into the demo's list by answering its phone, which the proxy does not see
+    """Return the configuration of the demo: Twilio's profile in front of a sandbox at `base_url`."""
+    # The demo's list changes outside of the proxy, when a call is answered, so it is not cached
     settings = Settings(
         listen=Listen(drain=0),
         upstream=UpstreamSettings(base_url=base_url),
@@ -156,19 +163,19 @@ def shipped_profiles() -> Mapping[str, Path]:
 
 
 def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Source | None:
-    """Read a shipped profile by its name, or one's own by a path relative to the file that names it."""
+    """Read a shipped profile by its name, or another one by its path relative to the file that names it."""
     is_path = "/" in name or name.endswith((".yaml", ".yml"))
     file = beside.parent / name if is_path else shipped_profiles().get(name)
-    return yaml_source.read(file, variables) if file else None
+    return yaml_source.read_yaml(file, variables) if file else None
 
 
-def _look_beside(file: Path, data: Any) -> None:
-    """Turn paths, relative to the file that names them, into ones from here."""
+def _resolve_paths(file: Path, data: Any) -> None:
+    """Make paths that are relative to the file relative to the working directory."""
     for key, value in data.items() if isinstance(data, dict) else ():
         if key in PATHS and isinstance(value, str):
             data[key] = str(file.parent / value)
         else:
-            _look_beside(file, value)
+            _resolve_paths(file, value)
 
 
 def shipped_file(name: str) -> Path:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -23,25 +23,26 @@ from pydantic import (
     model_validator,
 )
 
-from proxy.config.yaml_source import Expanded, content, plain
+from proxy.config.yaml_source import Expanded, parse_plain, read_content
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
-from proxy.profile.language import BaseUrl, Frozen, ValidationMode
+from proxy.profile.base import Frozen
+from proxy.profile.language import BaseUrl, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
 
 
-def _network(text: Any) -> IPv4Network | IPv6Network:
+def _parse_network(text: Any) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text if isinstance(text, str) else "")
     except ValueError:
         raise ValueError("write an address or a network, for example 10.0.0.0/8") from None
 
 
-def _readable(file: str) -> str:
+def _check_readable(file: str) -> str:
     try:
-        content(file)
+        read_content(file)
     except OSError as error:
         raise ValueError(f"the file {file} cannot be read") from error
     return file
@@ -50,9 +51,9 @@ def _readable(file: str) -> str:
 _AS_TEXT = PlainSerializer(str, when_used="json")
 ListenAddress = Annotated[Address, BeforeValidator(parse_address, json_schema_input_type=str), _AS_TEXT]
 Network = Annotated[
-    IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), _AS_TEXT
+    IPv4Network | IPv6Network, BeforeValidator(_parse_network, json_schema_input_type=str), _AS_TEXT
 ]
-ReadableFile = Annotated[str, AfterValidator(_readable)]
+ReadableFile = Annotated[str, AfterValidator(_check_readable)]
 NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
 
 
@@ -65,19 +66,21 @@ class TlsListener(Frozen):
     certificate: ReadableFile
     key: ReadableFile | None = None
 
-    _terms: SSLContext = PrivateAttr()
+    _ssl_context: SSLContext = PrivateAttr()
 
     @property
-    def terms(self) -> SSLContext:
-        """What the files said when they were read: whoever takes the place of a worker goes by it too."""
-        return self._terms
+    def ssl_context(self) -> SSLContext:
+        """The context of the files as they were at load time; a restarted worker uses it too."""
+        return self._ssl_context
 
     @model_validator(mode="after")
-    def _of_use(self) -> "TlsListener":
+    def _load_context(self) -> "TlsListener":
         try:
-            self._terms = tls.context(self.certificate, self.key or self.certificate, legacy=self.legacy)
+            self._ssl_context = tls.context(
+                self.certificate, self.key or self.certificate, legacy=self.legacy
+            )
         except SSLError as error:
-            raise ValueError(_unusable(error.reason)) from error
+            raise ValueError(_explain_unusable(error.reason)) from error
         return self
 
 
@@ -87,10 +90,10 @@ class LegacyTlsListener(TlsListener):
     legacy = True
 
 
-def _unusable(reason: str | None) -> str:
-    """Say why a certificate and a key are of no use; `reason` is OpenSSL's."""
+def _explain_unusable(reason: str | None) -> str:
+    """Return why a certificate and a key are unusable; `reason` is OpenSSL's."""
     match reason:
-        case "KEY_VALUES_MISMATCH" | "NO_CERTIFICATE_ASSIGNED":  # the latter where even their kinds differ
+        case "KEY_VALUES_MISMATCH" | "NO_CERTIFICATE_ASSIGNED":  # the latter where their types differ
             return "the key does not belong to the certificate"
         case None:
             return "a certificate and its key, both as PEM and the key without a passphrase, are needed"
@@ -106,27 +109,27 @@ class Listen(Frozen):
     legacy_tls: LegacyTlsListener | None = None
     metrics: ListenAddress | None = None
     trusted_proxies: tuple[Network, ...] = ()
-    """Whose word counts about whom they speak for."""
+    """Networks of the proxies that may forward the address of their clients."""
     drain: NonNegative = 5
-    """Seconds after SIGTERM for which connections are still taken, each for one more answer."""
+    """Seconds after SIGTERM during which connections are accepted, each for one more answer."""
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "Listen":
+    def _check_listener(self) -> "Listen":
         if not (self.address or self.tls or self.legacy_tls):
-            raise ValueError("nobody could connect: give an address, tls or legacy_tls")
+            raise ValueError("there is no listener: give an address, tls or legacy_tls")
         return self
 
 
-def _plain(value: Any) -> Any:
-    """Let what is no mapping stand for the address alone."""
+def _expand_address(value: Any) -> Any:
+    """Let a plain value stand for the address alone."""
     return value if isinstance(value, Mapping | Listen) else {"address": value}
 
 
-def _secret(value: Any) -> str:
+def _read_secret(value: Any) -> str:
     match value:
         case {"file": str(file)} if len(value) == 1:
             try:
-                secret = content(file).decode().rstrip("\r\n")
+                secret = read_content(file).decode().rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"the file {file} cannot be read") from error
         case Expanded() if not value.has_default:
@@ -143,56 +146,65 @@ def _secret(value: Any) -> str:
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
-def _credential(text: str) -> str:
-    """Refuse what HTTP Basic cannot carry (RFC 7617 section 2), and what would split a header."""
+def _check_credential(text: str) -> str:
+    """Refuse control characters, which HTTP Basic excludes (RFC 7617 section 2) and which split headers."""
     if _CONTROLS.search(text):
-        raise ValueError("a control character stands in it, perhaps the end of a line")
+        raise ValueError("it contains a control character, perhaps a line break")
     return text
 
 
-def _flag(value: Any) -> Any:
-    return plain(value) if isinstance(value, Expanded) else value
+def _parse_flag(value: Any) -> Any:
+    return parse_plain(value) if isinstance(value, Expanded) else value
 
 
-def _zone(name: Any) -> ZoneInfo:
-    if not isinstance(name, str) or name not in available_timezones():
-        raise ValueError("write the name of a time zone, for example America/Los_Angeles")
-    return ZoneInfo(name)
+_NOT_ZONES = ("posix", "right", "posixrules")
+"""Files beside the zones, which `zoneinfo.available_timezones` leaves out too; it opens all 600 files."""
+
+
+def _parse_zone(name: Any) -> ZoneInfo:
+    try:
+        if isinstance(name, str) and name.partition("/")[0] not in _NOT_ZONES:
+            return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # an unknown name, an impossible one, a folder
+        pass
+    raise ValueError("write the name of a time zone, for example America/Los_Angeles")
 
 
 class SecretFile(Frozen):
-    """The other way for a secret to be given."""
+    """A secret in a file of its own."""
 
     file: str
 
 
 Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
-Flag = Annotated[StrictBool, BeforeValidator(_flag, json_schema_input_type=bool | Variable)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=Variable | SecretFile)]
-Token = Annotated[Secret, AfterValidator(lambda token: SecretStr(_credential(token.get_secret_value())))]
-Name = Annotated[str, AfterValidator(_credential)]
+Flag = Annotated[StrictBool, BeforeValidator(_parse_flag, json_schema_input_type=bool | Variable)]
+Secret = Annotated[SecretStr, BeforeValidator(_read_secret, json_schema_input_type=Variable | SecretFile)]
+Token = Annotated[
+    Secret, AfterValidator(lambda token: SecretStr(_check_credential(token.get_secret_value())))
+]
+Name = Annotated[str, AfterValidator(_check_credential)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
-Zone = Annotated[Any, BeforeValidator(_zone, json_schema_input_type=str), _AS_TEXT]
+Zone = Annotated[Any, BeforeValidator(_parse_zone, json_schema_input_type=str), _AS_TEXT]
 
 
 class UpstreamSettings(Frozen):
-    """Which API is asked, and where."""
+    """Which API requests go to, and where."""
 
     profile: str = DEFAULT_PROFILE
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
-    """What fills the placeholders of the profile's URLs."""
+    """Values for the placeholders of the profile's URLs."""
     validation: ValidationMode | None = None
     """Instead of the profile's own."""
 
 
 class UpstreamAccount(Frozen):
-    """As whom the upstream is asked, and which one where it is not the one above."""
+    """The credentials for the upstream, and which upstream where it is not the one above."""
 
     account: Name = ""
     username: Name | None = None
     password: Token | None = None
-    """A password, a token or a key, whatever the profile's `auth` wants."""
+    """A password, a token or a key, whichever the profile's `auth` needs."""
     profile: str | None = None
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
@@ -212,14 +224,14 @@ class UpstreamAccount(Frozen):
 
 
 class AccountSettings(Frozen):
-    """A legacy account: how its callers prove themselves, and its equivalent upstream."""
+    """A legacy account: how its callers authenticate, and its equivalent upstream."""
 
     token: Token | None = None
     token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")] | None = None
     upstream: UpstreamAccount
 
     @model_validator(mode="after")
-    def _one_token(self) -> "AccountSettings":
+    def _check_one_token(self) -> "AccountSettings":
         if (self.token is None) == (self.token_sha256 is None):
             raise ValueError("give either token or token_sha256")
         return self
@@ -232,7 +244,7 @@ class AccountSettings(Frozen):
 
 
 class LegacySettings(Frozen):
-    """What an operator may choose about the 2008 side."""
+    """Choices about the legacy API."""
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
     page_uris: Flag = False
@@ -241,19 +253,19 @@ class LegacySettings(Frozen):
 
 
 class NumberSettings(Frozen):
-    """What becomes of numbers that 2008 did not foresee."""
+    """How numbers are shown that the 2008 API did not know."""
 
     outside_nanp: OutsideNanp = "digits"
 
 
 _REDIS_URL = re.compile(r"(?:redis|rediss|unix)://.+")
-_MOST_SECONDS_WITH_REDIS = 10
+_MAX_SECONDS_WITH_REDIS = 10
 
 
-def _redis_url(value: Any) -> str:
-    """Read where Redis is; a password in it is a secret."""
+def _parse_redis_url(value: Any) -> str:
+    """Read the URL of Redis; one with a password is a secret."""
     if isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default):
-        value = _secret(value)
+        value = _read_secret(value)
     elif isinstance(value, str) and urlsplit(value).password:
         raise ValueError("a password is not written here: use ${VARIABLE} or {file: PATH} for the whole URL")
     if not isinstance(value, str) or not _REDIS_URL.fullmatch(value):
@@ -261,22 +273,22 @@ def _redis_url(value: Any) -> str:
     return value
 
 
-def _url_alone(value: Any) -> Any:
-    """Let what is no mapping stand for the URL alone."""
+def _expand_url(value: Any) -> Any:
+    """Let a plain value stand for the URL alone."""
     return value if value is None or isinstance(value, Mapping | RedisSettings) else {"url": value}
 
 
 class RedisSettings(Frozen):
-    """Where replicas tell each other of writes, and keep lists for each other."""
+    """The Redis through which replicas share invalidations and cached lists."""
 
-    url: Annotated[SecretStr, BeforeValidator(_redis_url, json_schema_input_type=str | SecretFile)]
+    url: Annotated[SecretStr, BeforeValidator(_parse_redis_url, json_schema_input_type=str | SecretFile)]
     secret: Secret | None = None
-    """Signs what is kept there; the same for all replicas."""
+    """Signs the data in Redis; the same for all replicas."""
 
     @model_validator(mode="after")
-    def _installed(self) -> "RedisSettings":
+    def _check_installed(self) -> "RedisSettings":
         try:
-            import redis  # noqa: F401, PLC0415 - an extra, and nobody else needs it
+            import redis  # noqa: F401, PLC0415 - an extra, which only this setting needs
         except ImportError:
             raise ValueError(
                 "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
@@ -285,33 +297,33 @@ class RedisSettings(Frozen):
 
 
 class SnapshotSettings(Frozen):
-    """How long, and how much of it, lists are remembered."""
+    """The cache of lists: how long and how much."""
 
     fresh: NonNegative = 5
-    """Seconds for which one walk serves everybody who asks with the same credentials; 0 remembers nothing."""
+    """TTL in seconds: a list is shared by requests with the same credentials; 0 disables the cache."""
     stale: NonNegative = 0
-    """Seconds after that for which a list still serves while it is walked once more."""
+    """Seconds after the TTL during which a list is served while it is being refreshed."""
     bytes: StrictInt = Field(32 * 1024 * 1024, ge=0)
     """Of memory, for each worker."""
     replicas: StrictInt = Field(1, ge=1)
-    """How many machines, containers or pods serve these accounts; the workers of one are one."""
+    """How many machines, containers or pods serve these accounts; all workers of one count as one."""
     redis: Annotated[
-        RedisSettings | None, BeforeValidator(_url_alone, json_schema_input_type=str | RedisSettings | None)
+        RedisSettings | None, BeforeValidator(_expand_url, json_schema_input_type=str | RedisSettings | None)
     ] = None
     accept_stale: Flag = False
-    """Whether replicas without Redis remember lists, and may show what another one has changed since."""
+    """Whether replicas without Redis cache lists, which may miss the writes of other replicas."""
 
     @property
-    def are_taken(self) -> bool:
-        """Whether anything is remembered at all."""
+    def is_enabled(self) -> bool:
+        """Whether lists are cached at all."""
         return self.replicas == 1 or self.redis is not None or self.accept_stale
 
     @model_validator(mode="after")
-    def _short_with_redis(self) -> "SnapshotSettings":
-        if self.redis and self.fresh + self.stale > _MOST_SECONDS_WITH_REDIS:
+    def _check_ttl_with_redis(self) -> "SnapshotSettings":
+        if self.redis and self.fresh + self.stale > _MAX_SECONDS_WITH_REDIS:
             raise ValueError(
-                f"with redis, fresh and stale are at most {_MOST_SECONDS_WITH_REDIS} seconds together: "
-                "a write that Redis cannot be told of waits for as long"
+                f"with redis, fresh and stale are at most {_MAX_SECONDS_WITH_REDIS} seconds together: "
+                "a write that cannot reach Redis waits for as long"
             )
         return self
 
@@ -319,7 +331,9 @@ class SnapshotSettings(Frozen):
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
-    listen: Annotated[Listen, BeforeValidator(_plain, json_schema_input_type=str | Listen)] = Listen()
+    listen: Annotated[Listen, BeforeValidator(_expand_address, json_schema_input_type=str | Listen)] = (
+        Listen()
+    )
     upstream: UpstreamSettings = UpstreamSettings()
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()

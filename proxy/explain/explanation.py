@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.agreement import UpstreamTarget
+from proxy.config.cross_checks import UpstreamTarget
 from proxy.config.yaml_source import Source
 from proxy.legacy import Request, Route, route
 from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 from proxy.profile.calls import Call
-from proxy.profile.provenance import Part, parts_of_answer, parts_of_call
+from proxy.profile.provenance import Part, trace_answer, trace_call
 
 _NAMES: dict[type[Operation], str] = {
     List: "list",
@@ -47,20 +47,20 @@ class Explanation:
         to, settings, own = self._route, self._target.settings, self._configuration.source
         yield Row("route", f"{to.method} {'one caller ID' if to.sid else 'the list'}")
         yield Row("operation", _format_operation(self._operation))
-        yield Row("asked as", self._upstream_account(), _format_line(own, self._target.place))
+        yield Row("asked as", self._upstream_account(), _format_line(own, self._target.key_path))
         yield Row("profile", settings.profile, self._own_line("profile"))
 
     def explain_call(self, call: Call) -> Iterator[Row]:
         """Say where each part of a call comes from, and where the values of its answer are read."""
         profile, name = self._target.profile, self._operation_name()
         yield Row(f"{call.method} {self.mask(call).url}")
-        yield from self._rows(parts_of_call(profile, name, call))
+        yield from self._rows(trace_call(profile, name, call))
         yield Row("The answer")
-        yield from self._rows(parts_of_answer(profile, name))
+        yield from self._rows(trace_answer(profile, name))
 
     def mask(self, call: Call) -> Call:
         """Return `call` with its credentials, and what variables bring into the profile, mask."""
-        for part in parts_of_call(self._target.profile, self._operation_name(), call):
+        for part in trace_call(self._target.profile, self._operation_name(), call):
             if self._is_secret(part):
                 call = _mask_part(call, part)
         return call
@@ -86,27 +86,31 @@ class Explanation:
                 if self._is_secret(part)
                 else part.text
             )
-            if part.place == ("base_url",) and settings.base_url:
+            if part.key_path == ("base_url",) and settings.base_url:
                 yield Row(part.kind, settings.base_url, self._own_line("base_url"))
             else:
-                yield Row(part.kind, text, _format_line(self._profile, part.place))
+                yield Row(part.kind, text, _format_line(self._profile, part.key_path))
 
     def _own_line(self, key: str) -> str:
         """Return where proxy.yaml gives `key` of the upstream: at the account, or for all accounts."""
         own = self._configuration.source
-        places = ((*self._target.place, key), ("upstream", key))
-        return next((_format_line(own, place) for place in places if place in own.places), "default")
+        places = ((*self._target.key_path, key), ("upstream", key))
+        return next((_format_line(own, place) for place in places if place in own.positions), "default")
 
     def _is_secret(self, part: Part) -> bool:
-        place = (*part.place, "constant") if (*part.place, "constant") in self._profile.places else part.place
-        return part.place[0] == "auth" or (bool(part.value) and place in self._profile.variables)
+        place = (
+            (*part.key_path, "constant")
+            if (*part.key_path, "constant") in self._profile.positions
+            else part.key_path
+        )
+        return part.key_path[0] == "auth" or (bool(part.value) and place in self._profile.variables)
 
 
 def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:
     """Return the upstream of the account in a path."""
     accounts = configuration.settings.accounts or {}
     place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
-    return next(target for target in configuration.targets() if target.place == place)
+    return next(target for target in configuration.targets() if target.key_path == place)
 
 
 def _format_operation(operation: Operation) -> str:
@@ -117,8 +121,8 @@ def _format_operation(operation: Operation) -> str:
 
 
 def _format_line(source: Source, place: tuple[str | int, ...]) -> str:
-    line, _ = source.place_of(place)
-    return f"{source.file}:{line}" if line and place in source.places else "default"
+    line, _ = source.position_of(place)
+    return f"{source.file}:{line}" if line and place in source.positions else "default"
 
 
 def _mask_credential(value: str) -> str:

@@ -71,7 +71,7 @@ class Translator:
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))
-        self.takes_codes = any(upstream.speaks_codes for upstream in upstreams.values())
+        self.takes_codes = any(upstream.has_spoken_codes for upstream in upstreams.values())
 
     @cached_property
     def _read_deadlines(self) -> Deadlines:

@@ -39,7 +39,7 @@ def assemble(
         rfc_2822_writer(settings.legacy.timezone), settings.numbers.outside_nanp, settings.legacy.page_uris
     )
     snapshots = settings.snapshots
-    policy = CachePolicy(snapshots.fresh if snapshots.are_taken else 0, snapshots.stale, snapshots.bytes)
+    policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
     return Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
@@ -67,7 +67,7 @@ def server_options(listen: Listen) -> ServerOptions:
     addresses = {**plain, **{name: each.address for name, each in tls.items() if each}}
     return ServerOptions(
         {name: address for name, address in addresses.items() if address},
-        {name: each.terms for name, each in tls.items() if each},
+        {name: each.ssl_context for name, each in tls.items() if each},
         listen.trusted_proxies,
         listen.drain,
     )

@@ -1,24 +1,111 @@
-"""How a call shows an upstream who asks: a table of schemes. Pure."""
+"""How a call shows its credentials: the settings, the schemes and their rows in `AUTH_SCHEMES`. Pure.
+
+To add a scheme, add its name to `SchemeName`, write its function and add a row to the table.
+"""
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from proxy.model import Credentials
+from proxy.profile.base import Frozen
 from proxy.profile.calls import Call
-from proxy.profile.language import Auth
 
-_Tables = tuple[Mapping[str, str], Mapping[str, str]]
-"""Headers and query."""
+SchemeName = Literal["caller", "basic", "bearer", "header", "query", "none"]
+
+
+class Auth(Frozen):
+    """How calls show credentials. `caller`: the caller's own, by Basic, or those of its account."""
+
+    scheme: SchemeName = "caller"
+    name: str = ""
+    """Name of the header or the query parameter."""
+    username: str = ""
+    """Name of another header or query parameter, which holds the user name."""
+    value: str = "{password}"
+    """Content of the header or the query parameter; `{username}` and `{password}` stand for the account's."""
+
+
+_HeadersAndQuery = tuple[Mapping[str, str], Mapping[str, str]]
+
+
+def _apply_basic(_: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
+    return {**call.headers, "Authorization": f"Basic {encode_basic(credentials)}"}, call.query
+
+
+def encode_basic(credentials: Credentials) -> str:
+    """Return what follows `Basic` in an Authorization header (RFC 7617)."""
+    return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
+
+
+def _apply_bearer(_: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
+    return {**call.headers, "Authorization": f"Bearer {credentials.password}"}, call.query
+
+
+def _apply_header(auth: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
+    return {**call.headers, **_name_credentials(auth, credentials)}, call.query
+
+
+def _apply_query(auth: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
+    return call.headers, {**call.query, **_name_credentials(auth, credentials)}
+
+
+def _name_credentials(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
+    """Return the credentials under the names that the profile gives them."""
+    username = {auth.username: credentials.username} if auth.username else {}
+    return {**username, auth.name: _fill_value(auth, credentials)}
+
+
+def _fill_value(auth: Auth, credentials: Credentials) -> str:
+    """Put credentials into `auth.value`; braces inside the credentials mean nothing."""
+    values = {"{username}": credentials.username, "{password}": credentials.password}
+    return re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
+
+
+def _apply_none(_: Auth, call: Call, __: Credentials) -> _HeadersAndQuery:
+    return call.headers, call.query
+
+
+class AuthScheme(NamedTuple):
+    """What the program has to know of a scheme."""
+
+    apply: Callable[[Auth, Call, Credentials], _HeadersAndQuery]
+    """Returns the call's headers and query with the credentials."""
+    part: Literal["header", "query"] | None
+    """Which part of a call holds the credentials."""
+    header: str = ""
+    """The header that the scheme sets; a scheme without one takes its name from the profile."""
+    raw: tuple[str, ...] = ()
+    """The credentials that are in that header as they are."""
+    needs_accounts: bool = True
+    """Whether the credentials can only come from `accounts` in proxy.yaml."""
+    has_username: bool = False
+    """Whether an account's user name is one of the credentials."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the profile names the header or the query parameter."""
+        return self.part is not None and not self.header
+
+
+AUTH_SCHEMES: Mapping[SchemeName, AuthScheme] = {
+    "caller": AuthScheme(_apply_basic, "header", "Authorization", needs_accounts=False),
+    "basic": AuthScheme(_apply_basic, "header", "Authorization", has_username=True),
+    "bearer": AuthScheme(_apply_bearer, "header", "Authorization", raw=("password",)),
+    "header": AuthScheme(_apply_header, "header"),
+    "query": AuthScheme(_apply_query, "query"),
+    "none": AuthScheme(_apply_none, None, needs_accounts=False),
+}
 
 
 def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "") -> Call:
-    """Return `call` with the credentials where the upstream looks for them, and what tells them apart.
+    """Return `call` with the credentials where the upstream expects them, and the hashes of both.
 
-    They are the caller's own, or those of an `entry` of the table of accounts.
+    The credentials are the caller's own, or those of the account with the Sid `entry` in proxy.yaml.
     """
-    headers, query = _SCHEMES[auth.scheme](auth, call, credentials)
-    told_apart = hash((credentials.username, credentials.password))
+    headers, query = AUTH_SCHEMES[auth.scheme].apply(auth, call, credentials)
+    hashed = hash((credentials.username, credentials.password))
     return Call(  # a third of what _replace costs
         call.method,
         call.address,
@@ -27,54 +114,28 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
         call.body,
         call.body_type,
         call.retries,
-        call.reads,
-        told_apart,
-        hash((told_apart, entry)),
+        call.is_safe,
+        hashed,
+        hash((hashed, entry)),
     )
 
 
-def basic_token(credentials: Credentials) -> str:
-    """Return what stands behind `Basic` in an Authorization header (RFC 7617)."""
-    return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
+def set_headers(auth: Auth) -> Sequence[str]:
+    """Return the headers that hold credentials."""
+    scheme = AUTH_SCHEMES[auth.scheme]
+    names = (auth.name, auth.username) if scheme.is_named else (scheme.header,)
+    return names if scheme.part == "header" else ()
 
 
-def _basic(_: Auth, call: Call, credentials: Credentials) -> _Tables:
-    return {**call.headers, "Authorization": f"Basic {basic_token(credentials)}"}, call.query
+def set_parameters(auth: Auth) -> Sequence[str]:
+    """Return the query parameters that hold credentials."""
+    return (auth.name, auth.username) if AUTH_SCHEMES[auth.scheme].part == "query" else ()
 
 
-def _bearer(_: Auth, call: Call, credentials: Credentials) -> _Tables:
-    return {**call.headers, "Authorization": f"Bearer {credentials.password}"}, call.query
-
-
-def _header(auth: Auth, call: Call, credentials: Credentials) -> _Tables:
-    return {**call.headers, **_named(auth, credentials)}, call.query
-
-
-def _query(auth: Auth, call: Call, credentials: Credentials) -> _Tables:
-    return call.headers, {**call.query, **_named(auth, credentials)}
-
-
-def _named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
-    """Return the credentials under the names that the profile gives them."""
-    username = {auth.username: credentials.username} if auth.username else {}
-    return {**username, auth.name: _filled(auth, credentials)}
-
-
-def _filled(auth: Auth, credentials: Credentials) -> str:
-    """Put an account's credentials into what the profile says; what stands in them is not looked at again."""
-    values = {"{username}": credentials.username, "{password}": credentials.password}
-    return re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
-
-
-def _none(_: Auth, call: Call, __: Credentials) -> _Tables:
-    return call.headers, call.query
-
-
-_SCHEMES: Mapping[str, Callable[[Auth, Call, Credentials], _Tables]] = {
-    "caller": _basic,
-    "basic": _basic,
-    "bearer": _bearer,
-    "header": _header,
-    "query": _query,
-    "none": _none,
-}
+def raw_in_headers(auth: Auth) -> Sequence[str]:
+    """Return which of `username` and `password` a header holds as they are."""
+    scheme = AUTH_SCHEMES[auth.scheme]
+    if not (scheme.is_named and scheme.part == "header"):
+        return scheme.raw
+    username = ["username"] if auth.username else []
+    return username + re.findall(r"\{(username|password)\}", auth.value)

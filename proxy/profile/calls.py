@@ -1,4 +1,4 @@
-"""What goes to an upstream and what comes back, as values."""
+"""A call to an upstream and its reply, as values."""
 
 import string
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,43 +8,43 @@ from urllib.parse import quote, quote_plus
 import orjson
 
 from proxy.errors import Fault, LegacyError
-from proxy.profile.pointers import path_of
+from proxy.profile.pointers import parse_pointer
 
 
-def _form(values: Mapping[str, Any]) -> str:
-    return "&".join([f"{_plus(name)}={_plus(str(value))}" for name, value in values.items()])
+def _write_form(values: Mapping[str, Any]) -> str:
+    return "&".join([f"{_quote(name)}={_quote(str(value))}" for name, value in values.items()])
 
 
-def _plus(text: str) -> str:
-    """Percent-encode for a query or a form; what is letters and digits alone stays as it is."""
+def _quote(text: str) -> str:
+    """Percent-encode for a query or a form; letters and digits alone need no encoding."""
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
 def _encode_form(values: Mapping[str, Any]) -> bytes:
-    return _form(values).encode("ascii")
+    return _write_form(values).encode("ascii")
 
 
 def _encode_json(values: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(_nested(values))
+    return orjson.dumps(_nest(values))
 
 
-def _nested(values: Mapping[str, Any]) -> Any:
-    """Put each value where its name points to, if that starts with a slash as a JSON Pointer does."""
+def _nest(values: Mapping[str, Any]) -> Any:
+    """Put each value where its name points to, if the name is a JSON Pointer: it starts with a slash."""
     document: dict[str, Any] = {}
     for name, value in values.items():
-        *way, last = path_of(name) if name.startswith("/") else (name,)
+        *way, last = parse_pointer(name) if name.startswith("/") else (name,)
         holder = document
         for step in way:
             holder = holder.setdefault(step, {})
         holder[last] = value
-    return _with_arrays(document)
+    return _make_arrays(document)
 
 
-def _with_arrays(value: Any) -> Any:
-    """Make an array of what has the keys 0, 1 and so on, and of nothing else."""
+def _make_arrays(value: Any) -> Any:
+    """Turn each object whose keys are 0, 1 and so on into an array."""
     if not isinstance(value, dict):
         return value
-    inner = {key: _with_arrays(each) for key, each in value.items()}
+    inner = {key: _make_arrays(each) for key, each in value.items()}
     is_array = inner and list(inner) == [str(index) for index in range(len(inner))]
     return list(inner.values()) if is_array else inner
 
@@ -67,29 +67,29 @@ class Call(NamedTuple):
     body_type: Literal["form", "json"] | None = None
     retries: int = 0
     """How often it may be sent again; a call that must not happen twice has none."""
-    reads: bool = False
-    """Whether it changes nothing, be it sent as a POST."""
+    is_safe: bool = False
+    """Whether it changes nothing (RFC 9110 section 9.2.1), whatever its method."""
     credentials: int = 0
-    """What only calls with the same credentials have; nobody can ask with it."""
+    """A hash that calls with the same credentials share; it reveals none of them."""
     caller: int = 0
-    """What only calls of the same caller have: accounts of the table may share credentials."""
+    """A hash that calls of the same caller share: accounts in proxy.yaml may have the same credentials."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
-    """Asked before it is sent again: whether something newer would be undone."""
+    """Awaited before a retry: whether the retry would undo a newer write."""
 
     @property
     def url(self) -> str:
         """The whole URL."""
         if not self.query:
             return self.address
-        return f"{self.address}{'&' if '?' in self.address else '?'}{_form(self.query)}"
+        return f"{self.address}{'&' if '?' in self.address else '?'}{_write_form(self.query)}"
 
     @property
     def identity(self) -> object:
-        """What two calls share that ask for the same."""
+        """What two calls for the same thing have in common."""
         return self.url, self.body, self.headers.get("Range")
 
     def __repr__(self) -> str:
-        """Keep credentials, which may stand anywhere but in the path, out of logs and tracebacks."""
+        """Keep credentials, which may be anywhere but in the path, out of logs and tracebacks."""
         return f"Call({self.method} {self.address.partition('?')[0]})"
 
     def encoded_body(self) -> tuple[str, bytes] | None:
@@ -99,7 +99,7 @@ class Call(NamedTuple):
         content_type, encode = _BODY_TYPES[self.body_type]
         return self.headers.get("Content-Type", content_type), encode(self.body)
 
-    def asking(self, parameters: Mapping[str, str | int]) -> "Call":
+    def with_parameters(self, parameters: Mapping[str, str | int]) -> "Call":
         """Return this call with more parameters: in its body where it has one, else in its query."""
         if self.body_type == "json":
             return self._replace(body={**self.body, **parameters})
@@ -108,8 +108,8 @@ class Call(NamedTuple):
             return self._replace(body={**self.body, **written})
         return self._replace(query={**self.query, **written})
 
-    def at(self, url: str) -> "Call":
-        """Return this call for another URL, which brings its own query and need not be encoded well."""
+    def with_url(self, url: str) -> "Call":
+        """Return this call for another URL, which has its own query and may lack percent-encoding."""
         return self._replace(address=quote(url, safe=string.punctuation), query={})
 
     def with_header(self, name: str, value: str) -> "Call":
@@ -123,14 +123,14 @@ class Reply(NamedTuple):
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
-    """Names in lower case; those that profiles and fault rules look at."""
+    """Names in lower case; those that profiles and fault rules use."""
     is_repeated: bool = False
     """Whether the call was sent before, so that its first sending may have had its effect already."""
     retry_after: int | None = None
     """Seconds, 1 to 3600, that the upstream asks to be left alone; 0 if it asks unreadably, None if not."""
 
     def __repr__(self) -> str:
-        """Keep what the upstream says out of logs and tracebacks."""
+        """Keep the body out of logs and tracebacks."""
         return f"Reply({self.status}, of {len(self.body)} bytes)"
 
 

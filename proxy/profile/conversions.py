@@ -1,25 +1,23 @@
-"""The closed list of conversions that a profile may name, in both directions.
+"""The conversions that a profile may name: their functions, and their rows in `CONVERSIONS`. Pure.
 
-A reader raises UnreadableError for what it cannot take; nothing is ever guessed or cut to fit.
+A reader raises UnreadableError for a value that it cannot take; it never guesses and never truncates.
+A reader of columns converts the values of a whole page at once where all have the usual form, and raises one
+of `UNUSUAL` where one has not: then the values are read one by one.
+
+To add a conversion, add its name to `ReadName`, and to `WriteName` if it can write; write its functions and
+add a row to the table.
 """
 
-import calendar
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from proxy.errors import BAD_PHONE_NUMBER, BAD_UPSTREAM, LegacyError
-
-
-class UnreadableError(ValueError):
-    """A value from the upstream is not what the profile says it is."""
-
-
-# Upstream JSON → model
 
 ReadName = Literal[
     "text",
@@ -36,10 +34,21 @@ ReadName = Literal[
     "epoch_milliseconds",
     "six_digits",
 ]
+WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]
+
+UNUSUAL = (LookupError, TypeError)
+"""What a column reader raises where a value has not the usual form."""
 
 
-def text(value: Any) -> str:
-    """Take a string as it is, and a number as its digits."""
+class UnreadableError(ValueError):
+    """A value from the upstream is not what the profile says it is."""
+
+
+# Texts and whole numbers
+
+
+def read_text(value: Any) -> str:
+    """Read a string as it is, and a number as its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -47,47 +56,76 @@ def text(value: Any) -> str:
     raise UnreadableError("expected text")
 
 
-def integer(value: Any) -> str:
-    """Take a whole number, as a number or as text."""
-    digits = text(value)
+def _read_texts(column: list[Any]) -> list[Any]:
+    "".join(column)  # a TypeError where anything is not text
+    return column
+
+
+def read_integer(value: Any) -> str:
+    """Read a whole number, as a number or as text."""
+    digits = read_text(value)
     if not re.fullmatch("-?[0-9]{1,18}", digits):
         raise UnreadableError("expected a whole number")
     return digits
 
 
-def sent_back(value: Any) -> str | int:
-    """Take what the upstream wants to see again, if a call can hold it: half a character it cannot."""
-    match value:
-        case str() if not re.search("[\ud800-\udfff]", value):
-            return value
-        case int() if not isinstance(value, bool) and value.bit_length() < 64:
-            return value
-    raise UnreadableError("expected something that can be sent back")
+def _write_integer(value: Any) -> int:
+    """Write an account or an id as a number; one that is not a number does not fit its upstream."""
+    if not re.fullmatch("-?[0-9]{1,18}", str(value)):
+        raise LegacyError(BAD_UPSTREAM)
+    return int(value)
 
 
-def boolean(value: Any) -> str:
-    """Take true or false, as such or as text."""
+def read_boolean(value: Any) -> str:
+    """Read true or false, as such or as text."""
     word = str(value).lower() if isinstance(value, bool | str) else ""
     if word not in ("true", "false"):
         raise UnreadableError("expected true or false")
     return word
 
 
-def e164_from_digits(value: Any) -> str:
-    """Take a number that lacks its plus sign; what is no number stays as it is."""
-    digits = text(value)
+def read_six_digits(value: Any) -> str:
+    """Read a validation code, as text or as a number that has lost its leading zeros."""
+    code = f"{value:06}" if isinstance(value, int) and not isinstance(value, bool) else read_text(value)
+    if not re.fullmatch("[0-9]{6}", code):
+        raise UnreadableError("expected a code of six digits")
+    return code
+
+
+def read_opaque(value: Any) -> str | int:
+    """Read a token that goes back to the upstream; UnreadableError for one that a call cannot hold."""
+    match value:
+        case str() if not re.search("[\ud800-\udfff]", value):
+            return value
+        case int() if not isinstance(value, bool) and value.bit_length() < 64:
+            return value
+    raise UnreadableError("expected text or a number that a call can hold")
+
+
+# Phone numbers. A text that is not a number stays as it is
+
+
+def read_digits(value: Any) -> str:
+    """Read a number that lacks its plus sign."""
+    digits = read_text(value)
     return f"+{digits}" if re.fullmatch("[1-9][0-9]{6,14}", digits) else digits
 
 
-def e164_from_ten_digits(value: Any) -> str:
-    """Take a North American number without its country code; what is none stays as it is."""
-    digits = text(value)
+def read_ten_digits(value: Any) -> str:
+    """Read a North American number without its country code."""
+    digits = read_text(value)
     return f"+1{digits}" if re.fullmatch("[0-9]{10}", digits) else digits
 
 
-def e164_from_formatted(value: Any) -> str:
-    """Take a number however it is written for people, as `1 (415) 867-5309`; what is none stays as it is."""
-    written = text(value)
+def _write_ten_digits(number: str) -> str:
+    if not re.fullmatch(r"\+1[0-9]{10}", number):
+        raise LegacyError(BAD_PHONE_NUMBER)
+    return number[2:]
+
+
+def read_formatted(value: Any) -> str:
+    """Read a number as people write it, for example `1 (415) 867-5309`."""
+    written = read_text(value)
     digits = re.sub(r"[\s().\-/]", "", written)
     found = re.fullmatch(r"\+[1-9][0-9]{6,14}|(1?)([2-9][0-9]{9})", digits)
     if not found:
@@ -95,39 +133,34 @@ def e164_from_formatted(value: Any) -> str:
     return f"+1{found[2]}" if found[2] else digits
 
 
-def six_digits(value: Any) -> str:
-    """Take a validation code, as text or as a number that has lost its leading zeros."""
-    code = f"{value:06}" if isinstance(value, int) and not isinstance(value, bool) else text(value)
-    if not re.fullmatch("[0-9]{6}", code):
-        raise UnreadableError("expected a code of six digits")
-    return code
+# Dates, as seconds since the epoch; None for a text that is not a date
 
-
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _RFC_2822 = re.compile(
     r"(?:[A-Z][a-z]{2}, )?([0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}) "
     r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]) ([+-])([01][0-9])([0-5][0-9])"
 )
-_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 
 
-@lru_cache(maxsize=4096)
-def _midnight(day: str) -> int:
-    number, month, year = day.split(" ")
-    return _plausible(datetime(int(year), _MONTHS.get(month, 0), int(number), tzinfo=UTC))
-
-
-def rfc_2822(value: Any) -> int | None:
-    """Read `Tue, 01 Apr 2008 18:26:32 +0000` as seconds since the epoch; None for what is no date."""
+def parse_rfc_2822(value: Any) -> int | None:
+    """Read `Tue, 01 Apr 2008 18:26:32 +0000`."""
     found = _RFC_2822.fullmatch(value) if isinstance(value, str) else None
     try:
         if not found:
-            return _plausible(parsedate_to_datetime(text(value)))
+            return _to_epoch(parsedate_to_datetime(read_text(value)))
         day, hour, minute, second, sign, offset_hours, offset_minutes = found.groups()
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         of_day = int(hour) * 3600 + int(minute) * 60 + int(second)
-        return _midnight(day) + of_day + (offset if sign == "-" else -offset)
+        return _parse_midnight(day) + of_day + (offset if sign == "-" else -offset)
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=4096)
+def _parse_midnight(day: str) -> int:
+    number, month, year = day.split(" ")
+    return _to_epoch(datetime(int(year), _MONTHS.index(month) + 1, int(number), tzinfo=UTC))
 
 
 _ISO_8601 = re.compile(
@@ -136,105 +169,193 @@ _ISO_8601 = re.compile(
 )
 
 
-def iso_8601(value: Any) -> int | None:
-    """Read `2008-04-01T18:26:32.123456789Z`, a missing zone being UTC; None for what is no date.
+def parse_iso_8601(value: Any) -> int | None:
+    """Read `2008-04-01T18:26:32.123456789Z`; UTC where there is no zone.
 
-    Python's own reader takes no more than six digits of a fraction, so fractions are left out before.
+    Python's own parser takes at most six digits of a fraction, so the fraction is removed first.
     """
     found = _ISO_8601.fullmatch(value) if isinstance(value, str) else None
     try:
         if not found:
             return None
         day, time, zone = found.groups()
-        return _plausible(datetime.fromisoformat(f"{day}T{time or '00:00'}{zone or '+00:00'}"))
+        return _to_epoch(datetime.fromisoformat(f"{day}T{time or '00:00'}{zone or '+00:00'}"))
     except ValueError:
         return None
 
 
-def epoch_seconds(value: Any) -> int | None:
-    """Read seconds since 1970, as a number or as text; None for what is no date."""
-    return _since_1970(value, 1)
+def parse_epoch_seconds(value: Any) -> int | None:
+    """Read seconds since 1970, as a number or as text."""
+    return _parse_epoch(value, 1)
 
 
-def epoch_milliseconds(value: Any) -> int | None:
-    """Read milliseconds since 1970, as a number or as text; None for what is no date."""
-    return _since_1970(value, 1000)
+def parse_epoch_milliseconds(value: Any) -> int | None:
+    """Read milliseconds since 1970, as a number or as text."""
+    return _parse_epoch(value, 1000)
 
 
-def _since_1970(value: Any, unit: int) -> int | None:
+def _parse_epoch(value: Any, unit: int) -> int | None:
     whole = int(value) if isinstance(value, float) and isfinite(value) else value
-    found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", text(whole))
+    found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", read_text(whole))
     try:
-        return _plausible(datetime.fromtimestamp(int(found[1]) // unit, UTC)) if found else None
+        return _to_epoch(datetime.fromtimestamp(int(found[1]) // unit, UTC)) if found else None
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _plausible(at: datetime) -> int:
-    """Return seconds since the epoch, a time without a zone being UTC; ValueError far outside our days."""
-    if not 1900 <= at.year < 3000:
-        raise ValueError(at.year)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+def _to_epoch(time: datetime) -> int:
+    """Return seconds since the epoch; UTC where there is no zone. ValueError outside 1900 to 2999."""
+    if not 1900 <= time.year < 3000:
+        raise ValueError(time.year)
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
-READ: Mapping[ReadName, Callable[[Any], Any]] = {
-    "text": text,
-    "integer": integer,
-    "boolean": boolean,
-    "e164": text,
-    "digits": e164_from_digits,
-    "ten_digits": e164_from_ten_digits,
-    "formatted": e164_from_formatted,
-    "rfc2822": rfc_2822,
-    "iso8601": iso_8601,
-    "date": iso_8601,
-    "epoch_seconds": epoch_seconds,
-    "epoch_milliseconds": epoch_milliseconds,
-    "six_digits": six_digits,
+# Columns of dates from 1970 to 2099 in UTC. Small tables stay in the processor's cache: one table of all days
+# is much slower than two of months and of their days. They are built for the first list.
+
+_Table = Mapping[str, int]
+_Tables = tuple[Mapping[str, range], _Table, _Table, _Table]
+"""Months → the first second of each of their days; days, minutes and seconds → an index or seconds."""
+
+# To make a slice takes as long as to cut it out
+_RFC_DAY, _RFC_MONTH, _RFC_MINUTE, _RFC_SECOND = slice(7), slice(7, 16), slice(16, 22), slice(22, None)
+_ISO_MONTH, _ISO_DAY, _ISO_MINUTE, _ISO_SECOND = slice(7), slice(7, 10), slice(10, 16), slice(16, 19)
+_ISO_END = re.compile(r"(?:[.,][0-9]{1,9})?(?:Z|[+-]00(?::?00)?)?")
+
+
+def _read_rfc_2822_column(column: Sequence[Any]) -> list[Any]:
+    months, days, minutes, seconds = _rfc_2822_tables()
+    return [
+        months[text[_RFC_MONTH]][days[text[_RFC_DAY]]]
+        + (minutes[text[_RFC_MINUTE]] + seconds[text[_RFC_SECOND]])
+        for text in column
+    ]
+
+
+def _read_iso_8601_column(column: Sequence[Any]) -> list[Any]:
+    if not all(map(_ISO_END.fullmatch, {text[19:] for text in column})):
+        raise LookupError
+    months, days, minutes, seconds = _iso_8601_tables()
+    return [
+        months[text[_ISO_MONTH]][days[text[_ISO_DAY]]]
+        + (minutes[text[_ISO_MINUTE]] + seconds[text[_ISO_SECOND]])
+        for text in column
+    ]
+
+
+@cache
+def _rfc_2822_tables() -> _Tables:
+    return (
+        {f" {_MONTHS[month - 1]} {year}": days for (year, month), days in _midnights().items()},
+        {f"{weekday}, {day:02}": day - 1 for weekday in _WEEKDAYS for day in range(1, 32)},
+        _minutes(" "),
+        {f":{second:02} +0000": second for second in range(60)},
+    )
+
+
+@cache
+def _iso_8601_tables() -> _Tables:
+    return (
+        {f"{year}-{month:02}": days for (year, month), days in _midnights().items()},
+        {f"-{day:02}": day - 1 for day in range(1, 32)},
+        {**_minutes(" "), **_minutes("T")},
+        {f":{second:02}": second for second in range(60)},
+    )
+
+
+@cache
+def _midnights() -> Mapping[tuple[int, int], range]:
+    """Return the first second of each day, by year and month."""
+    epoch, day = date(1970, 1, 1), 86_400
+    months = [(year, month) for year in range(1970, 2101) for month in range(1, 13)]
+    return {
+        month: range((date(*month, 1) - epoch).days * day, (date(*following, 1) - epoch).days * day, day)
+        for month, following in pairwise(months)
+        if month[0] < 2100
+    }
+
+
+def _minutes(before: str) -> _Table:
+    return {
+        f"{before}{hour:02}:{minute:02}": hour * 3600 + minute * 60
+        for hour in range(24)
+        for minute in range(60)
+    }
+
+
+# The table
+
+
+class Conversion(NamedTuple):
+    """What the program has to know of a conversion."""
+
+    read: Callable[[Any], Any]
+    """From the upstream's JSON to the model."""
+    reads: frozenset[str] = frozenset()
+    """Names of the values that may be read so. Which conversions read an id is a matter of its codec."""
+    write: Callable[[Any], Any] | None = None
+    """From an operation to a parameter of a call."""
+    writes: frozenset[str] = frozenset()
+    """Names of the values that may be written so."""
+    read_column: Callable[[list[Any]], list[Any]] | None = None
+    """Reads many values at once."""
+
+
+_NUMBERS = frozenset({"phone_number", "pending"})
+_DATES = frozenset({"date_created", "date_updated"})
+_IDS = frozenset({"id", "phone_number"})
+_COUNTS = frozenset({"account", "call_delay", "code"})
+_NAMES = frozenset({"account", "friendly_name"})
+
+CONVERSIONS: Mapping[ReadName, Conversion] = {
+    "text": Conversion(
+        read_text, _NAMES | _NUMBERS | {"code"}, str, _IDS | _COUNTS | {"friendly_name"}, _read_texts
+    ),
+    "integer": Conversion(read_integer, _NAMES | {"pending"}, _write_integer, _IDS | _COUNTS),
+    "boolean": Conversion(read_boolean, write=lambda value: str(value).lower() == "true"),
+    "e164": Conversion(read_text, _NUMBERS, str, _IDS, _read_texts),
+    "digits": Conversion(read_digits, _NUMBERS, lambda number: str(number).removeprefix("+"), _IDS),
+    "ten_digits": Conversion(read_ten_digits, _NUMBERS, _write_ten_digits, _IDS),
+    "formatted": Conversion(read_formatted, frozenset({"phone_number"})),
+    "rfc2822": Conversion(parse_rfc_2822, _DATES, read_column=_read_rfc_2822_column),
+    "iso8601": Conversion(parse_iso_8601, _DATES, read_column=_read_iso_8601_column),
+    "date": Conversion(parse_iso_8601, _DATES, read_column=_read_iso_8601_column),
+    "epoch_seconds": Conversion(parse_epoch_seconds, _DATES),
+    "epoch_milliseconds": Conversion(parse_epoch_milliseconds, _DATES),
+    "six_digits": Conversion(read_six_digits, frozenset({"code"})),
 }
 
-# What stands for a value that the upstream does not have
+READ = {name: row.read for name, row in CONVERSIONS.items()}
+READ_COLUMN = {name: row.read_column for name, row in CONVERSIONS.items() if row.read_column}
+WRITE: Mapping[str, Callable[[Any], Any]] = {
+    name: row.write for name, row in CONVERSIONS.items() if row.write
+}
+
+
+def list_readers(value: str) -> frozenset[str]:
+    """Return the conversions that may read the value of that name."""
+    return frozenset(name for name, row in CONVERSIONS.items() if value in row.reads)
+
+
+def list_writers(value: str) -> frozenset[str]:
+    """Return the conversions that may write the value of that name."""
+    return frozenset(name for name, row in CONVERSIONS.items() if value in row.writes)
+
+
+# Names for caller IDs without one
 
 DefaultName = Literal["formatted_number"]
 
 
-def formatted_number(phone_number: str) -> str:
-    """Write a number as 2008 named what had no name: `(415) 867-5309`; one outside +1 stays as it is."""
+def format_number(phone_number: str) -> str:
+    """Write a number as 2008 named a caller ID without a name: `(415) 867-5309`; outside +1 as it is."""
     found = re.fullmatch(r"\+1([0-9]{3})([0-9]{3})([0-9]{4})", phone_number)
     return f"({found[1]}) {found[2]}-{found[3]}" if found else phone_number
 
 
-DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number": formatted_number}
+DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number": format_number}
 
 
 def is_default_name(name: str) -> bool:
     """Whether one of these may have written `name`."""
     return re.fullmatch(r"\([0-9]{3}\) [0-9]{3}-[0-9]{4}|\+[0-9]+", name) is not None
-
-
-# Operation → upstream parameters
-
-WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]
-
-
-def _ten_digits(number: str) -> str:
-    if not re.fullmatch(r"\+1[0-9]{10}", number):
-        raise LegacyError(BAD_PHONE_NUMBER)
-    return number[2:]
-
-
-def _whole_number(value: Any) -> int:
-    """Write an account or an id as a number; one that is none does not fit its upstream."""
-    if not re.fullmatch("-?[0-9]{1,18}", str(value)):
-        raise LegacyError(BAD_UPSTREAM)
-    return int(value)
-
-
-WRITE: Mapping[WriteName, Callable[[Any], Any]] = {
-    "text": str,
-    "integer": _whole_number,
-    "boolean": lambda value: str(value).lower() == "true",
-    "e164": str,
-    "digits": lambda number: str(number).removeprefix("+"),
-    "ten_digits": _ten_digits,
-}

@@ -1,60 +1,60 @@
-"""The JSON of an answer."""
+"""The JSON of an answer, parsed strictly."""
 
 import json
 from typing import Any, Final, NoReturn
 
 import orjson
 
-NO_JSON: Final = object()
-"""What an answer holds that is no JSON."""
+NOT_JSON: Final = object()
+"""Stands for a body that is not acceptable JSON."""
 
-_MOST_NESTED = 100_000  # lists and objects: as many as a list has caller IDs at most
-_MOST_VALUES = 1_000_000
+_MAX_CONTAINERS = 100_000  # arrays and objects: as many as a list has caller IDs at most
+_MAX_VALUES = 1_000_000
 
 
-def parse(body: bytes) -> Any:
-    """Return what `body` holds: None where it is empty, `NO_JSON` where it cannot be read.
+def parse_json(body: bytes) -> Any:
+    """Return the value of `body`: None where it is empty, `NOT_JSON` where it is not acceptable.
 
-    Nor can it where an object has a key twice: whoever reads it takes another of the two. What holds so much
-    that everybody would have to wait until it is read is not read at all.
+    An object with a duplicate key is not, because parsers disagree about its value. Nor is a body with so
+    many values that parsing it would delay other requests.
     """
     if not body.strip():
         return None
     text = body.removeprefix(b"\xef\xbb\xbf")
-    if len(text) > _MOST_NESTED and _holds_too_much(text):
-        return NO_JSON
+    if len(text) > _MAX_CONTAINERS and _has_too_many_values(text):
+        return NOT_JSON
     try:
         document = orjson.loads(text)
-        # A quotation mark that is escaped by its number is the only one that is written in another way
+        # Of quotation marks, only an escaped \u0022 is written back in another form
         if b"\\" not in text or b"\\u0022" not in text:
-            is_whole = orjson.dumps(document).count(b'"') == text.count(b'"')
-            return document if is_whole else NO_JSON
+            has_unique_keys = orjson.dumps(document).count(b'"') == text.count(b'"')
+            return document if has_unique_keys else NOT_JSON
     except orjson.JSONDecodeError:
-        return _parse_slowly(text) if b"\\ud" in text.lower() else NO_JSON
+        return _parse_slowly(text) if b"\\ud" in text.lower() else NOT_JSON
     except orjson.JSONEncodeError:
-        pass  # too deep to be written, though not to be read
+        pass  # nested too deep for orjson to write, though not to read
     return _parse_slowly(text)
 
 
-def _holds_too_much(text: bytes) -> bool:
-    """Count what begins a value, in strings too: eight megabytes of `[]` would take a second to read."""
-    return text.count(b"[") + text.count(b"{") > _MOST_NESTED or text.count(b",") >= _MOST_VALUES
+def _has_too_many_values(text: bytes) -> bool:
+    """Whether parsing may take too long: eight megabytes of `[]` take a second. Strings count too."""
+    return text.count(b"[") + text.count(b"{") > _MAX_CONTAINERS or text.count(b",") >= _MAX_VALUES
 
 
 def _parse_slowly(text: bytes) -> Any:
-    """Read JSON that escapes half a character, too, which orjson refuses; U+FFFD is shown for it."""
+    """Parse with the standard library, which accepts unpaired surrogates; they are shown as U+FFFD."""
     try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_distinct)
+        return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates)
     except (ValueError, RecursionError):
-        return NO_JSON
+        return NOT_JSON
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key came twice")
+        raise ValueError("a duplicate key")
     return found

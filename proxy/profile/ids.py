@@ -1,98 +1,113 @@
-"""How an upstream's ids become Sids and back: a table of codecs, all stateless and reversible. Pure.
+"""How an upstream's ids become Sids and back: the settings, the codecs and their rows in `ID_CODECS`. Pure.
 
-A Sid is `PN` and 32 hexadecimal digits: 128 bits. A number or an integer takes the first half, and a keyed
-check value the second, so that a made-up Sid is known as one without asking the upstream.
+A Sid is `PN` and 32 hexadecimal digits: 128 bits. Codecs keep no state. A number or an integer takes the
+first 64 bits and a keyed check value the rest, so that a forged Sid is recognised without an upstream call.
+
+To add a codec, add its name to `CodecName`, write its class and add a row to the table.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from pydantic import Field
+
 from proxy.errors import NOT_FOUND, LegacyError
-from proxy.profile.conversions import UnreadableError
+from proxy.profile.base import Frozen
+from proxy.profile.conversions import UnreadableError, WriteName, list_readers
 
 CodecName = Literal["identity", "uuid", "hex32", "ulid", "hex24", "e164", "integer"]
+
+
+class Ids(Frozen):
+    """How the upstream's ids become Sids."""
+
+    codec: CodecName = "identity"
+    as_: WriteName = Field("text", alias="as")
+    """How an id is written in paths and parameters."""
+    prefix: str = ""
+    """What every id begins with, before what the codec holds."""
 
 
 class Codec(Protocol):
     """One kind of id."""
 
-    def sid(self, upstream_id: str, account: str) -> str:
-        """Return the Sid of an id; UnreadableError where this codec cannot hold it."""
+    def encode(self, upstream_id: str, account: str) -> str:
+        """Return the Sid of an id; UnreadableError for expected an id that fits this codec."""
 
-    def sids(self, upstream_ids: Sequence[str], account: str) -> Sequence[str]:
+    def encode_all(self, upstream_ids: Sequence[str], account: str) -> Sequence[str]:
         """Return the Sids of many ids."""
-        return [self.sid(upstream_id, account) for upstream_id in upstream_ids]
+        return [self.encode(upstream_id, account) for upstream_id in upstream_ids]
 
-    def upstream_id(self, sid: str, account: str) -> str:
-        """Return the id behind a well-formed Sid; LegacyError 404 where there is none."""
+    def decode(self, sid: str, account: str) -> str:
+        """Return the id of a well-formed Sid; LegacyError 404 for a forged one."""
 
 
 class Identity(Codec):
-    """The upstream has Sids of its own."""
+    """The upstream's ids are Sids."""
 
     _to_zeros = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
     _zeros = b"PN" + b"0" * 32 + b"\n"
 
-    def sid(self, upstream_id: str, _: str) -> str:
-        """Take a Sid as it is."""
+    def encode(self, upstream_id: str, _: str) -> str:
+        """Return the Sid as it is."""
         if not re.fullmatch("PN[0-9a-fA-F]{32}", upstream_id):
             raise UnreadableError("expected a Sid")
         return upstream_id
 
-    def sids(self, upstream_ids: Sequence[str], _: str) -> Sequence[str]:
-        """Take Sids as they are: looked at all together, they take a tenth of the time."""
+    def encode_all(self, upstream_ids: Sequence[str], _: str) -> Sequence[str]:
+        """Return the Sids as they are; one check of all takes a tenth of the time."""
         lines = "\n".join([*upstream_ids, ""])
         zeros = self._zeros * len(upstream_ids)
         if not lines.isascii() or lines.encode().translate(self._to_zeros) != zeros:
             raise UnreadableError("expected Sids")
         return upstream_ids
 
-    def upstream_id(self, sid: str, _: str) -> str:
-        """Take a Sid as it is."""
+    def decode(self, sid: str, _: str) -> str:
+        """Return the Sid as it is."""
         return sid
 
 
 class Uuid(Codec):
-    """A UUID has 32 hexadecimal digits too."""
+    """A UUID: 32 hexadecimal digits with hyphens."""
 
-    def sid(self, upstream_id: str, _: str) -> str:
-        """Leave the hyphens out."""
+    def encode(self, upstream_id: str, _: str) -> str:
+        """Remove the hyphens."""
         try:
             return f"PN{UUID(upstream_id).hex}"
         except ValueError:
             raise UnreadableError("expected a UUID") from None
 
-    def upstream_id(self, sid: str, _: str) -> str:
-        """Put the hyphens in."""
+    def decode(self, sid: str, _: str) -> str:
+        """Insert the hyphens."""
         return str(UUID(sid[2:]))
 
 
 class Hex32(Codec):
     """32 hexadecimal digits, without hyphens and in lower case."""
 
-    def sid(self, upstream_id: str, _: str) -> str:
-        """Take the digits as they are."""
+    def encode(self, upstream_id: str, _: str) -> str:
+        """Return the digits as they are."""
         if not re.fullmatch("[0-9a-f]{32}", upstream_id):
             raise UnreadableError("expected 32 hexadecimal digits")
         return f"PN{upstream_id}"
 
-    def upstream_id(self, sid: str, _: str) -> str:
-        """Take the digits as they are."""
+    def decode(self, sid: str, _: str) -> str:
+        """Return the digits as they are."""
         return sid[2:].lower()
 
 
 class Ulid(Codec):
-    """A ULID is 128 bits too, in 26 digits of Crockford's base 32."""
+    """A ULID: 128 bits in 26 digits of Crockford's base 32."""
 
     _digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-    def sid(self, upstream_id: str, _: str) -> str:
-        """Write the bits in base 16; capitals are what a ULID is written in."""
+    def encode(self, upstream_id: str, _: str) -> str:
+        """Convert the digits to base 16; a ULID has capitals only."""
         if not re.fullmatch(f"[0-7][{self._digits}]{{25}}", upstream_id):
             raise UnreadableError("expected a ULID")
         bits = 0
@@ -100,57 +115,57 @@ class Ulid(Codec):
             bits = bits * 32 + self._digits.index(digit)
         return f"PN{bits:032x}"
 
-    def upstream_id(self, sid: str, _: str) -> str:
-        """Write the bits in base 32."""
+    def decode(self, sid: str, _: str) -> str:
+        """Convert the bits to base 32."""
         bits = int(sid.removeprefix("PN"), 16)
         return "".join(self._digits[bits >> shift & 31] for shift in range(125, -1, -5))
 
 
 @dataclass(frozen=True, slots=True)
 class Prefixed(Codec):
-    """What every id of an upstream begins with, and a codec for the rest."""
+    """A prefix that every id of an upstream has, and a codec for the rest."""
 
     prefix: str
     codec: Codec
 
-    def sid(self, upstream_id: str, account: str) -> str:
-        """Leave the prefix out."""
+    def encode(self, upstream_id: str, account: str) -> str:
+        """Remove the prefix."""
         if not upstream_id.startswith(self.prefix):
             raise UnreadableError("expected an id with its prefix")
-        return self.codec.sid(upstream_id.removeprefix(self.prefix), account)
+        return self.codec.encode(upstream_id.removeprefix(self.prefix), account)
 
-    def upstream_id(self, sid: str, account: str) -> str:
-        """Put the prefix in."""
-        return f"{self.prefix}{self.codec.upstream_id(sid, account)}"
+    def decode(self, sid: str, account: str) -> str:
+        """Add the prefix."""
+        return f"{self.prefix}{self.codec.decode(sid, account)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed(Codec):
-    """Something that fits into 64 bits, or 96, and in the rest HMAC-SHA256 over it and its account."""
+    """An id of 64 or 96 bits, followed by an HMAC-SHA256 over it and its account."""
 
     pattern: re.Pattern[str]
     prefix: str
     key: bytes
     width: int = 16
-    """Hexadecimal digits of what fits."""
+    """Hexadecimal digits that the id takes."""
     is_hex: bool = False
 
-    def sid(self, upstream_id: str, account: str) -> str:
+    def encode(self, upstream_id: str, account: str) -> str:
         """Pack the digits."""
         if not self.pattern.fullmatch(upstream_id):
-            raise UnreadableError("an id that this codec cannot hold")
+            raise UnreadableError("expected an id that fits this codec")
         digits = upstream_id.removeprefix(self.prefix)
         packed = digits if self.is_hex else f"{int(digits):0{self.width}x}"
-        return f"PN{packed}{self._check(packed, account)}"
+        return f"PN{packed}{self._sign(packed, account)}"
 
-    def upstream_id(self, sid: str, account: str) -> str:
-        """Unpack the digits and see whether the check value is ours."""
+    def decode(self, sid: str, account: str) -> str:
+        """Check the HMAC and unpack the digits."""
         packed, check = sid[2 : 2 + self.width].lower(), sid[2 + self.width :].lower()
-        if not hmac.compare_digest(check, self._check(packed, account)):
+        if not hmac.compare_digest(check, self._sign(packed, account)):
             raise LegacyError(NOT_FOUND)
         return f"{self.prefix}{packed if self.is_hex else int(packed, 16)}"
 
-    def _check(self, packed: str, account: str) -> str:
+    def _sign(self, packed: str, account: str) -> str:
         text = f"{self.prefix}{packed}{account}"
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[: 32 - self.width]
 
@@ -160,15 +175,33 @@ _HEX24 = re.compile("[0-9a-f]{24}")
 _INTEGER = re.compile("0|[1-9][0-9]{0,17}")
 
 
-def codec(name: CodecName, key: bytes, prefix: str = "") -> Codec:
-    """Return the codec of that name; `key` makes its check values unforgeable, `prefix` starts every id."""
-    codecs: Mapping[CodecName, Codec] = {
-        "identity": Identity(),
-        "uuid": Uuid(),
-        "hex32": Hex32(),
-        "ulid": Ulid(),
-        "hex24": Keyed(_HEX24, "", key, width=24, is_hex=True),
-        "e164": Keyed(_E164, "+", key),
-        "integer": Keyed(_INTEGER, "", key),
-    }
-    return Prefixed(prefix, codecs[name]) if prefix else codecs[name]
+class IdCodec(NamedTuple):
+    """What the program has to know of a codec."""
+
+    build: Callable[[bytes], Codec]
+    """Takes the secret `legacy.sid_key`."""
+    readers: frozenset[str] = frozenset({"text"})
+    """The conversions that read such an id, or write it."""
+    is_keyed: bool = False
+    """Whether its Sids are signed with the secret; without one, anything can forge them."""
+    holds_numbers: bool = False
+    """Whether the id of a caller ID is its phone number."""
+
+
+ID_CODECS: Mapping[CodecName, IdCodec] = {
+    "identity": IdCodec(lambda _: Identity()),
+    "uuid": IdCodec(lambda _: Uuid()),
+    "hex32": IdCodec(lambda _: Hex32()),
+    "ulid": IdCodec(lambda _: Ulid()),
+    "hex24": IdCodec(lambda key: Keyed(_HEX24, "", key, width=24, is_hex=True), is_keyed=True),
+    "e164": IdCodec(
+        lambda key: Keyed(_E164, "+", key), list_readers("phone_number"), is_keyed=True, holds_numbers=True
+    ),
+    "integer": IdCodec(lambda key: Keyed(_INTEGER, "", key), list_readers("account"), is_keyed=True),
+}
+
+
+def build_codec(name: CodecName, key: bytes, prefix: str = "") -> Codec:
+    """Return the codec of that name; `key` signs its check values, `prefix` starts every id."""
+    codec = ID_CODECS[name].build(key)
+    return Prefixed(prefix, codec) if prefix else codec

@@ -1,6 +1,7 @@
 """The language of profiles: what the YAML of an upstream may say, as frozen and checked settings.
 
-Nothing here or anywhere in this package names a field of a vendor's JSON; a profile does.
+The settings of paging, credentials and ids are beside their functions, in modules of their own. Nothing in
+this package names a field of a vendor's JSON; only a profile does.
 """
 
 import re
@@ -8,60 +9,27 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictBool,
-    StrictInt,
-    Tag,
-)
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
+from proxy.profile.auth import Auth
+from proxy.profile.base import Frozen, Name, Pointer, Pointers, Scalar
 from proxy.profile.conversions import DefaultName, ReadName, WriteName
-from proxy.profile.ids import CodecName
+from proxy.profile.ids import Ids
+from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
 
 
-class Frozen(BaseModel):
-    """Settings that cannot change and refuse keys they do not know."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-def _tuple_of(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _short_for(key: str, model: Any) -> BeforeValidator:
+def _expand_text(key: str, model: Any) -> BeforeValidator:
     """Let a plain string stand for a mapping with that one key."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | model
     )
 
 
-def _check_not_empty(places: tuple[str, ...]) -> tuple[str, ...]:
-    if not places:
-        raise ValueError("expected a list that is not empty")
-    return places
-
-
-def _check_pointer(text: str) -> str:
-    if not re.fullmatch(r"(/([^~/]|~[01])*)*", text):
-        raise ValueError(
-            "a JSON Pointer is empty or starts with a slash, for example /data/0/name (RFC 6901)"
-        )
-    return text
-
-
 def _check_base_url(text: str) -> str:
     bare = re.sub(r"\{\w+\}", "x", text)
     try:
         url = urlsplit(bare if re.fullmatch("[!-z|~]*", bare) else "")
-        url.port  # noqa: B018 - it raises for a port that is none
+        url.port  # noqa: B018 - it raises for an invalid port
     except ValueError:
         url = urlsplit("")
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
@@ -70,17 +38,8 @@ def _check_base_url(text: str) -> str:
 
 
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-Pointer = Annotated[str, AfterValidator(_check_pointer)]
-Pointers = Annotated[
-    tuple[Pointer, ...],
-    AfterValidator(_check_not_empty),
-    BeforeValidator(_tuple_of, json_schema_input_type=str | tuple[str, ...]),
-]
-"""Where a value stands: the first of several places that holds something."""
 ValidationMode = Literal["code_shown", "code_on_phone", "unsupported"]
-"""Whether the answer to `validate` holds the code, the call speaks it, or neither is of use."""
-Scalar = str | StrictBool | StrictInt
-Name = Annotated[str, Field(min_length=1)]
+"""Whether the answer to `validate` holds the code, the call speaks it, or the upstream offers neither."""
 
 
 # Values
@@ -95,8 +54,8 @@ class ReadValue(Frozen):
     """Used where the value is absent or null. Without one (not even a null), the value is required."""
 
     @property
-    def required(self) -> bool:
-        """Whether an answer without this value makes no sense."""
+    def is_required(self) -> bool:
+        """Whether an answer without this value is invalid."""
         return "default" not in self.model_fields_set
 
 
@@ -104,11 +63,11 @@ class NameValue(ReadValue):
     """How to read a FriendlyName."""
 
     otherwise: DefaultName = "formatted_number"
-    """What a caller ID is called that has no name upstream."""
+    """The name of a caller ID that has none upstream."""
 
 
 class WriteValue(Frozen):
-    """How to write a parameter out of an operation."""
+    """How to write a parameter from an operation."""
 
     from_: Literal["account", "id", "phone_number", "friendly_name", "call_delay", "code"] = Field(
         alias="from"
@@ -124,19 +83,19 @@ class Constant(Frozen):
     constant: Scalar
 
 
-# In angle brackets, names of kinds are told from keys where a mistake is placed
-def _write_kind(value: Any) -> str:
-    named = isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
-    return "<constant>" if named else "<from>"
+# Angle brackets distinguish names of kinds from keys in the location of an error
+def _choose_write(value: Any) -> str:
+    is_constant = isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
+    return "<constant>" if is_constant else "<from>"
 
 
-Read = Annotated[ReadValue, _short_for("at", ReadValue)]
+Read = Annotated[ReadValue, _expand_text("at", ReadValue)]
 """A plain string is its pointer."""
-ReadFriendlyName = Annotated[NameValue, _short_for("at", NameValue)]
+ReadFriendlyName = Annotated[NameValue, _expand_text("at", NameValue)]
 Write = Annotated[
     Annotated[WriteValue, Tag("<from>")] | Annotated[Constant, Tag("<constant>")],
-    Discriminator(_write_kind),
-    _short_for("from", WriteValue | Constant),
+    Discriminator(_choose_write),
+    _expand_text("from", WriteValue | Constant),
 ]
 """A plain string is the name of a value of the operation."""
 
@@ -151,7 +110,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Unsupported(Frozen):
-    """An operation that the upstream cannot do, and why."""
+    """An operation that the upstream does not offer, and why."""
 
     unsupported: Name
 
@@ -163,7 +122,7 @@ class Endpoint(Frozen):
     path: str
     """A URI template (RFC 6570) over `account`, `id` and the profile's variables, after the base URL."""
     headers: Mapping[str, str] = {}
-    query: Parameters = {}
+    query: Mapping[str, Write] = {}
     form: Parameters | None = None
     json_: Parameters | None = Field(None, alias="json")
     success: tuple[StrictInt, ...] = (200,)
@@ -177,109 +136,8 @@ class ItemEndpoint(Endpoint):
     item: Pointer = ""
 
 
-class NoPaging(Frozen):
-    """The whole list comes at once."""
-
-    strategy: Literal["none"]
-
-
-class PageNumber(Frozen):
-    """Pages are counted."""
-
-    strategy: Literal["page_number"]
-    parameter: Name
-    base: Literal[0, 1] = 1
-
-
-class Offset(Frozen):
-    """Items are counted."""
-
-    strategy: Literal["offset"]
-    parameter: Name
-    base: Literal[0, 1] = 0
-    """What the first item is called."""
-
-
-class NextUrl(Frozen):
-    """Each page names the next one's URL, absolute or relative; the last one names none."""
-
-    strategy: Literal["next_url"]
-    next: Pointers
-
-
-class Cursor(Frozen):
-    """Each page holds a token for the next one; the last one holds none, or says that there is no more."""
-
-    strategy: Literal["cursor"]
-    next: Pointers
-    parameter: Name
-    more: Pointers | None = None
-    """A flag that is not true on the last page, where the last page has a token too."""
-
-
-class AfterLast(Frozen):
-    """The next page is asked for by a value of this one's last item, as in `starting_after=ID`."""
-
-    strategy: Literal["after_last"]
-    of: Pointers
-    """Where the value stands in an item."""
-    parameter: Name
-    more: Pointers
-    """A flag that is not true on the last page."""
-
-
-class RangeHeader(Frozen):
-    """A Range header asks for items (RFC 9110 section 14); Content-Range tells which came and of how many."""
-
-    strategy: Literal["range_header"]
-    unit: Name
-    base: Literal[0, 1] = 0
-
-
-class LinkHeader(Frozen):
-    """A Link header names the next page's URL (RFC 8288)."""
-
-    strategy: Literal["link_header"]
-    relation: Name = "next"
-
-
-Paging = Annotated[
-    NoPaging | PageNumber | Offset | NextUrl | Cursor | AfterLast | RangeHeader | LinkHeader,
-    Field(discriminator="strategy"),
-]
-
-
-class PageSize(Frozen):
-    """The largest page the upstream gives, and the parameter that asks for it."""
-
-    parameter: Name | None = None
-    max: StrictInt = Field(ge=1)
-
-
-class WalkTotal(Frozen):
-    """The list is walked to its end and counted."""
-
-    strategy: Literal["walk"]
-
-
-class PointerTotal(Frozen):
-    """The upstream says how many items there are, so that a page can be asked for without the others."""
-
-    strategy: Literal["pointer"]
-    at: Pointers
-
-
-class LengthTotal(Frozen):
-    """The one page is the list."""
-
-    strategy: Literal["length"]
-
-
-Total = Annotated[WalkTotal | PointerTotal | LengthTotal, Field(discriminator="strategy")]
-
-
 class ServerFilter(Frozen):
-    """The upstream filters: exactly, or so that what matches is among what it gives (`server_superset`)."""
+    """The upstream filters: exactly, or so that every match is in its answer (`server_superset`)."""
 
     mode: Literal["server", "server_superset"]
     parameter: Name
@@ -287,13 +145,13 @@ class ServerFilter(Frozen):
 
 
 class LookupFilter(Frozen):
-    """A number is its own id: fetching it gives a list of none or one."""
+    """A number is its own id: a fetch of it replaces the list, with no item or one."""
 
     mode: Literal["lookup"]
 
 
 class ClientFilter(Frozen):
-    """The upstream cannot filter: the whole list is walked and filtered here."""
+    """The upstream cannot filter: the proxy reads the whole list and filters it."""
 
     mode: Literal["client"] = "client"
 
@@ -303,7 +161,7 @@ FriendlyNameFilter = Annotated[ServerFilter | ClientFilter, Field(discriminator=
 
 
 class Filters(Frozen):
-    """The two filters of the legacy list. Equality is checked here as well, whatever the mode."""
+    """The two filters of the legacy list. The proxy checks equality as well, whatever the mode."""
 
     phone_number: PhoneNumberFilter = ClientFilter()
     friendly_name: FriendlyNameFilter = ClientFilter()
@@ -319,7 +177,7 @@ class Condition(Frozen):
 
 
 class ListEndpoint(Endpoint):
-    """The first request of a walk through the list."""
+    """The first request of a listing."""
 
     method: Method = "GET"
     items: Pointer
@@ -334,20 +192,20 @@ class ValidateEndpoint(Endpoint):
     """The request that places a call, and what its answer says."""
 
     code: Read | None = None
-    """The code to show; where there is none, the call speaks it (`validation: code_on_phone`)."""
+    """The code to show; without it, the call speaks the code (`validation: code_on_phone`)."""
     friendly_name: Read | None = None
     pending: Read | None = None
-    """What `verify` needs in the place of an id."""
+    """What `verify` needs instead of an id."""
 
 
-def _kind(value: Any) -> str:
-    named = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
-    return "<unsupported>" if named else "<endpoint>"
+def _choose_endpoint(value: Any) -> str:
+    is_unsupported = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
+    return "<unsupported>" if is_unsupported else "<endpoint>"
 
 
 Operation = Annotated[
     Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ItemEndpoint, Tag("<endpoint>")],
-    Discriminator(_kind),
+    Discriminator(_choose_endpoint),
 ]
 
 
@@ -360,30 +218,25 @@ class Operations(Frozen):
     delete: Operation
     validate_: Annotated[
         Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ValidateEndpoint, Tag("<endpoint>")],
-        Discriminator(_kind),
+        Discriminator(_choose_endpoint),
     ] = Field(alias="validate")
     call: Endpoint | None = None
-    """The request that has a number called, where `validate` only adds it."""
+    """The request that places the call, where `validate` only adds the number."""
     verify: Endpoint | None = None
-    """The request that brings back a code which the call spoke."""
+    """The request that sends back the code which the call spoke."""
 
-
-class Ids(Frozen):
-    """How the upstream's ids become Sids."""
-
-    codec: CodecName = "identity"
-    as_: WriteName = Field("text", alias="as")
-    """How an id is written in paths and parameters."""
-    prefix: str = ""
-    """What every id begins with, before what the codec holds."""
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Return the endpoints that there are, by the operation's name."""
+        named = {field.alias or name: getattr(self, name) for name, field in Operations.model_fields.items()}
+        return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
 
 
 class CallerIdFields(Frozen):
-    """Where the fields of a caller ID stand in one item of JSON."""
+    """Where the fields of a caller ID are in one item of JSON."""
 
     id: Read
     account: Read | None = None
-    """Must be the account that was asked about."""
+    """Must be the account of the request."""
     friendly_name: ReadFriendlyName | None = None
     phone_number: Read
     date_created: Read | None = None
@@ -391,7 +244,7 @@ class CallerIdFields(Frozen):
 
 
 class ErrorRow(Frozen):
-    """From an upstream's status and code to what 2008 calls the same thing."""
+    """An upstream's status and code, and the legacy error for them."""
 
     status: StrictInt
     code: Scalar | None = None
@@ -414,20 +267,8 @@ class Errors(Frozen):
     map: tuple[ErrorRow, ...] = ()
 
 
-class Auth(Frozen):
-    """How the upstream learns who asks. `caller`: the caller's own Basic credentials, or its account's."""
-
-    scheme: Literal["caller", "basic", "bearer", "header", "query", "none"] = "caller"
-    name: str = ""
-    """Of the header or the query parameter."""
-    username: str = ""
-    """Of another header or query parameter, which holds the user name."""
-    value: str = "{password}"
-    """What the header or the query parameter holds; `{username}` and `{password}` stand for the account's."""
-
-
-class Limits(Frozen):
-    """Where a walk through a list ends with an error rather than with a wrong total."""
+class ListingLimits(Frozen):
+    """Where a listing ends with an error rather than with a wrong total."""
 
     pages: StrictInt = Field(200, ge=1)
     items: StrictInt = Field(100_000, ge=1)
@@ -435,8 +276,8 @@ class Limits(Frozen):
     """Of all answers together."""
 
 
-class Profile(Frozen):
-    """Everything there is to know about an upstream API."""
+class ProfileSettings(Frozen):
+    """A whole profile: everything that the proxy knows about an upstream API."""
 
     name: Name
     checked_against: Name
@@ -450,4 +291,4 @@ class Profile(Frozen):
     validation: ValidationMode = "code_shown"
     caller_id: CallerIdFields
     errors: Errors = Errors()
-    limits: Limits = Limits()
+    limits: ListingLimits = ListingLimits()

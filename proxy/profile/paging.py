@@ -1,211 +1,337 @@
-"""How each kind of upstream leads from one page of a list to the next: a table of pure strategies."""
+"""The kinds of paging: the settings of each, the calls it makes, and its row in `PAGING_KINDS`. Pure.
+
+To add a kind, write its settings and its function, add the settings to `Paging` and a row to the table.
+"""
 
 import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from pydantic import Field, StrictInt
+
 from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.profile.base import Frozen, Name, Pointers
 from proxy.profile.calls import Call, Reply
-from proxy.profile.conversions import UnreadableError, sent_back
-from proxy.profile.language import (
-    AfterLast,
-    Cursor,
-    LinkHeader,
-    ListEndpoint,
-    NextUrl,
-    Offset,
-    PageNumber,
-    Paging,
-    PointerTotal,
-    RangeHeader,
-)
-from proxy.profile.pointers import follow
+from proxy.profile.conversions import UnreadableError, read_opaque
+from proxy.profile.pointers import compile_pointers
 
 _security = logging.getLogger("proxy.security")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page stands in its list, and the call that asks for it."""
+    """Where a page is in its list, and the call that requests it."""
 
     call: Call
     offset: int
     """Items before the page."""
     number: int = 0
-    """Pages before the page, where the upstream counts them."""
-    is_jump: bool = False
-    """Whether the pages before it were never seen."""
-
-
-class UnevenPagesError(LegacyError):
-    """An upstream that counts pages gives them another size than was asked for: a jump leads anywhere."""
+    """Pages before the page, where the upstream counts pages."""
+    is_direct: bool = False
+    """Whether the page is requested without those before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageContents:
-    """What an answer holds."""
+    """What a reply holds."""
 
     reply: Reply
     page: Any
     count: int
-    """Items on the page, before any of them is left out."""
+    """Items on the page, before `include_when` removes any."""
     total: int | None
-    """Of the whole list, where the upstream says so."""
+    """Items of the whole list, where the upstream states it."""
     last: Any = None
     """The last item of the page."""
 
 
-def start(paging: Paging, call: Call, offset: int, size: int) -> Position:
-    """Return the page that begins at item `offset`; other than 0 only where `can_jump`.
-
-    Pages that are counted begin at a multiple of their size: the one that holds the item is returned.
-    """
-    number = offset // size
-    if isinstance(paging, PageNumber):
-        offset = number * size
-    return _counted(paging, call, Position(call, offset, number, is_jump=offset > 0), size)
+class UnevenPagesError(LegacyError):
+    """Pages have another size than was requested, so a page number does not tell which items it holds."""
 
 
-def can_jump(paging: Paging) -> bool:
-    """Whether any page can be asked for, without those before it."""
-    return paging.strategy in _JUMPS
+# Kinds that count: position → call
 
 
-def following(paging: Paging, first: Call, here: Position, came: PageContents, size: int) -> Position | None:
-    """Return the page after `here`, which brought `came`; None at the end of the list.
+class PageNumber(Frozen):
+    """Pages are counted."""
 
-    Where items or pages are counted, the end is a short page, and not before the upstream's own total: that
-    may be too small, or too large, or made of larger pages than the upstream gives.
-    """
-    offset = here.offset + came.count
-    if paging.strategy in _JUMPS:
-        if isinstance(paging, PageNumber) and here.is_jump and came.count not in (0, size):
-            raise UnevenPagesError(BAD_UPSTREAM)
-        more = came.count >= size or (came.total is not None and came.count > 0 and offset < came.total)
-        return _counted(paging, first, Position(first, offset, here.number + 1), size) if more else None
-    call = _LINKS[paging.strategy](paging, first, here.call, came)
-    if call is None:
-        return None
-    if not came.count:
-        raise LegacyError(BAD_UPSTREAM)  # nothing here, yet more to come: this may go on for ever
-    return Position(call, offset)
+    strategy: Literal["page_number"]
+    parameter: Name
+    base: Literal[0, 1] = 1
 
 
-def total_of(endpoint: ListEndpoint, reply: Reply, page: Any) -> int | None:
-    """Return how many items the upstream says that its whole list has; None where it does not say."""
-    if isinstance(endpoint.paging, RangeHeader):
-        found = re.fullmatch(r"\s*\S+ .*/([0-9]{1,18})\s*", reply.headers.get("content-range", ""))
-        return int(found[1]) if found else None
-    if not isinstance(endpoint.total, PointerTotal):
-        return None
-    total = follow(endpoint.total.at)(page)
-    if isinstance(total, bool) or not re.fullmatch("[0-9]{1,18}", str(total)):
-        raise LegacyError(BAD_UPSTREAM)
-    return int(total)
+def _call_page_number(paging: PageNumber, first: Call, position: Position, _: int) -> Call:
+    return first.with_parameters({paging.parameter: position.number + paging.base})
 
 
-# Strategies that count: position → call
+class Offset(Frozen):
+    """Items are counted."""
+
+    strategy: Literal["offset"]
+    parameter: Name
+    base: Literal[0, 1] = 0
+    """The number of the first item."""
 
 
-def _counted(paging: Paging, first: Call, at: Position, size: int) -> Position:
-    jump = _JUMPS.get(paging.strategy)
-    return replace(at, call=jump(paging, first, at, size)) if jump else at
+def _call_offset(paging: Offset, first: Call, position: Position, _: int) -> Call:
+    return first.with_parameters({paging.parameter: position.offset + paging.base})
 
 
-def _page_number(paging: PageNumber, call: Call, at: Position, _: int) -> Call:
-    return call.asking({paging.parameter: at.number + paging.base})
+class RangeHeader(Frozen):
+    """A Range header requests items (RFC 9110 section 14); Content-Range tells which items came."""
+
+    strategy: Literal["range_header"]
+    unit: Name
+    base: Literal[0, 1] = 0
 
 
-def _offset(paging: Offset, call: Call, at: Position, _: int) -> Call:
-    return call.asking({paging.parameter: at.offset + paging.base})
+def _call_range(paging: RangeHeader, first: Call, position: Position, size: int) -> Call:
+    start = position.offset + paging.base
+    return first.with_header("Range", f"{paging.unit}={start}-{start + size - 1}")
 
 
-def _range_header(paging: RangeHeader, call: Call, at: Position, size: int) -> Call:
-    first = at.offset + paging.base
-    return call.with_header("Range", f"{paging.unit}={first}-{first + size - 1}")
+def _read_range_total(reply: Reply) -> int | None:
+    found = re.fullmatch(r"\s*\S+ .*/([0-9]{1,18})\s*", reply.headers.get("content-range", ""))
+    return int(found[1]) if found else None
 
 
-_JUMPS: Mapping[str, Callable[[Any, Call, Position, int], Call]] = {
-    "page_number": _page_number,
-    "offset": _offset,
-    "range_header": _range_header,
-}
+# Kinds that follow what a page says: contents → next call, None after the last page
 
 
-# Strategies that follow what a page says: what came → call
+class NoPaging(Frozen):
+    """The whole list comes at once."""
+
+    strategy: Literal["none"]
 
 
-def _none(_: Any, __: Call, ___: Call, ____: PageContents) -> None:
+def _end_list(_: NoPaging, __: Call, ___: Call, ____: PageContents) -> None:
     return None
 
 
-def _next_url(paging: NextUrl, _: Call, here: Call, came: PageContents) -> Call | None:
-    return _at(here, follow(paging.next)(came.page))
+class NextUrl(Frozen):
+    """Each page holds the URL of the next one, absolute or relative; the last page holds none."""
+
+    strategy: Literal["next_url"]
+    next: Pointers
 
 
-def _cursor(paging: Cursor, first: Call, _: Call, came: PageContents) -> Call | None:
-    token = follow(paging.next)(came.page)
-    if token is None or token == "" or not (paging.more is None or _says_more(paging.more, came)):
+def _call_next_url(paging: NextUrl, _: Call, here: Call, contents: PageContents) -> Call | None:
+    return _follow_url(here, compile_pointers(paging.next)(contents.page))
+
+
+class Cursor(Frozen):
+    """Each page holds a token for the next one; the last page holds none, or `more` is not true there."""
+
+    strategy: Literal["cursor"]
+    next: Pointers
+    parameter: Name
+    more: Pointers | None = None
+    """A flag that is not true on the last page, for upstreams whose last page holds a token too."""
+
+
+def _call_cursor(paging: Cursor, first: Call, _: Call, contents: PageContents) -> Call | None:
+    token = compile_pointers(paging.next)(contents.page)
+    if token is None or token == "" or not (paging.more is None or _has_more(paging.more, contents)):
         return None
-    return _asking_for(token, paging.parameter, first)
+    return _add_token(first, paging.parameter, token)
 
 
-def _after_last(paging: AfterLast, first: Call, _: Call, came: PageContents) -> Call | None:
-    if not _says_more(paging.more, came):
+class AfterLast(Frozen):
+    """A value of the page's last item requests the next page, as in `starting_after=ID`."""
+
+    strategy: Literal["after_last"]
+    of: Pointers
+    """Where the value is in an item."""
+    parameter: Name
+    more: Pointers
+    """A flag that is not true on the last page."""
+
+
+def _call_after_last(paging: AfterLast, first: Call, _: Call, contents: PageContents) -> Call | None:
+    if not _has_more(paging.more, contents):
         return None
-    return _asking_for(follow(paging.of)(came.last), paging.parameter, first)
+    return _add_token(first, paging.parameter, compile_pointers(paging.of)(contents.last))
 
 
-def _says_more(flag: tuple[str, ...], came: PageContents) -> bool:
-    return str(follow(flag)(came.page)).lower() in ("true", "1")
+class LinkHeader(Frozen):
+    """A Link header holds the URL of the next page (RFC 8288)."""
 
-
-def _asking_for(token: Any, parameter: str, first: Call) -> Call:
-    try:
-        return first.asking({parameter: sent_back(token)})
-    except UnreadableError:
-        raise LegacyError(BAD_UPSTREAM) from None
+    strategy: Literal["link_header"]
+    relation: Name = "next"
 
 
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
 
 
-def _link_header(paging: LinkHeader, _: Call, here: Call, came: PageContents) -> Call | None:
-    for target, parameters in _LINK.findall(came.reply.headers.get("link", "")):
+def _call_link_header(paging: LinkHeader, _: Call, here: Call, contents: PageContents) -> Call | None:
+    for target, parameters in _LINK.findall(contents.reply.headers.get("link", "")):
         relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
         if relation and paging.relation.lower() in relation[1].lower().split():  # RFC 8288 section 2.1.1
-            return _at(here, target)
+            return _follow_url(here, target)
     return None
 
 
-_LINKS: Mapping[str, Callable[[Any, Call, Call, PageContents], Call | None]] = {
-    "none": _none,
-    "next_url": _next_url,
-    "cursor": _cursor,
-    "after_last": _after_last,
-    "link_header": _link_header,
-}
+def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
+    return str(compile_pointers(flag)(contents.page)).lower() in ("true", "1")
 
 
-def _at(here: Call, target: Any) -> Call | None:
-    """Return the call for a URL that an answer names; one of another origin is never asked."""
+def _add_token(first: Call, parameter: str, token: Any) -> Call:
+    try:
+        return first.with_parameters({parameter: read_opaque(token)})
+    except UnreadableError:
+        raise LegacyError(BAD_UPSTREAM) from None
+
+
+def _follow_url(here: Call, target: Any) -> Call | None:
+    """Return the call for a URL that a reply holds; LegacyError for one of another origin."""
     if target is None or target == "":
         return None
-    if not isinstance(target, str):  # what is false, as 0 or [], would lead urljoin to the page itself
+    if not isinstance(target, str):  # urljoin would turn a false value, as 0 or [], into the page's own URL
         raise LegacyError(BAD_UPSTREAM)
     try:
-        if _origin(url := urljoin(here.url, target)) == _origin(here.url):
-            return here.at(url)
-    except ValueError:  # from urllib, for what is no URL at all
+        if _parse_origin(url := urljoin(here.url, target)) == _parse_origin(here.url):
+            return here.with_url(url)
+    except ValueError:  # from urllib, for what is not a URL
         pass
     _security.warning("a page of %s names one elsewhere: it is not asked for", urlsplit(here.url).hostname)
     raise LegacyError(BAD_UPSTREAM)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None, bool]:
+def _parse_origin(url: str) -> tuple[str, str | None, int | None, bool]:
     split = urlsplit(url)
     port = split.port or {"http": 80, "https": 443}.get(split.scheme)
     return split.scheme, split.hostname, port, "@" in split.netloc
+
+
+# The table
+
+
+Paging = Annotated[
+    NoPaging | PageNumber | Offset | NextUrl | Cursor | AfterLast | RangeHeader | LinkHeader,
+    Field(discriminator="strategy"),
+]
+
+
+class PagingKind(NamedTuple):
+    """What the program has to know of a kind of paging. Either `page_call` or `next_call` is given."""
+
+    page_call: Callable[[Any, Call, Position, int], Call] | None = None
+    """Makes the call for the page at any position, which is what a kind that counts can do."""
+    next_call: Callable[[Any, Call, Call, PageContents], Call | None] | None = None
+    """Makes the call after the page `here`, given the list's first call, `here` and the page's contents."""
+    counts_pages: bool = False
+    """Whether pages are counted, so that each begins at a multiple of the page size."""
+    is_single_page: bool = False
+    """Whether the first page is the whole list."""
+    header: str = ""
+    """The request header that it sets."""
+    success: int | None = None
+    """A status that the endpoint's `success` has to include."""
+    read_total: Callable[[Reply], int | None] | None = None
+    """Reads the total from where this kind always has it, instead of from where `total` says."""
+
+
+PAGING_KINDS: Mapping[str, PagingKind] = {
+    "none": PagingKind(next_call=_end_list, is_single_page=True),
+    "page_number": PagingKind(_call_page_number, counts_pages=True),
+    "offset": PagingKind(_call_offset),
+    "next_url": PagingKind(next_call=_call_next_url),
+    "cursor": PagingKind(next_call=_call_cursor),
+    "after_last": PagingKind(next_call=_call_after_last),
+    "range_header": PagingKind(_call_range, header="Range", success=206, read_total=_read_range_total),
+    "link_header": PagingKind(next_call=_call_link_header),
+}
+
+
+# Page sizes and totals
+
+
+class PageSize(Frozen):
+    """The largest page that the upstream gives, and the parameter that requests it."""
+
+    parameter: Name | None = None
+    max: StrictInt = Field(ge=1)
+
+
+class WalkTotal(Frozen):
+    """The list is read to its end and counted."""
+
+    strategy: Literal["walk"]
+
+
+class PointerTotal(Frozen):
+    """Each page states the total, so that a page can be requested without the others."""
+
+    strategy: Literal["pointer"]
+    at: Pointers
+
+
+class LengthTotal(Frozen):
+    """The one page is the list."""
+
+    strategy: Literal["length"]
+
+
+Total = Annotated[WalkTotal | PointerTotal | LengthTotal, Field(discriminator="strategy")]
+
+
+def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | None:
+    """Return the upstream's number of items in the whole list; None where it states none."""
+    if read := PAGING_KINDS[paging.strategy].read_total:
+        return read(reply)
+    if not isinstance(total, PointerTotal):
+        return None
+    found = compile_pointers(total.at)(page)
+    if isinstance(found, bool) or not re.fullmatch("[0-9]{1,18}", str(found)):
+        raise LegacyError(BAD_UPSTREAM)
+    return int(found)
+
+
+# From page to page
+
+
+def has_direct_pages(paging: Paging) -> bool:
+    """Whether any page can be requested without those before it."""
+    return PAGING_KINDS[paging.strategy].page_call is not None
+
+
+def start_position(paging: Paging, call: Call, offset: int, size: int) -> Position:
+    """Return the page that begins at item `offset`, which is 0 unless the paging `has_direct_pages`.
+
+    Where pages are counted, it is the page that holds the item.
+    """
+    number = offset // size
+    if PAGING_KINDS[paging.strategy].counts_pages:
+        offset = number * size
+    return _place_call(paging, Position(call, offset, number, is_direct=offset > 0), size)
+
+
+def next_position(
+    paging: Paging, first: Call, here: Position, contents: PageContents, size: int
+) -> Position | None:
+    """Return the page after `here`, which had `contents`; None at the end of the list.
+
+    Where items or pages are counted, a short page is the end, but not before the upstream's own total, which
+    may be too small, too large, or made of larger pages than the upstream gives.
+    """
+    kind = PAGING_KINDS[paging.strategy]
+    count, offset = contents.count, here.offset + contents.count
+    if kind.next_call is None:
+        if kind.counts_pages and here.is_direct and count not in (0, size):
+            raise UnevenPagesError(BAD_UPSTREAM)
+        more = count >= size or (contents.total is not None and count > 0 and offset < contents.total)
+        return _place_call(paging, Position(first, offset, here.number + 1), size) if more else None
+    call = kind.next_call(paging, first, here.call, contents)
+    if call is None:
+        return None
+    if not count:
+        raise LegacyError(BAD_UPSTREAM)  # an empty page with a next one may go on for ever
+    return Position(call, offset)
+
+
+def _place_call(paging: Paging, position: Position, size: int) -> Position:
+    page_call = PAGING_KINDS[paging.strategy].page_call
+    return replace(position, call=page_call(paging, position.call, position, size)) if page_call else position

@@ -1,4 +1,4 @@
-"""JSON Pointers (RFC 6901), compiled once and followed often."""
+"""JSON Pointers (RFC 6901), compiled once and evaluated often."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,27 +8,27 @@ from typing import Any
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 
 
-@lru_cache(maxsize=1024)  # those of every profile in use: a page or an error compiles nothing
-def follow(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Return a function that finds the first of `pointers` that holds something; None where none does."""
-    paths = [path_of(pointer) for pointer in pointers]
-    if [len(path) for path in paths] == [1]:  # as of most of an item's fields
+@lru_cache(maxsize=1024)  # the pointers of all profiles in use, so that no page and no error compiles any
+def compile_pointers(pointers: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return a function that finds the first value of `pointers` that is not null; None if there is none."""
+    paths = [parse_pointer(pointer) for pointer in pointers]
+    if [len(path) for path in paths] == [1]:  # as for most fields of an item
         (token,) = paths[0]
-        return lambda document: document.get(token) if type(document) is dict else _at(document, (token,))
+        return lambda document: document.get(token) if type(document) is dict else _find(document, (token,))
 
     def find(document: Any) -> Any:
         for path in paths:
-            if (value := _at(document, path)) is not None:
+            if (value := _find(document, path)) is not None:
                 return value
         return None
 
     return find
 
 
-def follow_each(pointers: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
-    """Return a function that does what `follow` does in each of many documents."""
-    find = follow(pointers)
-    path = path_of(pointers[0])
+def compile_pointers_of_column(pointers: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return a function that does the same in each of many documents."""
+    find = compile_pointers(pointers)
+    path = parse_pointer(pointers[0])
     if len(pointers) > 1 or len(path) != 1:
         return lambda documents: [find(document) for document in documents]
     (token,) = path
@@ -36,14 +36,14 @@ def follow_each(pointers: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any
     def find_each(documents: Sequence[Any]) -> list[Any]:
         try:
             return [document[token] for document in documents]
-        except (KeyError, TypeError):  # one of them is without it, or no object at all
+        except (KeyError, TypeError):  # an item without the key, or not an object
             return [find(document) for document in documents]
 
     return find_each
 
 
-def path_of(pointer: str) -> tuple[str, ...]:
-    """Return the steps of a pointer."""
+def parse_pointer(pointer: str) -> tuple[str, ...]:
+    """Return the tokens of a pointer."""
     return tuple(map(_unescape, pointer.split("/")[1:]))
 
 
@@ -51,7 +51,7 @@ def _unescape(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~")
 
 
-def _at(value: Any, path: tuple[str, ...]) -> Any:
+def _find(value: Any, path: tuple[str, ...]) -> Any:
     for token in path:
         if isinstance(value, dict):
             value = value.get(token)

@@ -1,11 +1,13 @@
-"""Which key of a profile is behind each part of a call, and behind each value of its answer. Pure."""
+"""Traces each part of a call, and each value of its answer, back to a key of the profile. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from proxy.profile.auth import AUTH_SCHEMES
+from proxy.profile.base import KeyPath
 from proxy.profile.calls import Call
-from proxy.profile.language import Endpoint, ListEndpoint, Profile, ServerFilter
-from proxy.profile.rules import Place, endpoints
+from proxy.profile.language import Endpoint, ListEndpoint, ProfileSettings, ServerFilter
+from proxy.profile.paging import PAGING_KINDS
 
 
 class Part(NamedTuple):
@@ -13,40 +15,41 @@ class Part(NamedTuple):
 
     kind: str
     text: str
-    place: Place
+    key_path: KeyPath
+    """The key of the profile behind it."""
     name: str = ""
     """Of a header or a parameter."""
     value: str = ""
 
 
-def parts_of_call(profile: Profile, operation: str, call: Call) -> Iterator[Part]:
-    """Yield what `call` is made of, which `operation` of the profile has led to."""
-    endpoint, here = endpoints(profile)[operation], ("operations", operation)
-    named = _named(profile, operation, endpoint)
+def trace_call(profile: ProfileSettings, operation: str, call: Call) -> Iterator[Part]:
+    """Yield the parts of `call`, which `operation` of the profile has made."""
+    endpoint, here = profile.operations.endpoints()[operation], ("operations", operation)
+    set_by = _collect_settings(profile, operation, endpoint)
     yield Part("method", call.method, (*here, "method"))
     yield Part("base URL", profile.base_url, ("base_url",))
     yield Part("path", endpoint.path, (*here, "path"))
     body: Mapping[str, object] = call.body
     for kind, table in (("header", call.headers), ("query", call.query), (call.body_type or "form", body)):
         for name, value in table.items():
-            place = named.get((kind, name)) or named.get(("", name)) or (*here, kind, name)
+            key_path = set_by.get((kind, name)) or set_by.get(("", name)) or (*here, kind, name)
             text = f"{name}: {value}" if kind == "header" else f"{name}={value}"
-            yield Part(kind, text, place, name, str(value))
+            yield Part(kind, text, key_path, name, str(value))
 
 
-def parts_of_answer(profile: Profile, operation: str) -> Iterator[Part]:
-    """Yield where the answer to `operation` is looked for what it means."""
-    endpoint, here = endpoints(profile)[operation], ("operations", operation)
+def trace_answer(profile: ProfileSettings, operation: str) -> Iterator[Part]:
+    """Yield what the profile reads in an answer to `operation`."""
+    endpoint, here = profile.operations.endpoints()[operation], ("operations", operation)
     yield Part("success", " ".join(map(str, endpoint.success)), (*here, "success"))
     for key in _READ_BY.get(operation, ()):
         if (value := getattr(endpoint, key)) not in (None, (), ""):
-            yield Part(key, _summary(value), (*here, key))
+            yield Part(key, _summarize(value), (*here, key))
     if operation not in ("list", "fetch", "rename"):
         return
-    yield Part("ids", _summary(profile.ids), ("ids",))
+    yield Part("ids", _summarize(profile.ids), ("ids",))
     for key in type(profile.caller_id).model_fields:
         if (value := getattr(profile.caller_id, key)) is not None:
-            yield Part(key, _summary(value), ("caller_id", key))
+            yield Part(key, _summarize(value), ("caller_id", key))
 
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
@@ -57,46 +60,48 @@ _READ_BY: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _named(profile: Profile, operation: str, endpoint: Endpoint) -> Mapping[tuple[str, str], Place]:
-    """Return the places of what does not stand in the endpoint's own tables; some come in query or body."""
+def _collect_settings(
+    profile: ProfileSettings, operation: str, endpoint: Endpoint
+) -> Mapping[tuple[str, str], KeyPath]:
+    """Return the key paths of what other keys than the endpoint's tables set, by part and name.
+
+    The part is empty for a parameter, which may be in the query or in the body.
+    """
     here = ("operations", operation)
-    named: dict[tuple[str, str], Place] = {("header", name): ("headers", name) for name in profile.headers}
-    named |= {("header", name): (*here, "headers", name) for name in endpoint.headers}
-    where: Mapping[str, tuple[Literal["header", "query"], str]] = {
-        "header": ("header", profile.auth.name),
-        "query": ("query", profile.auth.name),
-    }
-    named[where.get(profile.auth.scheme, ("header", "Authorization"))] = ("auth",)
+    set_by: dict[tuple[str, str], KeyPath] = {("header", name): ("headers", name) for name in profile.headers}
+    set_by |= {("header", name): (*here, "headers", name) for name in endpoint.headers}
+    if (scheme := AUTH_SCHEMES[profile.auth.scheme]).part:
+        set_by[scheme.part, scheme.header or profile.auth.name] = ("auth",)
     if isinstance(endpoint, ListEndpoint):
         if endpoint.page_size.parameter:
-            named["", endpoint.page_size.parameter] = (*here, "page_size", "parameter")
+            set_by["", endpoint.page_size.parameter] = (*here, "page_size", "parameter")
         if parameter := getattr(endpoint.paging, "parameter", None):
-            named["", parameter] = (*here, "paging", "parameter")
-        named["header", "Range"] = (*here, "paging")
+            set_by["", parameter] = (*here, "paging", "parameter")
+        set_by["header", PAGING_KINDS[endpoint.paging.strategy].header] = (*here, "paging")
         for key in ("phone_number", "friendly_name"):
             by = getattr(endpoint.filters, key)
             if isinstance(by, ServerFilter):
-                named["", by.parameter] = (*here, "filters", key, "parameter")
-    return named
+                set_by["", by.parameter] = (*here, "filters", key, "parameter")
+    return set_by
 
 
-def _summary(value: object) -> str:
-    """Write a value of a profile on one line, without what it does not say itself."""
+def _summarize(value: object) -> str:
+    """Write a value of a profile on one line, without defaults."""
     if isinstance(value, tuple):
-        return ", ".join(map(_summary, value))
+        return ", ".join(map(_summarize, value))
     dump = getattr(value, "model_dump", None)
     if dump is None:
         return str(value)
-    said: Mapping[str, object] = dump(by_alias=True, exclude_unset=True, mode="json")
+    given: Mapping[str, object] = dump(by_alias=True, exclude_unset=True, mode="json")
     texts = (
-        [_flat(each) for each in said.values()]
-        if list(said) == ["at"]
-        else [f"{key} {_flat(each)}" for key, each in said.items()]
+        [_write_flat(each) for each in given.values()]
+        if list(given) == ["at"]
+        else [f"{key} {_write_flat(each)}" for key, each in given.items()]
     )
     return ", ".join(texts)
 
 
-def _flat(value: object) -> str:
+def _write_flat(value: object) -> str:
     if isinstance(value, list):
         return " or ".join(map(str, value))
     return "null" if value is None else str(value)

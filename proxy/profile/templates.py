@@ -1,4 +1,4 @@
-"""URI templates (RFC 6570) that are parsed once and filled in often. Pure."""
+"""URI templates (RFC 6570), compiled once and filled often. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,21 +12,21 @@ _EXPRESSION = re.compile(r"\{[^{}]*\}")
 
 
 @lru_cache(maxsize=1024)
-def filler(template: str) -> Callable[[Mapping[str, Any]], str]:
-    """Return a function that writes values into a template."""
+def compile_template(template: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return a function that fills a template with values."""
     form = "%s".join(text.replace("%", "%%") for text in _EXPRESSION.split(template))
-    gaps = [_gap(expression) for expression in _EXPRESSION.findall(template)]
+    gaps = [_compile_expression(expression) for expression in _EXPRESSION.findall(template)]
     return lambda values: form % tuple([gap(values) for gap in gaps])
 
 
-def _gap(expression: str) -> Callable[[Mapping[str, Any]], str]:
-    """Leave to the library what is not one plain name: it takes several times as long."""
+def _compile_expression(expression: str) -> Callable[[Mapping[str, Any]], str]:
+    """Compile one expression. The library, which is several times slower, does all but a plain name."""
     name = expression[1:-1]
     if not re.fullmatch(r"\w+", name):
         template = uritemplate.URITemplate(expression)
         return lambda values: template.expand(dict(values))
-    return lambda values: "" if (value := values.get(name)) is None else _quoted(str(value))
+    return lambda values: "" if (value := values.get(name)) is None else _quote(str(value))
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text, safe="")

@@ -1,4 +1,7 @@
-"""Values between JSON and the model, as a profile's pointers and conversions say."""
+"""Values between JSON and the model, by a profile's pointers and conversions. Pure.
+
+What a profile says is compiled once into functions, which then read many documents.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,26 +10,33 @@ from typing import Any
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
-from proxy.profile.columns import COLUMNS, UNUSUAL
-from proxy.profile.conversions import DEFAULT_NAMES, READ, WRITE, UnreadableError, formatted_number
+from proxy.profile.conversions import (
+    DEFAULT_NAMES,
+    READ,
+    READ_COLUMN,
+    UNUSUAL,
+    WRITE,
+    UnreadableError,
+    format_number,
+)
 from proxy.profile.ids import Codec
-from proxy.profile.pointers import follow, follow_each
+from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
 _security = logging.getLogger("proxy.security")
 
 # JSON → model
 
 
-def reader(value: language.ReadValue | None) -> Callable[[Any], Any]:
-    """Return a function that reads one value out of a document; UnreadableError where it is not there."""
+def compile_reader(value: language.ReadValue | None) -> Callable[[Any], Any]:
+    """Return a function that reads one value out of a document; UnreadableError where it is missing."""
     if value is None:
         return lambda _: None
-    find, convert = follow(value.at), _converter(value)
+    find, convert = compile_pointers(value.at), _compile_conversion(value)
     return lambda document: convert(find(document))
 
 
-def _converter(value: language.ReadValue) -> Callable[[Any], Any]:
-    convert, required, default = READ[value.as_], value.required, value.default
+def _compile_conversion(value: language.ReadValue) -> Callable[[Any], Any]:
+    convert, required, default = READ[value.as_], value.is_required, value.default
 
     def converted(found: Any) -> Any:
         if found is not None:
@@ -38,11 +48,15 @@ def _converter(value: language.ReadValue) -> Callable[[Any], Any]:
     return converted
 
 
-def column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]], list[Any]]:
-    """Return a function that does what `reader` does for many documents at a time."""
+def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return a function that does the same for many documents at a time."""
     if value is None:
         return lambda documents: [None] * len(documents)
-    find, convert, convert_all = follow_each(value.at), _converter(value), COLUMNS.get(value.as_)
+    find, convert, convert_all = (
+        compile_pointers_of_column(value.at),
+        _compile_conversion(value),
+        READ_COLUMN.get(value.as_),
+    )
 
     def read(documents: Sequence[Any]) -> list[Any]:
         found = find(documents)
@@ -56,16 +70,16 @@ def column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]],
     return read
 
 
-def items_reader(
+def compile_items_reader(
     fields: language.CallerIdFields, ids: Codec
 ) -> Callable[[Sequence[Any], Account], CallerIds]:
-    """Return a function that reads the items of a list; LegacyError 502 where one of them makes no sense."""
-    upstream_ids, owners = column_reader(fields.id), column_reader(fields.account)
-    names, numbers = column_reader(fields.friendly_name), column_reader(fields.phone_number)
-    created, updated = column_reader(fields.date_created), column_reader(fields.date_updated)
-    default_name = DEFAULT_NAMES[fields.friendly_name.otherwise] if fields.friendly_name else formatted_number
+    """Return a function that reads the items of a list; LegacyError 502 where one is invalid."""
+    upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
+    names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
+    created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
+    default_name = DEFAULT_NAMES[fields.friendly_name.otherwise] if fields.friendly_name else format_number
 
-    def named(names: Sequence[str | None], numbers: Sequence[str]) -> list[str]:
+    def fill_names(names: Sequence[str | None], numbers: Sequence[str]) -> list[str]:
         return [
             default_name(number) if name is None else name
             for name, number in zip(names, numbers, strict=True)
@@ -76,10 +90,10 @@ def items_reader(
             if not set(owners(items)) <= {None, account.upstream_id}:
                 _security.warning("the upstream shows something of another account to %s", account.sid)
                 raise LegacyError(BAD_UPSTREAM)
-            sids = ids.sids(upstream_ids(items), account.upstream_id)
+            sids = ids.encode_all(upstream_ids(items), account.upstream_id)
             friendly_names, phone_numbers = names(items), numbers(items)
             if None in friendly_names:
-                friendly_names = named(friendly_names, phone_numbers)
+                friendly_names = fill_names(friendly_names, phone_numbers)
             account_sids = [account.sid] * len(sids)
             return CallerIds(
                 sids, account_sids, friendly_names, phone_numbers, created(items), updated(items)
@@ -90,17 +104,19 @@ def items_reader(
     return read
 
 
-def condition(when: language.Condition) -> Callable[[Any], bool]:
-    """Return a function that tells whether an item meets a condition."""
-    find = follow(when.at)
-    wanted = when.one_of if when.one_of is not None else (when.equals,)
+def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
+    """Return a predicate: whether an item meets a condition."""
+    find = compile_pointers(when.at)
+    accepted = when.one_of if when.one_of is not None else (when.equals,)
 
     def holds(item: Any) -> bool:
         found = find(item)
         if when.present is not None:
             return (found is not None) == when.present
-        # In JSON true is not 1, though in Python it is
-        return any(found == value and isinstance(found, bool) == isinstance(value, bool) for value in wanted)
+        # In JSON true is not 1; in Python it is
+        return any(
+            found == value and isinstance(found, bool) == isinstance(value, bool) for value in accepted
+        )
 
     return holds
 
@@ -108,19 +124,19 @@ def condition(when: language.Condition) -> Callable[[Any], bool]:
 # Operation → upstream parameters
 
 
-def parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the parameters that an operation has `values` for; the others are left out."""
-    return dict(_written(table, values))
+def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the parameters that an operation has `values` for, and leave out the others."""
+    return dict(_write_each(table, values))
 
 
-def as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Write values for a query or a form, where all is text."""
+def write_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Write values as the text of a query or a form."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
     }
 
 
-def _written(table: language.Parameters, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _write_each(table: language.Parameters, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, how in table.items():
         if isinstance(how, language.Constant):
             yield name, how.constant

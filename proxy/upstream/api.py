@@ -63,7 +63,7 @@ class Upstream:
         """Send the calls of `profile` with `client`."""
         self._profile = profile
         self._client = client
-        self.speaks_codes = profile.speaks_codes
+        self.has_spoken_codes = profile.has_spoken_codes
 
     async def write(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]

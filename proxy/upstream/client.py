@@ -108,7 +108,7 @@ class Client:
 
     async def _send(self, call: Call, request: bytes, caller: CallerState, deadline: float) -> Reply:
         shared, breaker = caller.shared, caller.breaker
-        reads = call.reads or call.method in ("GET", "HEAD")
+        reads = call.is_safe or call.method in ("GET", "HEAD")
         # A stale connection would cost a write its only chance; after a failure all idle ones may be stale
         idle = caller.idle if reads or call.retries else None
         is_head = call.method == "HEAD"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, LegacyError
 from proxy.model import Account, CallerIds
 from proxy.profile.calls import Call, Reply
-from proxy.profile.language import Limits
+from proxy.profile.language import ListingLimits
 from proxy.profile.profile import Exchange, UpstreamPage
 
 
@@ -45,7 +45,7 @@ UnreadPage = tuple[Exchange[UpstreamPage], Reply]
 class FullListing:
     """A listing that is under way."""
 
-    def __init__(self, limits: Limits, previous: PageDigests) -> None:
+    def __init__(self, limits: ListingLimits, previous: PageDigests) -> None:
         """Begin; `previous` are the digests of the previous listing, if there was one."""
         self.following: Callable[[Account], Exchange[UpstreamPage]] | None = None
         """Makes the request for the next page, once every reply has been read."""

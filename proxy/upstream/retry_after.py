@@ -2,7 +2,7 @@
 
 import re
 
-from proxy.profile.conversions import rfc_2822
+from proxy.profile.conversions import parse_rfc_2822
 
 _LEAST, _MOST = 1, 3600  # seconds
 _GMT = re.compile(r"(.{1,40}) GMT")
@@ -27,4 +27,4 @@ def seconds_of(value: str, date: str | None, now: float) -> int:
 
 def _timestamp(date: str) -> int | None:
     found = _GMT.fullmatch(date)
-    return rfc_2822(f"{found[1]} +0000") if found else None
+    return parse_rfc_2822(f"{found[1]} +0000") if found else None

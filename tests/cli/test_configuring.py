@@ -15,7 +15,7 @@ from support.seed import ACCOUNT
 from proxy import config
 from proxy.cli import main
 from proxy.config import Settings
-from proxy.config.schema import KINDS, schema
+from proxy.config.schema import KINDS, make_schema
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PROFILES = sorted(config.shipped_profiles())
@@ -50,7 +50,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_warning_is_a_mistake_where_check_is_strict(file: Path) -> None:
-    warning = "warning: without legacy.sid_key anybody can make up Sids of the profile example-rest"
+    warning = "warning: without legacy.sid_key, Sids of the profile example-rest can be forged"
     told = f"{file}:1:1: {warning}\n"
     lax, strict = called("check", file, SECRET=SECRET), called("check", "--strict", file, SECRET=SECRET)
     assert (lax.exit_code, lax.stdout, lax.stderr) == (0, f"{file}: good\n", told)
@@ -67,7 +67,7 @@ def test_a_warning_is_a_mistake_where_check_is_strict(file: Path) -> None:
         ("upstream: {base_url: 'http://127.0.0.1:1'}", []),
         ("upstream: {base_url: 'http://[::1]:1'}", []),
         ("upstream: {base_url: 'http://localhost:1'}", []),
-        ("accounts: {}", ["1:1: nobody may ask: there is no account"]),
+        ("accounts: {}", ["1:1: accounts is empty: every request is refused"]),
     ],
 )
 def test_what_is_warned_of(tmp_path: Path, text: str, warnings: list[str]) -> None:
@@ -124,7 +124,7 @@ def everything_for(name: str) -> Mapping[str, str]:
 def test_the_shipped_schemas_are_the_printed_ones(kind: str) -> None:
     printed = called("schema", kind).stdout
     assert printed == (SHIPPED / "schema" / f"{kind}.json").read_text(encoding="utf-8"), "run: make schema"
-    assert json.loads(printed) == schema(kind)
+    assert json.loads(printed) == make_schema(kind)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_schema_takes_what_check_takes(text: str) -> None:
 
 
 def errors(kind: str, text: str) -> Any:
-    return jsonschema_rs.validator_for(dict(schema(kind))).iter_errors(yaml.safe_load(text))
+    return jsonschema_rs.validator_for(dict(make_schema(kind))).iter_errors(yaml.safe_load(text))
 
 
 # init

@@ -27,7 +27,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.cli import main
-from proxy.config import ConfigurationError, agreement, load, loading
+from proxy.config import ConfigurationError, cross_checks, load, loading
 from proxy.config.checking import _PATTERNS, _SENTENCES
 from proxy.model import Credentials
 from proxy.profile import rules
@@ -109,10 +109,10 @@ def test_every_rule_is_broken_by_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 
         return watching
 
-    expected = {*rules.RULES, *agreement.BREACHES, *agreement.WARNINGS}
+    expected = {*rules.RULES, *cross_checks.ERROR_RULES, *cross_checks.WARNING_RULES}
     monkeypatch.setattr(rules, "RULES", [*map(watched, rules.RULES)])
-    monkeypatch.setattr(loading, "BREACHES", [*map(watched, agreement.BREACHES)])
-    monkeypatch.setattr(loading, "WARNINGS", [*map(watched, agreement.WARNINGS)])
+    monkeypatch.setattr(loading, "ERROR_RULES", [*map(watched, cross_checks.ERROR_RULES)])
+    monkeypatch.setattr(loading, "WARNING_RULES", [*map(watched, cross_checks.WARNING_RULES)])
     for file in FILES:
         folder = tmp_path / file.stem
         folder.mkdir()
@@ -167,6 +167,6 @@ def test_credentials_that_are_good_can_be_sent(auth: str, username: str, passwor
         except ConfigurationError:
             assert re.search("[\0-\x1f\x7f\u0100-\U0010ffff]", username + password)
             return
-    ((_, _, profile),) = (each for each in found.targets() if each.place[0] == "accounts")
+    ((_, _, profile),) = (each for each in found.targets() if each.key_path[0] == "accounts")
     call = authorize(profile.auth, Call("GET", "https://x"), Credentials(username, password))
     assert encode(call, origin_and_target(call.url)[1], "x").endswith(b"\r\n\r\n")

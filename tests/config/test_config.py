@@ -341,7 +341,7 @@ def test_no_mistake_shows_a_secret(file: Path, spoilt: str) -> None:
 # Broken files
 
 URL = "write a URL like https://api.example.com, without user, query or fragment"
-ODD = "means different things to different readers: put it in quotes"
+ODD = "is an ambiguous YAML 1.1 value: put it in quotes"
 NO_TWILIO = "there is no profile 'twilio-2010'; did you mean 'twilio-2010-04-01'?"
 ZONE = "write the name of a time zone, for example America/Los_Angeles"
 NO_VARIABLE = "a variable is written ${NAME} or ${NAME:-default}"
@@ -354,7 +354,7 @@ BROKEN: list[tuple[str | bytes, list[str]]] = [
     ("listen: a: b", ["FILE:1:10: is not valid YAML: mapping values are not allowed here"]),
     ("---\nlisten: :1\n---\nlisten: :2", ["FILE:3:1: is not valid YAML: but found another document"]),
     ("listen: \x00", ["FILE:1:9: is not valid YAML: holds the character U+0000"]),
-    ("listen: &a 127.0.0.1:1\nlisten: x", ["FILE:2:1: the key 'listen' stands here twice"]),
+    ("listen: &a 127.0.0.1:1\nlisten: x", ["FILE:2:1: the key 'listen' is a duplicate"]),
     (b"listen: \xff", ["FILE:1:9: is not UTF-8 text"]),
     ("listen: :1".encode("utf-16"), ["FILE:1:1: is not UTF-8 text"]),
     ("- listen", ["FILE:1:1: expected a mapping"]),

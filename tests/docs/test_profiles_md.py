@@ -33,9 +33,12 @@ from proxy import config
 from proxy.config import yaml_source
 from proxy.errors import LegacyError
 from proxy.legacy import rfc_2822_writer
-from proxy.profile import language, rules
+from proxy.profile import language, paging, rules
+from proxy.profile.auth import Auth
+from proxy.profile.base import Frozen
 from proxy.profile.conversions import READ, WRITE, UnreadableError
-from proxy.profile.language import Frozen, Profile
+from proxy.profile.ids import Ids
+from proxy.profile.language import ProfileSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "profiles.md"
@@ -239,7 +242,7 @@ def test_the_proxy_reads_every_piece(tmp_path: Path) -> None:
         if block.language == "yaml":
             file = tmp_path / "piece.yaml"
             file.write_text(block.text, encoding="utf-8")
-            assert yaml_source.read(file, VARIABLES).mistakes == []
+            assert yaml_source.read_yaml(file, VARIABLES).mistakes == []
 
 
 # The tutorial
@@ -418,7 +421,7 @@ USED_KEYS = [
     (model, key, held)
     for example in EXAMPLES
     for piece in example.pieces
-    for model, key, held in used_keys(Profile.model_validate(merged(example)), piece)
+    for model, key, held in used_keys(ProfileSettings.model_validate(merged(example)), piece)
 ]
 
 
@@ -471,7 +474,7 @@ def of_endpoint(model: type[BaseModel]) -> dict[str, Any]:
 
 
 KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
-    ("The file", 0): {"": Profile},
+    ("The file", 0): {"": ProfileSettings},
     ("Operations", 0): {"": language.Operations},
     ("Operations", 1): {"": language.Unsupported},
     ("A request", 0): {"": language.ItemEndpoint},
@@ -480,30 +483,30 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("The fields of a caller ID", 0): {"": language.CallerIdFields},
     ("The list", 0): {
         "": language.ListEndpoint,
-        "page_size.": language.PageSize,
+        "page_size.": paging.PageSize,
         "include_when.": language.Condition,
     },
     ("Filters", 0): {"": language.Filters},
-    ("Credentials", 0): {"": language.Auth},
-    ("Ids", 0): {"": language.Ids},
+    ("Credentials", 0): {"": Auth},
+    ("Ids", 0): {"": Ids},
     ("Errors", 0): {"": language.Errors, "map.": language.ErrorRow},
     ("Validation", 0): {"": language.ValidateEndpoint},
-    ("Limits", 0): {"": language.Limits},
+    ("Limits", 0): {"": language.ListingLimits},
 }
 """The models of each table of keys: heading and index → prefix of the keys → model."""
 
 STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
     ("Pages", "strategy"): (
-        language.NoPaging,
-        language.PageNumber,
-        language.Offset,
-        language.NextUrl,
-        language.Cursor,
-        language.AfterLast,
-        language.RangeHeader,
-        language.LinkHeader,
+        paging.NoPaging,
+        paging.PageNumber,
+        paging.Offset,
+        paging.NextUrl,
+        paging.Cursor,
+        paging.AfterLast,
+        paging.RangeHeader,
+        paging.LinkHeader,
     ),
-    ("Totals", "strategy"): (language.WalkTotal, language.PointerTotal, language.LengthTotal),
+    ("Totals", "strategy"): (paging.WalkTotal, paging.PointerTotal, paging.LengthTotal),
     ("Filters", "mode"): (language.ServerFilter, language.LookupFilter, language.ClientFilter),
 }
 """The models of a union, of which the key selects one; the table has a row for each of its values."""
@@ -511,9 +514,9 @@ STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
 CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Parameters", "from"): (language.WriteValue, "from"),
     ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
-    ("Credentials", "scheme"): (language.Auth, "scheme"),
-    ("Ids", "codec"): (language.Ids, "codec"),
-    ("Validation", "validation"): (Profile, "validation"),
+    ("Credentials", "scheme"): (Auth, "scheme"),
+    ("Ids", "codec"): (Ids, "codec"),
+    ("Validation", "validation"): (ProfileSettings, "validation"),
 }
 """Keys with closed lists, each with a table of its values."""
 
@@ -625,7 +628,7 @@ def has(operation: str, value: str) -> bool:
         profile["operations"].setdefault(optional, {"method": "POST", "path": "/x"})
     profile["operations"][operation]["query"] = {"x": {"from": value}}
     place = ("operations", operation, "query", "x")
-    return place not in [each for each, _ in rules.breaches(Profile.model_validate(profile))]
+    return place not in [each for each, _ in rules.find_violations(ProfileSettings.model_validate(profile))]
 
 
 def test_codecs_match_their_conversions() -> None:
@@ -637,7 +640,7 @@ def reads(codec: str, name: str) -> bool:
     profile = example_rest()
     profile["ids"]["codec"] = codec
     profile["caller_id"]["id"]["as"] = name
-    places = [place for place, _ in rules.breaches(Profile.model_validate(profile))]
+    places = [place for place, _ in rules.find_violations(ProfileSettings.model_validate(profile))]
     return ("caller_id", "id") not in places
 
 

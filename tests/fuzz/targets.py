@@ -141,7 +141,7 @@ class Vendor(NamedTuple):
 BASE = "http://upstream.example"
 
 
-def _profiles() -> Iterator[tuple[str, language.Profile]]:
+def _profiles() -> Iterator[tuple[str, language.ProfileSettings]]:
     """Yield the shipped ones, and those of the tests, which have kinds of paging that no shipped one has."""
     for name in shipped_profiles():
         yield name, read_profile(name, Path(), {}).profile
@@ -152,7 +152,7 @@ def _profiles() -> Iterator[tuple[str, language.Profile]]:
             yield file.stem, read_profile(str(own), Path(), {}).profile
 
 
-def _vendor(settings: language.Profile) -> Vendor:
+def _vendor(settings: language.ProfileSettings) -> Vendor:
     validation = "code_on_phone" if settings.operations.verify else "code_shown"
     profile = Profile(settings.model_copy(update={"validation": validation}), BASE)
     asks_as_caller = settings.auth.scheme == "caller"

@@ -40,8 +40,7 @@ from proxy.legacy.forms import parse_body, parse_query
 from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
 from proxy.observe import log
 from proxy.process.assembly import create_accounts
-from proxy.profile import language
-from proxy.profile.auth import authorize
+from proxy.profile.auth import Auth, authorize
 from proxy.profile.calls import Call, Reply
 from proxy.profile.profile import Exchange, StartedValidation
 from proxy.upstream.client import Client
@@ -536,10 +535,10 @@ VALUES: Mapping[str, object] = {
     **{
         f"a call by {auth.scheme}": authorize(auth, Call("GET", "http://x/"), TOKEN)
         for auth in (
-            language.Auth(scheme="caller"),
-            language.Auth(scheme="bearer"),
-            language.Auth(scheme="header", name="X-Key"),
-            language.Auth(scheme="query", name="key", username="user"),
+            Auth(scheme="caller"),
+            Auth(scheme="bearer"),
+            Auth(scheme="header", name="X-Key"),
+            Auth(scheme="query", name="key", username="user"),
         )
     },
 }

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from proxy.model import Credentials
-from proxy.profile.auth import authorize
+from proxy.profile.auth import Auth, authorize
 from proxy.profile.calls import Call
-from proxy.profile.language import Auth
 
 WHO = Credentials("name", "to{username}ken")
 CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})

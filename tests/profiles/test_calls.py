@@ -35,11 +35,11 @@ def test_a_media_type_of_ones_own() -> None:
 
 def test_where_parameters_go() -> None:
     asked: dict[str, str | int] = {"limit": 10, "name": "x"}
-    in_query = Call("GET", "https://x").asking(asked)
+    in_query = Call("GET", "https://x").with_parameters(asked)
     assert in_query.url == "https://x?limit=10&name=x"
-    in_form = Call("POST", "https://x", body_type="form").asking(asked)
+    in_form = Call("POST", "https://x", body_type="form").with_parameters(asked)
     assert in_form.body == {"limit": "10", "name": "x"}
-    in_json = Call("POST", "https://x", body_type="json").asking(asked)
+    in_json = Call("POST", "https://x", body_type="json").with_parameters(asked)
     assert in_json.body == asked
     assert in_json.identity != Call("POST", "https://x", body_type="json").identity
 
@@ -61,4 +61,4 @@ def test_a_query_and_a_form_are_written_as_forms_are(values: dict[str, str]) -> 
     ],
 )
 def test_a_url_that_an_upstream_writes_badly(written: str, asked: str) -> None:
-    assert Call("GET", "https://x/").at(written).url == asked
+    assert Call("GET", "https://x/").with_url(written).url == asked

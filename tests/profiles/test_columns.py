@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from proxy.errors import LegacyError
 from proxy.model import Account, CallerId, Credentials
 from proxy.profile import language
-from proxy.profile.columns import COLUMNS, UNUSUAL
-from proxy.profile.conversions import READ, ReadName, UnreadableError
-from proxy.profile.ids import codec
-from proxy.profile.pointers import follow, follow_each
-from proxy.profile.values import column_reader, items_reader, reader
+from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, ReadName, UnreadableError
+from proxy.profile.ids import build_codec
+from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
+from proxy.profile.values import compile_column_reader, compile_items_reader, compile_reader
 
 NAMES = sorted(READ)
 WEEKDAYS = st.sampled_from(["Mon", "Tue", "Sun", "Foo", "mon"])
@@ -64,7 +63,7 @@ def one_by_one(name: ReadName, values: list[Any]) -> object:
         return UnreadableError
 
 
-@pytest.mark.parametrize("name", sorted(COLUMNS))
+@pytest.mark.parametrize("name", sorted(READ_COLUMN))
 @given(values=VALUES)
 @example(values=["Sun, 31 Feb 2008 18:26:32 +0000"])
 @example(values=["Tue, 29 Feb 2000 18:26:32 +0000", "Thu, 29 Feb 2100 18:26:32 +0000"])
@@ -75,7 +74,7 @@ def one_by_one(name: ReadName, values: list[Any]) -> object:
 def test_a_column_is_read_as_its_values_are_or_not_at_all(name: ReadName, values: list[Any]) -> None:
     for _ in range(2):  # what is remembered must not differ from what is worked out
         try:
-            column = COLUMNS[name](values)
+            column = READ_COLUMN[name](values)
         except UNUSUAL:
             continue
         assert column == one_by_one(name, values)
@@ -88,7 +87,7 @@ def test_the_usual_is_read_as_a_column(name: ReadName) -> None:
         "iso8601": ["2008-04-01T18:26:32Z", "2039-12-31 23:59:59.123+00:00", "2008-04-01T18:26:32"],
         "text": ["", "x", "\ud800\n"],
     }[name]
-    assert COLUMNS[name](usual) == one_by_one(name, usual)
+    assert READ_COLUMN[name](usual) == one_by_one(name, usual)
 
 
 DOCUMENTS = st.lists(st.dictionaries(st.sampled_from("ab"), JSON | RFC_2822 | ISO_8601) | JSON, max_size=5)
@@ -99,8 +98,8 @@ POINTERS = st.sampled_from([("/a",), ("/b", "/a"), ("/a/b",), ("/0",), ("",), ("
 def test_each_document_is_followed_as_it_is_by_itself(
     documents: list[Any], pointers: tuple[str, ...]
 ) -> None:
-    find = follow(pointers)
-    assert repr(follow_each(pointers)(documents)) == repr(
+    find = compile_pointers(pointers)
+    assert repr(compile_pointers_of_column(pointers)(documents)) == repr(
         [find(each) for each in documents]
     )  # NaN is not NaN
 
@@ -112,14 +111,14 @@ def test_a_field_is_read_in_all_documents_as_in_each(
     name: ReadName, documents: list[Any], pointers: tuple[str, ...], is_required: bool
 ) -> None:
     field = language.ReadValue(at=pointers, as_=name, **({} if is_required else {"default": "none"}))
-    read, expected = reader(field), list[Any]()
+    read, expected = compile_reader(field), list[Any]()
     try:
         expected = [read(document) for document in documents]
     except UnreadableError:
         with pytest.raises(UnreadableError):
-            column_reader(field)(documents)
+            compile_column_reader(field)(documents)
     else:
-        assert column_reader(field)(documents) == expected
+        assert compile_column_reader(field)(documents) == expected
 
 
 # Ids
@@ -132,20 +131,20 @@ SIDS = st.from_regex("PN[0-9a-fA-F]{32}", fullmatch=True)
 @example(["PN" + "0" * 32, ""])
 @example(["PN" + "0" * 31, "0PN" + "0" * 32])
 def test_sids_are_taken_together_as_they_are_one_by_one(upstream_ids: list[str]) -> None:
-    identity = codec("identity", b"")
+    identity = build_codec("identity", b"")
     try:
-        expected = [identity.sid(upstream_id, "AC") for upstream_id in upstream_ids]
+        expected = [identity.encode(upstream_id, "AC") for upstream_id in upstream_ids]
     except UnreadableError:
         with pytest.raises(UnreadableError):
-            identity.sids(upstream_ids, "AC")
+            identity.encode_all(upstream_ids, "AC")
     else:
-        assert list(identity.sids(upstream_ids, "AC")) == expected
+        assert list(identity.encode_all(upstream_ids, "AC")) == expected
 
 
 # Items
 
 ACCOUNT = Account("AC" + "1" * 32, "AC" + "1" * 32, Credentials("a", "b"))
-READ_ITEMS = items_reader(
+READ_ITEMS = compile_items_reader(
     language.CallerIdFields.model_validate(
         {
             "id": "/sid",
@@ -156,7 +155,7 @@ READ_ITEMS = items_reader(
             "date_updated": {"at": "/updated", "as": "iso8601", "default": None},
         }
     ),
-    codec("identity", b""),
+    build_codec("identity", b""),
 )
 ITEMS = st.fixed_dictionaries(
     {"sid": SIDS},

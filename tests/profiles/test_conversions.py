@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.errors import LegacyError
-from proxy.profile.conversions import READ, WRITE, ReadName, UnreadableError, formatted_number
+from proxy.profile.conversions import READ, WRITE, ReadName, UnreadableError, format_number
 
 read_date, read_text, read_code = READ["rfc2822"], READ["text"], READ["six_digits"]
 
@@ -169,7 +169,7 @@ def test_what_is_no_code(value: object) -> None:
     ],
 )
 def test_the_name_of_what_has_none(number: str, name: str) -> None:
-    assert formatted_number(number) == name
+    assert format_number(number) == name
 
 
 def test_parameters_are_written_as_they_are() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.profile.documents import NO_JSON, parse
+from proxy.profile.documents import NOT_JSON, parse_json
 
 TEXTS = st.text(alphabet='ab"\\:{,\u0000é\ud800😀', max_size=4)
 LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | TEXTS
@@ -50,24 +50,24 @@ def has_twice(value: Any) -> bool:
 @example([('x":', 1), ('x":', 1)], '\\"')
 def test_a_document_is_what_it_says_or_nothing(value: Any, quote: str) -> None:
     text = written(value, quote)
-    expected = NO_JSON if has_twice(value) else json.loads(text)
-    assert parse(text.encode()) == expected
+    expected = NOT_JSON if has_twice(value) else json.loads(text)
+    assert parse_json(text.encode()) == expected
 
 
 @pytest.mark.parametrize("depth", [253, 254, 255, 300])
 def test_what_is_deep_is_read_or_refused(depth: int) -> None:
     twice = b'{"a": 1, "a": 2}'
-    assert parse(b"[" * depth + twice + b"]" * depth) is NO_JSON
-    assert parse(b"[" * depth + b"{}" + b"]" * depth) is not NO_JSON
+    assert parse_json(b"[" * depth + twice + b"]" * depth) is NOT_JSON
+    assert parse_json(b"[" * depth + b"{}" + b"]" * depth) is not NOT_JSON
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
-    assert parse(b"\xef\xbb\xbf{}") == {}
+    assert parse_json(b"\xef\xbb\xbf{}") == {}
 
 
 @pytest.mark.parametrize(
     ("most", "value"), [(99_999, b"[]"), (99_999, b"{}"), (1_000_000, b"1"), (1_000_000, b'""')]
 )
 def test_what_holds_too_much_is_not_read(most: int, value: bytes) -> None:
-    assert len(parse(b"[" + b",".join([value] * most) + b"]")) == most
-    assert parse(b"[" + b",".join([value] * (most + 1)) + b"]") is NO_JSON
+    assert len(parse_json(b"[" + b",".join([value] * most) + b"]")) == most
+    assert parse_json(b"[" + b",".join([value] * (most + 1)) + b"]") is NOT_JSON

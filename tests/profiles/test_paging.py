@@ -7,8 +7,7 @@ from yarl import URL
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.profile.calls import Call, Reply
-from proxy.profile.language import NextUrl
-from proxy.profile.paging import PageContents, Position, following
+from proxy.profile.paging import NextUrl, PageContents, Position, next_position
 from proxy.upstream.encoding import origin_and_target
 
 BASE = "https://api.example.com:8443"
@@ -20,7 +19,7 @@ PAGING = NextUrl(strategy="next_url", next=("/next_page_uri", "/links/next"))
 def after(page: object) -> Call | None:
     """Return the call for the page after `page`, which has three items after seven others."""
     came = PageContents(Reply(200, b""), page, 3, None)
-    found = following(PAGING, CALL, Position(CALL, 7), came, 1000)
+    found = next_position(PAGING, CALL, Position(CALL, 7), came, 1000)
     assert found is None or found.offset == 10
     return found.call if found else None
 
@@ -151,7 +150,7 @@ def test_no_text_leads_elsewhere(target: str) -> None:
         assert error.fault == BAD_UPSTREAM  # noqa: PT017
         return
     assert found is None or same_origin(found.url)
-    assert found is None or found == CALL.at(found.url)
+    assert found is None or found == CALL.with_url(found.url)
 
 
 PAGES = st.recursive(

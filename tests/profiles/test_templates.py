@@ -7,7 +7,7 @@ import uritemplate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.profile.templates import filler
+from proxy.profile.templates import compile_template
 
 TEMPLATES = [
     "",
@@ -24,4 +24,4 @@ TEMPLATES = [
 @pytest.mark.parametrize("template", TEMPLATES)
 @given(st.dictionaries(st.sampled_from(["account", "id", "page"]), st.none() | st.integers() | st.text()))
 def test_a_template(template: str, values: dict[str, Any]) -> None:
-    assert filler(template)(values) == uritemplate.expand(template, values)
+    assert compile_template(template)(values) == uritemplate.expand(template, values)

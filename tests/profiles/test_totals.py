@@ -23,7 +23,7 @@ from proxy.legacy.formats import OutsideNanp
 from proxy.profile import language
 from proxy.profile.calls import Call, Reply
 from proxy.profile.profile import Profile
-from proxy.profile.rules import breaches
+from proxy.profile.rules import find_violations
 from proxy.upstream.api import Upstream
 
 PAGINGS: Mapping[str, Mapping[str, Any]] = {
@@ -58,13 +58,13 @@ class Row:
 
     @property
     def is_legal(self) -> bool:
-        return not list(breaches(profile(self, 3)))
+        return not list(find_violations(profile(self, 3)))
 
 
-def profile(row: Row, size: int) -> language.Profile:
+def profile(row: Row, size: int) -> language.ProfileSettings:
     by = {"mode": row.filter, "parameter": "number"} if row.filter.startswith("server") else {}
     by_name = {**by, "parameter": "name"} if by else {}
-    return language.Profile.model_validate(
+    return language.ProfileSettings.model_validate(
         {
             "name": "model",
             "checked_against": "this file",

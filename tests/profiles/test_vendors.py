@@ -18,12 +18,12 @@ from proxy.model import Account, Credentials, List
 from proxy.profile import language
 from proxy.profile.calls import Call, Reply
 from proxy.profile.conversions import UnreadableError
-from proxy.profile.ids import CodecName, codec
+from proxy.profile.ids import CodecName, build_codec
 from proxy.profile.language import ListEndpoint
 from proxy.profile.profile import Exchange, Profile, UpstreamPage
 
-EXAMPLE = language.Profile.model_validate(
-    yaml_source.read(loading.shipped_profiles()["example-rest"], {}).data
+EXAMPLE = language.ProfileSettings.model_validate(
+    yaml_source.read_yaml(loading.shipped_profiles()["example-rest"], {}).data
 )
 ASKING = Account(ACCOUNT, "someone", Credentials("user", "key"), is_own=False)
 
@@ -69,63 +69,66 @@ async def test_an_error_inside_a_success() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("e164", "+14158675309"), ("integer", "42")])
 def test_a_made_up_sid_is_no_sid(name: CodecName, value: str) -> None:
-    ids = codec(name, b"key")
-    sid = ids.sid(value, "account")
-    assert ids.upstream_id(f"PN{sid[2:].upper()}", "account") == value
+    ids = build_codec(name, b"key")
+    sid = ids.encode(value, "account")
+    assert ids.decode(f"PN{sid[2:].upper()}", "account") == value
     for forged in (sid[:-1] + ("0" if sid[-1] != "0" else "1"), "PN" + "0" * 32):
         with pytest.raises(LegacyError, match="not found"):
-            ids.upstream_id(forged, "account")
-    for other in (codec(name, b"other"), ids):
+            ids.decode(forged, "account")
+    for other in (build_codec(name, b"other"), ids):
         with pytest.raises(LegacyError, match="not found"):
-            other.upstream_id(sid, "account" if other is not ids else "another")
+            other.decode(sid, "account" if other is not ids else "another")
 
 
 @given(st.integers(10, 10**15 - 1), st.text(max_size=20))
 def test_numbers_come_back_out_of_their_sids(number: int, account: str) -> None:
-    for ids, value in ((codec("e164", b"key"), f"+{number}"), (codec("integer", b"key"), str(number))):
-        assert ids.upstream_id(ids.sid(value, account), account) == value
+    for ids, value in (
+        (build_codec("e164", b"key"), f"+{number}"),
+        (build_codec("integer", b"key"), str(number)),
+    ):
+        assert ids.decode(ids.encode(value, account), account) == value
 
 
 @given(st.uuids(), st.text(max_size=20))
 def test_24_hexadecimal_digits_come_back_and_are_checked(uuid: UUID, account: str) -> None:
-    ids, value = codec("hex24", b"key"), uuid.hex[:24]
-    sid = ids.sid(value, account)
+    ids, value = build_codec("hex24", b"key"), uuid.hex[:24]
+    sid = ids.encode(value, account)
     assert len(sid) == 34
-    assert ids.upstream_id(f"PN{sid[2:].upper()}", account) == value
+    assert ids.decode(f"PN{sid[2:].upper()}", account) == value
     with pytest.raises(LegacyError, match="not found"):
-        ids.upstream_id(sid, f"{account}x")
+        ids.decode(sid, f"{account}x")
 
 
 def test_a_ulid_is_a_sid_in_other_digits() -> None:
-    ids = codec("ulid", b"")
-    assert ids.sid("01ARZ3NDEKTSV4RRFFQ69G5FAV", "") == "PN01563e3ab5d3d6764c61efb99302bd5b"
-    assert ids.upstream_id("PN01563E3AB5D3D6764C61EFB99302BD5B", "") == "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    ids = build_codec("ulid", b"")
+    assert ids.encode("01ARZ3NDEKTSV4RRFFQ69G5FAV", "") == "PN01563e3ab5d3d6764c61efb99302bd5b"
+    assert ids.decode("PN01563E3AB5D3D6764C61EFB99302BD5B", "") == "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @given(st.integers(0, 2**128 - 1))
 def test_ulids_come_back_out_of_their_sids(bits: int) -> None:
-    ids, sid = codec("ulid", b""), f"PN{bits:032x}"
-    assert ids.sid(ids.upstream_id(sid, ""), "") == sid
+    ids, sid = build_codec("ulid", b""), f"PN{bits:032x}"
+    assert ids.encode(ids.decode(sid, ""), "") == sid
 
 
 @given(st.uuids(), st.sampled_from(["", "CID", "PN", "0"]))
 def test_hexadecimal_ids_come_back_out_of_their_sids(uuid: UUID, prefix: str) -> None:
-    ids = codec("hex32", b"", prefix)
-    sid = ids.sid(f"{prefix}{uuid.hex}", "")
+    ids = build_codec("hex32", b"", prefix)
+    sid = ids.encode(f"{prefix}{uuid.hex}", "")
     assert sid == f"PN{uuid.hex}"
-    assert ids.upstream_id(sid.replace("a", "A"), "") == f"{prefix}{uuid.hex}"
+    assert ids.decode(sid.replace("a", "A"), "") == f"{prefix}{uuid.hex}"
 
 
 @pytest.mark.parametrize("value", ["CID", "X" + "0" * 32, "CID" + "0" * 31, "CID" + "A" * 32, "0" * 32])
 def test_what_a_codec_with_a_prefix_cannot_hold(value: str) -> None:
     with pytest.raises(UnreadableError):
-        codec("hex32", b"", "CID").sid(value, "")
+        build_codec("hex32", b"", "CID").encode(value, "")
 
 
 @given(st.uuids())
 def test_uuids_come_back_out_of_their_sids(uuid: object) -> None:
-    ids = codec("uuid", b"")
-    assert ids.upstream_id(ids.sid(str(uuid), ""), "") == str(uuid)
+    ids = build_codec("uuid", b"")
+    assert ids.decode(ids.encode(str(uuid), ""), "") == str(uuid)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_uuids_come_back_out_of_their_sids(uuid: object) -> None:
 )
 def test_what_a_codec_cannot_hold(name: CodecName, value: str) -> None:
     with pytest.raises(UnreadableError):
-        codec(name, b"").sid(value, "")
+        build_codec(name, b"").encode(value, "")
 
 
 # Strategies of paging: an upstream in a few lines for each

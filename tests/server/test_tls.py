@@ -287,11 +287,11 @@ def test_files_are_looked_for_beside_the_configuration(folder: Path) -> None:
 
 
 NOT_PEM = "a certificate and its key, both as PEM and the key without a passphrase, are needed"
-NO_CALLER_IDS = "nobody could connect: give an address, tls or legacy_tls"
+NO_LISTENER = "there is no listener: give an address, tls or legacy_tls"
 MISTAKES = {
-    "listen: {address: null}": [f"1:1: {NO_CALLER_IDS}"],
-    "listen: {address: null, metrics: ':1'}": [f"1:1: {NO_CALLER_IDS}"],
-    "listen: null": [f"1:1: {NO_CALLER_IDS}"],
+    "listen: {address: null}": [f"1:1: {NO_LISTENER}"],
+    "listen: {address: null, metrics: ':1'}": [f"1:1: {NO_LISTENER}"],
+    "listen: null": [f"1:1: {NO_LISTENER}"],
     "listen: 8080": ["1:1: write HOST:PORT, for example 127.0.0.1:8080"],
     "listen: {metrics: yonder}": ["1:10: write HOST:PORT, for example 127.0.0.1:8080"],
     "listen: {tls: chain.pem}": ["1:10: expected a mapping"],

@@ -10,7 +10,7 @@ from proxy.profile.profile import Profile
 from support.seed import ACCOUNT, TOKEN
 
 BASE = "http://upstream.example:9000"
-SETTINGS: language.Profile = config.demo(BASE).profiles["twilio-2010-04-01"].profile
+SETTINGS: language.ProfileSettings = config.demo(BASE).profiles["twilio-2010-04-01"].profile
 PROFILE = Profile(SETTINGS, BASE)
 CALLER = Account(ACCOUNT, ACCOUNT, Credentials(ACCOUNT, TOKEN))
 MAPPED = Account(ACCOUNT, "AC" + "b" * 32, Credentials("SK" + "c" * 32, "s3cret-of-the-proxy"), is_own=False)

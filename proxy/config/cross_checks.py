@@ -1,0 +1,191 @@
+"""Rules about a proxy.yaml together with the profiles that it names: errors and warnings.
+
+Each rule is a function from a configuration to its violations. A profile with errors of its own is skipped.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import uritemplate
+
+from proxy.config.checking import suggest
+from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
+from proxy.profile import rules
+from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
+from proxy.profile.base import KeyPath, Violation
+from proxy.profile.ids import ID_CODECS
+from proxy.profile.language import ProfileSettings
+
+
+class UpstreamTarget(NamedTuple):
+    """An upstream that requests go to: the key in proxy.yaml, the settings there, and the profile."""
+
+    key_path: KeyPath
+    settings: UpstreamSettings
+    profile: ProfileSettings
+
+
+class Checkable(Protocol):
+    """What the rules need of a configuration."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def targets(self) -> Sequence[UpstreamTarget]: ...
+
+
+def _list_distinct_targets(configuration: Checkable) -> Iterator[UpstreamTarget]:
+    """Yield each target that is in use once: most accounts share the one under `upstream`."""
+    settings = configuration.settings
+    every = configuration.targets()
+    own = [each for each in every if each.key_path[0] == "accounts" and each.settings != settings.upstream]
+    is_shared = settings.accounts is None or len(own) < len(settings.accounts) or not settings.accounts
+    yield from (each for each in every if each.key_path == ("upstream",) and is_shared)
+    yield from own
+
+
+def _check_variables(configuration: Checkable) -> Iterator[Violation]:
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        filled = {**profile.variables, **upstream.variables}
+        empty = {name for name in _list_variables(upstream, profile) if not filled.get(name)}
+        for name in upstream.variables.keys() - profile.variables.keys() - _list_variables(upstream, profile):
+            suggestion = suggest(name, profile.variables)
+            message = f"the profile {profile.name} has no variable {name!r}{suggestion}"
+            yield (*key_path, "variables", name), message
+            empty -= {meant for meant in empty if f"{meant!r}?" in suggestion}  # a typo is one mistake
+        for name in sorted(empty):
+            yield (*key_path, "variables"), f"the profile {profile.name} needs the variable {name!r}"
+
+
+def _list_variables(upstream: UpstreamSettings, profile: ProfileSettings) -> set[str]:
+    """Return the variables in URLs. One that a profile uses but does not define is its own error."""
+    own = set(rules.parse_placeholders(upstream.base_url or ""))
+    return (rules.find_placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
+
+
+def _check_validation(configuration: Checkable) -> Iterator[Violation]:
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        if upstream.validation is None:
+            continue
+        changed = profile.model_copy(update={"validation": upstream.validation})
+        for _, message in rules.check_validation(changed):
+            yield (*key_path, "validation"), f"the profile {profile.name} cannot do that: {message}"
+
+
+def _check_credentials(configuration: Checkable) -> Iterator[Violation]:
+    for key_path, _, profile in configuration.targets() if configuration.settings.accounts is None else ():
+        if AUTH_SCHEMES[profile.auth.scheme].needs_accounts:
+            yield (
+                key_path,
+                f"the profile {profile.name} needs accounts: its upstream does not accept legacy tokens",
+            )
+    for (key_path, upstream, profile), own in _list_account_targets(configuration):
+        scheme = profile.auth.scheme
+        if AUTH_SCHEMES[scheme].part and own.password is None:
+            message = f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
+            yield (*key_path, "password"), message
+        if "account" in rules.find_placeholders(profile, upstream.base_url) and not own.account:
+            message = f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}"
+            yield (*key_path, "account"), message
+
+
+def _check_headers(configuration: Checkable) -> Iterator[Violation]:
+    for (key_path, _, profile), own in _list_account_targets(configuration):
+        texts = {"username": own.username or own.account}
+        texts["password"] = own.password.get_secret_value() if own.password else ""
+        for name in raw_in_headers(profile.auth):
+            if not _IN_A_HEADER.fullmatch(texts[name]):
+                key = "account" if name == "username" and not own.username else name
+                yield (*key_path, key), "this goes into a header, which holds ISO-8859-1 text only"
+
+
+_IN_A_HEADER = re.compile("[\0-\xff]*")  # settings refuse control characters in credentials
+
+
+def _list_account_targets(configuration: Checkable) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
+    """Yield the target of each account, with the account's settings for it."""
+    accounts = configuration.settings.accounts or {}
+    for each in configuration.targets():
+        if each.key_path[0] == "accounts":
+            yield each, accounts[str(each.key_path[1])].upstream
+
+
+ERROR_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+    _check_variables,
+    _check_validation,
+    _check_credentials,
+    _check_headers,
+)
+
+
+def _check_sid_keys(configuration: Checkable) -> Iterator[Violation]:
+    if configuration.settings.legacy.sid_key is not None:
+        return
+    for key_path, _, profile in _list_distinct_targets(configuration):
+        if ID_CODECS[profile.ids.codec].is_keyed:
+            yield key_path, f"without legacy.sid_key, Sids of the profile {profile.name} can be forged"
+
+
+def _check_unused_variables(configuration: Checkable) -> Iterator[Violation]:
+    for key_path, _, profile in _list_distinct_targets(configuration):
+        for name in sorted(profile.variables.keys() - rules.find_placeholders(profile)):
+            yield (
+                (*key_path, "profile"),
+                f"the profile {profile.name} has a variable that it never uses: {name}",
+            )
+
+
+def _check_plain_http(configuration: Checkable) -> Iterator[Violation]:
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        variables: dict[str, Any] = {**profile.variables, **upstream.variables}
+        url = urlsplit(uritemplate.expand(upstream.base_url or profile.base_url, variables))
+        is_exposed = url.scheme == "http" and not _is_loopback(url.hostname or "")
+        if is_exposed and AUTH_SCHEMES[profile.auth.scheme].part:
+            yield (*key_path, "base_url"), f"credentials go to {url.hostname} unencrypted: use https"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _check_accounts(configuration: Checkable) -> Iterator[Violation]:
+    if configuration.settings.accounts == {}:
+        yield ("accounts",), "accounts is empty: every request is refused"
+
+
+def _check_ignored_upstream(configuration: Checkable) -> Iterator[Violation]:
+    accounts = configuration.settings.accounts
+    own = configuration.settings.upstream
+    if accounts and own != UpstreamSettings() and all(each.upstream.profile for each in accounts.values()):
+        yield ("upstream",), "this upstream is unused: every account has a profile of its own"
+
+
+def _check_replicas(configuration: Checkable) -> Iterator[Violation]:
+    if not configuration.settings.snapshots.is_enabled:
+        yield (
+            ("snapshots", "replicas"),
+            "lists are not cached: without snapshots.redis, replicas do not learn of each other's writes",
+        )
+
+
+def _check_redis_secret(configuration: Checkable) -> Iterator[Violation]:
+    redis = configuration.settings.snapshots.redis
+    if redis and redis.secret is None:
+        yield ("snapshots", "redis"), "without a secret, any client of Redis can forge lists"
+
+
+WARNING_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+    _check_sid_keys,
+    _check_unused_variables,
+    _check_plain_http,
+    _check_accounts,
+    _check_ignored_upstream,
+    _check_replicas,
+    _check_redis_secret,
+)

@@ -1,0 +1,46 @@
+"""What the settings of every part of a profile are made of."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+KeyPath = tuple[str | int, ...]
+"""The keys and indexes that lead to a value in a YAML file."""
+Violation = tuple[KeyPath, str]
+"""A rule that a configuration breaks: where, and a sentence about it."""
+
+
+class Frozen(BaseModel):
+    """Settings that cannot change and refuse unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+
+def _wrap_text(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _check_not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("expected a list that is not empty")
+    return values
+
+
+def _check_pointer(text: str) -> str:
+    if not re.fullmatch(r"(/([^~/]|~[01])*)*", text):
+        raise ValueError(
+            "a JSON Pointer is empty or starts with a slash, for example /data/0/name (RFC 6901)"
+        )
+    return text
+
+
+Pointer = Annotated[str, AfterValidator(_check_pointer)]
+Pointers = Annotated[
+    tuple[Pointer, ...],
+    AfterValidator(_check_not_empty),
+    BeforeValidator(_wrap_text, json_schema_input_type=str | tuple[str, ...]),
+]
+"""Where a value is: the first pointer that leads to something other than null counts."""
+Scalar = str | StrictBool | StrictInt
+Name = Annotated[str, Field(min_length=1)]
