@@ -76,7 +76,7 @@ MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (("proxy/server/",), "proxy.config", "", "settings and server do not know each other"),
     (("proxy/model.py", "proxy/errors.py"), "proxy", "", "the neutral middle imports nothing of ours"),
     (("proxy/sandbox/",), "proxy", "proxy.sandbox", "the sandbox stands for a stranger's server"),
-    (("proxy/",), "importlib", "", "imports stand where these rules can read them"),
+    (("proxy/",), "importlib", "importlib.metadata", "imports stand where these rules can read them"),
 )
 
 

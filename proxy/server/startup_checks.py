@@ -3,12 +3,13 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import aiohttp
 
 from proxy.errors import Fault
-from proxy.legacy import LXML_VERSION, Answer
+from proxy.legacy import Answer
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
@@ -16,8 +17,8 @@ from proxy.server.http_server import LIMITS, HttpServer
 from proxy.server.reading import RequestHead
 
 _FOUND: Mapping[str, Sequence[int]] = {
-    "aiohttp": [int(number) for number in re.findall("[0-9]+", aiohttp.__version__)],
-    "lxml": LXML_VERSION,
+    library: [int(number) for number in re.findall("[0-9]+", version(library))]
+    for library in ("aiohttp", "lxml")
 }
 LEAST: Mapping[str, Sequence[int]] = {"aiohttp": (3, 14, 5), "lxml": (6, 1)}
 """In older ones are holes that let requests be smuggled in, fill the memory, or read files."""
