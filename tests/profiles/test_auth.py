@@ -49,7 +49,7 @@ def test_other_credentials_have_another_hash() -> None:
     assert told[:3] == told[3:]
 
 
-def test_callers_with_the_same_credentials_have_other_hashes() -> None:
+def test_each_caller_has_its_own_hash() -> None:
     other = Credentials("name", "other")
     callers = [(WHO, ""), (WHO, "AC1"), (WHO, "AC2"), (other, ""), (other, "AC1")]
     calls = [authorize(Auth(), CALL, *caller) for caller in (*callers, *callers)]
