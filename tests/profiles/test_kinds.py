@@ -6,7 +6,7 @@ To add one, nothing else of the program changes: no other module knows its name.
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -16,7 +16,7 @@ from proxy.profile.ids import ID_CODECS, CodecName
 from proxy.profile.paging import PAGING_KINDS, Paging
 
 PROXY = Path(__file__).parents[2] / "proxy"
-TABLES: Mapping[str, Mapping[str, object]] = {
+TABLES: Mapping[str, Mapping[Any, object]] = {
     "paging.py": PAGING_KINDS,
     "auth.py": AUTH_SCHEMES,
     "ids.py": ID_CODECS,
