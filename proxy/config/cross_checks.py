@@ -14,6 +14,7 @@ import uritemplate
 from proxy.config.checking import suggest
 from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
 from proxy.profile import rules
+from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
 from proxy.profile.base import KeyPath, Violation
 from proxy.profile.ids import ID_CODECS
@@ -71,7 +72,7 @@ def _check_validation(configuration: Checkable) -> Iterator[Violation]:
         if upstream.validation is None:
             continue
         changed = profile.model_copy(update={"validation": upstream.validation})
-        for _, message in rules.check_validation(changed):
+        for _, message in check_validation(changed):
             yield (*key_path, "validation"), f"the profile {profile.name} cannot do that: {message}"
 
 

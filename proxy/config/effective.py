@@ -32,28 +32,16 @@ def write_effective(configuration: Configuration) -> Iterator[str]:
 
 def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
     """Return the values of a profile that proxy.yaml overrides, each with its origin."""
-    sources = (target.key_path, ("upstream",))  # an account inherits from the upstream above
-    return {
-        key: (
-            value,
-            next(
-                _find_origin((*key_path, key), source)
-                for key_path in sources
-                if (*key_path, key) in source.positions
-            ),
-        )
-        for key in ("base_url", "validation")
-        if (value := getattr(target.settings, key)) is not None
-    } | (
-        {
-            "variables": (
-                {**target.profile.variables, **target.settings.variables},
-                "the profile and proxy.yaml",
-            )
-        }
-        if target.settings.variables
-        else {}
-    )
+    above = (target.key_path, ("upstream",))  # an account inherits from the upstream above
+    found: dict[str, tuple[Any, str]] = {}
+    for key in ("base_url", "validation"):
+        if (value := getattr(target.settings, key)) is not None:
+            key_path = next(path for each in above if (path := (*each, key)) in source.positions)
+            found[key] = value, _find_origin(key_path, source)
+    if target.settings.variables:
+        merged = {**target.profile.variables, **target.settings.variables}
+        found["variables"] = merged, "the profile and proxy.yaml"
+    return found
 
 
 def _write_lines(model: BaseModel, source: Source, origins: Mapping[KeyPath, str]) -> Iterator[str]:
@@ -67,15 +55,17 @@ def _write_rows(
     value: Any, source: Source, origins: Mapping[KeyPath, str], key_path: KeyPath
 ) -> Iterator[tuple[str, str]]:
     for key, inner in _list_members(value):
-        at = (*key_path, key)
+        here = (*key_path, key)
         label = "  " * len(key_path) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
-        raw = _find_raw(source.data, at)
+        raw = _find_raw(source.data, here)
         if _list_members(inner) and not isinstance(raw, str):  # a short form stays short
-            yield label, origins.get(at, "")
-            yield from _write_rows(inner, source, origins, at)
+            yield label, origins.get(here, "")
+            yield from _write_rows(inner, source, origins, here)
         else:
-            shown = _write_value(raw if isinstance(raw, str) and _list_members(inner) else inner, at, source)
-            yield f"{label} {shown}", origins.get(at) or _find_origin(at, source)
+            shown = _write_value(
+                raw if isinstance(raw, str) and _list_members(inner) else inner, here, source
+            )
+            yield f"{label} {shown}", origins.get(here) or _find_origin(here, source)
 
 
 def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
@@ -109,11 +99,8 @@ def _find_raw(data: Any, key_path: KeyPath) -> Any:
 def _find_origin(key_path: KeyPath, source: Source) -> str:
     """Return where the value at `key_path` comes from."""
     if key_path not in source.positions:
-        return (
-            _find_origin(key_path[:-1], source)
-            if isinstance(_find_raw(source.data, key_path[:-1]), str)
-            else "default"
-        )
+        is_short = isinstance(_find_raw(source.data, key_path[:-1]), str)
+        return _find_origin(key_path[:-1], source) if is_short else "default"
     line, _ = source.positions[key_path]
     origin = f"{source.file}:{line}"
     if names := source.variables.get(key_path):

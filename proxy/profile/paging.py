@@ -196,7 +196,9 @@ def _follow_url(here: Call, target: Any) -> Call | None:
             return here.with_url(url)
     except ValueError:  # from urllib, for what is not a URL
         pass
-    _security.warning("a page of %s names one elsewhere: it is not asked for", urlsplit(here.url).hostname)
+    _security.warning(
+        "upstream %s: the next page is a URL of another origin, which is refused", urlsplit(here.url).hostname
+    )
     raise LegacyError(BAD_UPSTREAM)
 
 

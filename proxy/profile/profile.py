@@ -17,6 +17,7 @@ from proxy.model import (
     Deleted,
     Fetch,
     List,
+    Operation,
     Rename,
     Result,
     Validate,
@@ -50,6 +51,7 @@ from proxy.profile.values import (
 
 _security = logging.getLogger("proxy.security")
 
+_Operation = Operation | Verify
 T = TypeVar("T")
 E = TypeVar("E", bound=language.Endpoint)
 
@@ -155,11 +157,11 @@ class Profile:
         A caller ID without a name upstream is shown with a default name, which no upstream can filter by.
         """
         filters, name = self._settings.operations.list.filters, operation.friendly_name
-        by_name = language.ClientFilter() if name and self._may_be_default(name) else filters.friendly_name
+        by_name = language.ClientFilter() if name and self._can_be_default(name) else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
         return [(by, value) for by, value in pairs if value is not None]
 
-    def _may_be_default(self, name: str) -> bool:
+    def _can_be_default(self, name: str) -> bool:
         """Whether a caller ID without a name upstream may be shown with `name`."""
         field = self._settings.caller_id.friendly_name
         return (field is None or not field.is_required) and is_default_name(name)
@@ -263,16 +265,16 @@ class Profile:
         if endpoint is None:
             return None
         verify = Verify(account.sid, operation.phone_number, started.pending, code="")
-        return self._request_acknowledgement(endpoint, verify, account)
+        return self._acknowledge(endpoint, verify, account)
 
     def verify(self, operation: Verify, account: Account) -> Exchange[None]:
         """Send back the code of a call; LegacyError for a wrong one."""
         endpoint = self._settings.operations.verify
         if endpoint is None:
             raise LegacyError(UNSUPPORTED)
-        return self._request_acknowledgement(endpoint, operation, account)
+        return self._acknowledge(endpoint, operation, account)
 
-    def _request_acknowledgement(
+    def _acknowledge(
         self, endpoint: language.Endpoint, operation: Verify, account: Account
     ) -> Exchange[None]:
         def read(reply: Reply) -> None:
@@ -282,12 +284,7 @@ class Profile:
 
     # Operation → Call
 
-    def _build_call(
-        self,
-        endpoint: language.Endpoint,
-        operation: List | Fetch | Rename | Delete | Validate | Verify,
-        account: Account,
-    ) -> Call:
+    def _build_call(self, endpoint: language.Endpoint, operation: _Operation, account: Account) -> Call:
         values = self._collect_values(operation, account)
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
@@ -302,9 +299,7 @@ class Profile:
             return Call(endpoint.method, address, headers, query, form, "form", retries, is_safe)
         return Call(endpoint.method, address, headers, query, retries=retries, is_safe=is_safe)
 
-    def _collect_values(
-        self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account
-    ) -> Mapping[str, Any]:
+    def _collect_values(self, operation: _Operation, account: Account) -> Mapping[str, Any]:
         """Return the values that a profile may write into a path or a parameter."""
         values: dict[str, Any] = {"account": account.upstream_id}
         for name in ("phone_number", "friendly_name", "call_delay", "code"):

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
+from proxy.profile.answer_rules import ANSWER_RULES, join_names
 from proxy.profile.auth import AUTH_SCHEMES, Auth, set_headers, set_parameters
 from proxy.profile.base import KeyPath, Violation
-from proxy.profile.conversions import WRITE, list_readers, list_writers
+from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import (
-    Condition,
     Endpoint,
     ItemEndpoint,
     ProfileSettings,
-    ReadValue,
     ServerFilter,
-    ValidateEndpoint,
     Write,
     WriteValue,
 )
@@ -146,7 +144,7 @@ def _check_writes(profile: ProfileSettings) -> Iterator[Violation]:
 
 def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Violation]:
     if conversion not in (fits := list_writers(value)):
-        yield key_path, f"{value} is written as {_join_names(fits)}, not as {conversion}"
+        yield key_path, f"{value} is written as {join_names(fits)}, not as {conversion}"
 
 
 def _list_server_filters(profile: ProfileSettings) -> Iterator[tuple[str, ServerFilter]]:
@@ -154,11 +152,6 @@ def _list_server_filters(profile: ProfileSettings) -> Iterator[tuple[str, Server
     for name, by in (("phone_number", filters.phone_number), ("friendly_name", filters.friendly_name)):
         if isinstance(by, ServerFilter):
             yield name, by
-
-
-def _join_names(names: frozenset[str]) -> str:
-    *others, last = sorted(names)
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 # Requests
@@ -302,111 +295,9 @@ def _check_lookups(profile: ProfileSettings) -> Iterator[Violation]:
         return
     if not ID_CODECS[profile.ids.codec].holds_numbers:
         fits = frozenset(name for name, row in ID_CODECS.items() if row.holds_numbers)
-        yield here, f"lookup needs numbers as ids: ids.codec {_join_names(fits)}"
+        yield here, f"lookup needs numbers as ids: ids.codec {join_names(fits)}"
     if not isinstance(profile.operations.fetch, ItemEndpoint):
         yield here, "lookup needs the operation fetch"
-
-
-# Values of answers
-
-
-def _check_ids(profile: ProfileSettings) -> Iterator[Violation]:
-    codec, fits = profile.ids.codec, ID_CODECS[profile.ids.codec].readers
-    if profile.caller_id.id.as_ not in fits:
-        message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {_join_names(fits)}"
-        yield ("caller_id", "id"), message
-    if profile.ids.as_ not in fits:
-        fits &= WRITE.keys()
-        message = f"an id of codec {codec} is written as {_join_names(fits)}, not as {profile.ids.as_}"
-        yield ("ids", "as"), message
-
-
-def _list_values(profile: ProfileSettings) -> Iterator[tuple[KeyPath, str, ReadValue]]:
-    """Yield what the profile reads in answers: the key path, the name of the value, and how it is read."""
-    fields, endpoint = profile.caller_id, profile.operations.validate_
-    names = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
-    found: list[tuple[KeyPath, str, ReadValue | None]] = [
-        (("caller_id", name), name, getattr(fields, name)) for name in names
-    ]
-    if isinstance(endpoint, ValidateEndpoint):
-        here = ("operations", "validate")
-        found += [
-            ((*here, name), name, getattr(endpoint, name)) for name in ("code", "friendly_name", "pending")
-        ]
-    yield from ((key_path, name, value) for key_path, name, value in found if value is not None)
-
-
-def _check_reads(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
-        fits = list_readers(name)
-        if fits and value.as_ not in fits:
-            yield (*key_path, "as"), f"{name} is read as {_join_names(fits)}, not as {value.as_}"
-
-
-def _check_defaults(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
-        here = (*key_path, "default")
-        if name in ("id", "code") and not value.is_required:
-            yield here, f"{name} is required: leave the default out"
-        elif name in ("date_created", "date_updated") and value.default is not None:
-            yield here, "the default of a date can only be null"
-        elif isinstance(value.default, int):
-            yield here, "expected text: put it in quotes"
-
-
-def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
-    conditions: list[tuple[KeyPath, Condition | None]] = [
-        (("operations", "list", "include_when", index), when)
-        for index, when in enumerate(profile.operations.list.include_when)
-    ]
-    conditions += [(("errors", "when"), profile.errors.when), (("errors", "unless"), profile.errors.unless)]
-    for key_path, when in conditions:
-        if when and sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
-            yield key_path, "give exactly one of equals, one_of and present"
-
-
-def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
-    """Yield why a profile cannot do what its `validation` says."""
-    endpoint = profile.operations.validate_
-    match profile.validation:
-        case "code_shown" if isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
-            yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
-        case "code_on_phone" if profile.operations.verify is None:
-            yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
-        case "code_shown" | "code_on_phone" | "unsupported":
-            pass
-
-
-def _check_verify(profile: ProfileSettings) -> Iterator[Violation]:
-    endpoint, verify = profile.operations.validate_, profile.operations.verify
-    is_needed = profile.validation == "code_on_phone"  # check_validation reports that
-    pending = endpoint.pending if isinstance(endpoint, ValidateEndpoint) else None
-    if pending is not None and verify is None and not is_needed:
-        yield ("operations", "validate", "pending"), "pending is unused: there is no operation verify"
-    if not isinstance(endpoint, ValidateEndpoint) and verify is not None:
-        yield ("operations", "verify"), "there is no code to verify: validate is unsupported"
-
-
-def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
-    errors = profile.errors
-    if errors.present is not None and "" in errors.present:
-        yield ("errors", "present"), "every answer would be an error: point into it, for example /error"
-    if errors.code is None and any(row.code is not None for row in errors.map):
-        yield ("errors",), "the rows of map compare codes: the key 'code' has to point to the code"
-    seen: list[tuple[int, str | None]] = []
-    for index, row in enumerate(errors.map):
-        here = ("errors", "map", index)
-        code = None if row.code is None else str(row.code)
-        if not 200 <= row.status <= 599:
-            yield (*here, "status"), f"an answer has a status of 200 to 599, not {row.status}"
-        elif row.status < 300 and not (errors.present or errors.when or errors.unless):
-            message = (
-                f"{row.status} is a success: present, when or unless has to say how to recognise an error"
-            )
-            yield (*here, "status"), message
-        if (row.status, None) in seen or (row.status, code) in seen:
-            yield here, "a row above matches these answers already"
-        seen.append((row.status, code))
 
 
 def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
@@ -473,12 +364,6 @@ RULES: Sequence[Callable[[ProfileSettings], Iterator[Violation]]] = (
     _check_totals,
     _check_page_sizes,
     _check_lookups,
-    _check_ids,
-    _check_reads,
-    _check_defaults,
-    _check_conditions,
-    check_validation,
-    _check_verify,
-    _check_errors,
     _check_auth,
+    *ANSWER_RULES,
 )
