@@ -61,7 +61,8 @@ def fault_of(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]
         return BAD_UPSTREAM  # a success, though not one that the profile knows
     status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
     if 400 <= status < 500 and (message or _number(code)):
-        return Fault(status, message or REFUSED.message, _number(code))
+        fault = REFUSED.saying(message or REFUSED.message)
+        return replace(fault, status=status, code=_number(code))
     return _WORDLESS.get(reply.status, BAD_UPSTREAM)
 
 
@@ -75,7 +76,7 @@ def _mapped(row: ErrorRow, message: str, reply: Reply) -> Fault:
         fault = _with_retry_after(usual, reply)
         fault = replace(fault, code=fault.code if row.to_code is None else row.to_code)
         words = row.to_message or fault.message
-    return replace(fault, status=row.to_status, message=words)
+    return replace(fault.saying(words), status=row.to_status)
 
 
 def _with_retry_after(fault: Fault, reply: Reply) -> Fault:
