@@ -13,6 +13,7 @@ from proxy.legacy import Answer
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
+from proxy.server.handlers import Handler
 from proxy.server.http_server import LIMITS, HttpServer
 from proxy.server.reading import RequestHead
 
@@ -43,12 +44,12 @@ async def assert_limits() -> None:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not serve requests within its {what}")
         if await _status(beyond) != 400:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not limit {what} as it was told to")
-    memory = await _exchange(_request(b"/waits") * _PIPELINED)
+    memory = await exchange(_request(b"/waits") * _PIPELINED)
     if not memory.is_paused:
         raise RuntimeError(f"aiohttp {aiohttp.__version__} does not limit requests that wait")
 
 
-class _Memory(asyncio.Transport):
+class MemoryTransport(asyncio.Transport):
     """A connection without a socket."""
 
     def __init__(self) -> None:
@@ -103,14 +104,17 @@ class _Probed:
 
 
 async def _status(data: bytes) -> int:
-    memory = await _exchange(data)
+    memory = await exchange(data)
     return int(memory.written.split(b" ")[1]) if memory.written else 0
 
 
-async def _exchange(data: bytes) -> _Memory:
-    """Send `data` over a connection as it is built, and give the answer some turns of the loop."""
-    server = HttpServer(_Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
-    connection, memory = server(), _Memory()
+async def exchange(data: bytes, handler: Handler | None = None) -> MemoryTransport:
+    """Send `data` over a connection as it is built, and give the answer some turns of the loop.
+
+    Nothing is real but the protocol: the connection is in memory, and has gone when this returns.
+    """
+    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
+    connection, memory = server(), MemoryTransport()
     connection.connection_made(memory)
     await asyncio.sleep(0)
     connection.data_received(data)
