@@ -176,7 +176,11 @@ class Connection:
             self._begin(request)
             made = await self._handler.answer(head, content, self._peer)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
-                _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
+                _log.info(
+                    "server: the client disconnected before its %s was answered (%d)",
+                    head.method,
+                    made.status,
+                )
             is_last = head.should_close or head.upgrade or self._closes_after_response
             data = response(made, head, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
@@ -394,7 +398,7 @@ def _fault(error: Exception) -> Fault:
     if isinstance(error, LegacyError):
         return error.fault
     if not isinstance(error, ConnectionError):  # with which a client goes
-        _log.error("a request failed", exc_info=error)
+        _log.error("server: a request failed inside the proxy and was answered 500", exc_info=error)
     return INTERNAL
 
 
