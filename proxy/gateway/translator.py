@@ -185,7 +185,7 @@ class Translator:
                 case Rename() | Delete():
                     with await self._places.of(asked.caller):
                         async with self._lists.writing(asked.everything.owner) as state:
-                            return await upstream.perform(operation, account, state)
+                            return await upstream.write(operation, account, state)
                 case Validate():
                     with await self._places.of(asked.caller):
                         async with self._lists.writing(asked.everything.owner, _A_CALL, TOO_SLOW_TO_TELL):
@@ -237,7 +237,7 @@ class Translator:
 
         async def jumped(_: RenderedList | None) -> RenderedList:
             with await self._places.of(asked.caller):
-                window = await upstream.window(operation, asked.account)
+                window = await upstream.load_page(operation, asked.account)
             if window is None:
                 return NOTHING
             listed = await self._written(window.caller_ids, operation)
@@ -257,7 +257,7 @@ class Translator:
 
         async def read(last: RenderedList | None) -> RenderedList:
             with await self._places.of(asked.caller):
-                walked = await upstream.walk(operation, asked.account, _source(last))
+                walked = await upstream.list_all(operation, asked.account, _source(last))
             return await self._read_again(last, walked, operation)
 
         return read
@@ -268,7 +268,7 @@ class Translator:
         """Return what a walk led to; `last` where nothing is new, which is then not written again."""
         if last and walked.caller_ids is None:
             return last
-        return await self._written(walked.caller_ids or NOBODY, operation, walked.source)
+        return await self._written(walked.caller_ids or NOBODY, operation, walked.digests)
 
     async def _written(
         self, caller_ids: CallerIds, operation: List | Fetch, source: PageDigests = ()

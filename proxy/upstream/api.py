@@ -1,4 +1,4 @@
-"""The modern API as coroutines: ask about one number, walk a whole list, or jump into one."""
+"""The modern API as coroutines: one number, a full listing, one page of a list, a write, a validation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,26 +31,26 @@ from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
 from proxy.upstream.listing import (
-    NOTHING_THERE,
+    END_STATUSES,
     CursorExpiredError,
+    FullListing,
     ListingResult,
     PageDigest,
     PageDigests,
-    Walk,
     digest,
     is_past_end,
 )
 
 
 class Sender(Protocol):
-    """What carries a call out."""
+    """Sends calls."""
 
     async def send(self, call: Call) -> Reply:
-        """Return the whole answer; LegacyError where there is none."""
+        """Return the whole reply; LegacyError where there is none."""
 
 
-class Window(NamedTuple):
-    """One page of a list and the size of the whole."""
+class DirectPage(NamedTuple):
+    """One page of a list, loaded without those before it, and the size of the whole list."""
 
     caller_ids: CallerIds
     total: int
@@ -60,18 +60,18 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(self, profile: Profile, client: Sender) -> None:
-        """Bind the two together."""
+        """Send the calls of `profile` with `client`."""
         self._profile = profile
         self._client = client
         self.speaks_codes = profile.speaks_codes
 
-    async def perform(
+    async def write(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]
     ) -> Result:
-        """Write, and read the answer; LegacyError for whatever stands in the way.
+        """Rename or delete a caller ID; LegacyError where that fails.
 
-        A name is not sent again once the `state` of the account's data has changed, by another write that may
-        have been of the same name.
+        A rename is not retried once the `state` of the account's data has changed: another write may have
+        renamed the same caller ID since.
         """
         exchange = self._profile.exchange(operation, account)
         if exchange.call.retries and isinstance(operation, Rename):
@@ -84,7 +84,7 @@ class Upstream:
         return await self._send(exchange)
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
-        """Place one call, never a second one; where it is not known to have failed, the error says so."""
+        """Start one phone call, never two; where it may have been started, the LegacyError says so."""
         exchange = self._profile.validate(operation, account)
         try:
             started = await self._send(exchange)
@@ -93,114 +93,113 @@ class Upstream:
             ):
                 await self._send(call)
         except LegacyError as error:
-            if error.fault.status < 500 or isinstance(error, RefusedError) or _was_kept_back(error):
+            if error.fault.status < 500 or isinstance(error, RefusedError) or _was_not_sent(error):
                 raise
             raise LegacyError(TOO_SLOW_TO_TELL if error.fault.status == 504 else UNKNOWN_OUTCOME) from error
         return started
 
     async def verify(self, operation: Verify, account: Account) -> None:
-        """Bring back the code that a call spoke."""
+        """Send the code that a phone call has spoken."""
         await self._send(self._profile.verify(operation, account))
 
-    async def fetch(self, operation: Fetch, account: Account, known: PageDigests = ()) -> ListingResult:
-        """Ask for one caller ID; the same answer as is `known` is not read again."""
-        return await self._alone(self._profile.exchange(operation, account), known)
+    async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
+        """Load one caller ID; an answer with the `previous` digest is not read again."""
+        return await self._load_one(self._profile.exchange(operation, account), previous)
 
-    async def walk(self, operation: List, account: Account, known: PageDigests = ()) -> ListingResult:
-        """Return everything that may match, as far narrowed down as the upstream can; each Sid once.
+    async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
+        """Return everything that may match, filtered as far as the upstream can; each Sid once.
 
-        What the last walk came from may be `known`. A list without end, or one that leads back to where it
-        has been, is a LegacyError: a walk that was cut short would give a wrong total.
+        Pages with their `previous` digests are not read again. A list that never ends, or leads back to an
+        earlier page, is a LegacyError: a listing that stops early would have a wrong total.
         """
         if lookup := self._profile.lookup(operation, account):
-            return await self._looked_up(lookup, known)
+            return await self._look_up(lookup, previous)
         try:
-            return await self._whole(operation, account, known)
+            return await self._follow_pages(operation, account, previous)
         except CursorExpiredError:
-            pass  # a list that has changed much, or a walk that took long
+            pass  # the list has changed much, or the listing took long
         try:
-            return await self._whole(operation, account, known)
+            return await self._follow_pages(operation, account, previous)
         except CursorExpiredError as error:
             raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
 
-    async def _whole(self, operation: List, account: Account, known: PageDigests) -> ListingResult:
-        walk = Walk(self._profile.limits, known)
+    async def _follow_pages(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
+        listing = FullListing(self._profile.limits, previous)
         exchange: Exchange[UpstreamPage] | None = self._profile.list(operation, account)
         while exchange is not None:
-            walk.asks(exchange.call)
+            listing.record_call(exchange.call)
             try:
                 reply = await self._client.send(exchange.call)
             except NoReplyError as error:
-                if error.is_out_of_time and walk.has_begun:
+                if error.is_out_of_time and listing.has_begun:
                     raise LegacyError(LIST_TOO_LARGE) from error
                 raise
-            unread = walk.came(exchange, reply)
+            unread = listing.record_reply(exchange, reply)
             for each in unread:
-                walk.read(*each)
+                listing.read(*each)
                 if len(unread) > 1:  # each is some milliseconds' work
                     await asyncio.sleep(0)
-            exchange = walk.following(account) if walk.following else None
-        return walk.walked()
+            exchange = listing.following(account) if listing.following else None
+        return listing.result()
 
     def has_direct_pages(self, operation: List) -> bool:
-        """Whether any page of what `operation` asks for can be had without those before it."""
+        """Whether each page of this list can be loaded without those before it."""
         return self._profile.has_direct_pages(operation)
 
-    async def window(self, operation: List, account: Account) -> Window | None:
-        """Return the page that `operation` asks for, where the upstream gives any page by itself.
+    async def load_page(self, operation: List, account: Account) -> DirectPage | None:
+        """Load the page that `operation` asks for; None where the answers are inconsistent: then list all.
 
-        None where it gives something that does not add up: then a walk tells. What no single page can tell is
-        taken on trust: whether the upstream's total is right where this page does not contradict it, and
-        whether an item comes again on another page.
+        Two things cannot be checked on one page: whether the upstream's total is right where this page does
+        not contradict it, and whether an item comes again on another page.
         """
         start, size = operation.page * operation.page_size, operation.page_size
-        beyond = start > self._profile.limits.items  # no vendor need see what a client makes up
+        beyond = start > self._profile.limits.items  # numbers that clients make up are not passed on
         exchange: Exchange[UpstreamPage] | None = self._profile.list(
             operation, account, 0 if beyond else start
         )
-        listing: UpstreamPage | None = None
+        page: UpstreamPage | None = None
         pages: list[CallerIds] = []
         offset, total = None, 0
         while exchange is not None:
             reply = await self._client.send(exchange.call)
-            if start and listing is None and reply.status in NOTHING_THERE:
+            if start and page is None and reply.status in END_STATUSES:
                 return None
-            if is_past_end(exchange.call, reply, listing):
+            if is_past_end(exchange.call, reply, page):
                 break
             try:
-                listing = exchange.read(reply)
+                page = exchange.read(reply)
             except UnevenPagesError:
                 return None
-            offset, total = listing.offset if offset is None else offset, listing.total or 0
-            pages.append(listing.caller_ids)
-            came = sum(map(len, pages))
-            is_enough = beyond or offset + came >= start + size
-            exchange = None if is_enough or listing.next is None else listing.next(account)
+            offset, total = page.offset if offset is None else offset, page.total or 0
+            pages.append(page.caller_ids)
+            count = sum(map(len, pages))
+            is_enough = beyond or offset + count >= start + size
+            exchange = None if is_enough or page.next is None else page.next(account)
         whole = CallerIds.joined(pages)
-        if listing is None or len(set(whole.sid)) < len(whole):
+        if page is None or len(set(whole.sid)) < len(whole):
             return None
         shown = NOBODY if beyond else whole[start - (offset or 0) :][:size]
-        return Window(shown, total) if len(shown) == max(0, min(size, total - start)) else None
+        return DirectPage(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
-    async def _looked_up(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
+    async def _look_up(self, exchange: Exchange[Result], previous: PageDigests) -> ListingResult:
         try:
-            return await self._alone(exchange, known)
+            return await self._load_one(exchange, previous)
         except LegacyError as error:
             if error.fault.status == NOT_FOUND.status:
                 return ListingResult(NOBODY, ())
             raise
 
-    async def _alone(self, exchange: Exchange[Result], known: PageDigests) -> ListingResult:
+    async def _load_one(self, exchange: Exchange[Result], previous: PageDigests) -> ListingResult:
         reply = await self._client.send(exchange.call)
-        source = (PageDigest(digest(reply)),)
-        if source == known:
-            return ListingResult(None, source)
+        digests = (PageDigest(digest(reply)),)
+        if digests == previous:
+            return ListingResult(None, digests)
         result = exchange.read(reply)
-        return ListingResult(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, source)
+        return ListingResult(CallerIds.of([result]) if isinstance(result, CallerId) else NOBODY, digests)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
 
 
-def _was_kept_back(error: LegacyError) -> bool:
+def _was_not_sent(error: LegacyError) -> bool:
     return isinstance(error, NoReplyError) and not error.was_sent

@@ -1,31 +1,28 @@
-"""How much may be sent a second time. Pure: it awaits nothing.
-
-An upstream in trouble gets little more than it would from clients alone.
-"""
+"""A retry budget: an upstream in trouble gets little more load than clients alone would cause. Pure."""
 
 from collections.abc import Callable
 
-from proxy.upstream.sliding_counts import Recent
+from proxy.upstream.sliding_counts import SlidingCounts
 
-_ALWAYS = 3
-_SHARE = 5
+_MIN_RETRIES = 3
+_CALLS_PER_RETRY = 5
 
 
-class Budget:
-    """One fifth of what was sent for the first time in the last ten seconds, but always three."""
+class RetryBudget:
+    """A fifth of the calls of the last ten seconds, and at least three."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Start without anything sent."""
-        self._recent = Recent(clock)
+        """Start without calls."""
+        self._counts = SlidingCounts(clock)
 
-    def record_first(self) -> None:
-        """Take note of something that is sent for the first time."""
-        self._recent.add(0)
+    def record_call(self) -> None:
+        """Count a call that is sent for the first time."""
+        self._counts.add(0)
 
     def take(self) -> bool:
-        """Whether something may be sent once more, which is then taken note of."""
-        first, again = self._recent.counts()
-        if again >= max(_ALWAYS, first // _SHARE):
+        """Return whether a retry fits into the budget, and count it if it does."""
+        calls, retries = self._counts.totals()
+        if retries >= max(_MIN_RETRIES, calls // _CALLS_PER_RETRY):
             return False
-        self._recent.add(1)
+        self._counts.add(1)
         return True

@@ -3,17 +3,17 @@
 import asyncio
 import math
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
 from proxy.net.deadlines import Deadlines
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream import encoding, retry
-from proxy.upstream.breaker import Breaker
-from proxy.upstream.budget import Budget
+from proxy.upstream.breaker import CircuitBreaker
+from proxy.upstream.budget import RetryBudget
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
 from proxy.upstream.pool import ConnectionPool, IdleConnections
@@ -39,24 +39,20 @@ _EXCHANGE_FAILURES: _Failures = (
 )
 
 
-class OriginState:
-    """One origin as one worker knows it: what is sent there again, and which credentials have to pause."""
+class OriginState(NamedTuple):
+    """What one worker knows of an origin: its retry budget, and which credentials have to pause."""
 
-    def __init__(self, origin: Origin, clock: Callable[[], float]) -> None:
-        """Begin without any call."""
-        self.origin = origin
-        self.budget, self.cooldowns = Budget(clock), Cooldowns(clock)
+    origin: Origin
+    budget: RetryBudget
+    cooldowns: Cooldowns
 
 
-class CallerState:
-    """One origin as one caller knows it: it may fail for one caller and not for others."""
+class CallerState(NamedTuple):
+    """What belongs to one caller at an origin, which may fail for this caller and for no other."""
 
-    __slots__ = ("breaker", "idle", "to")
-
-    def __init__(self, to: OriginState, clock: Callable[[], float]) -> None:
-        """Begin without any call."""
-        self.to, self.breaker = to, Breaker(clock)
-        self.idle: IdleConnections = []
+    shared: OriginState
+    breaker: CircuitBreaker
+    idle: IdleConnections
 
 
 class Client:
@@ -71,10 +67,12 @@ class Client:
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
         self._clock = clock = asyncio.get_running_loop().time
         self._origin = lru_cache(_MAX_ORIGINS)(
-            lambda origin: OriginState(Origin(origin, self._routes.get(origin)), clock)
+            lambda origin: OriginState(
+                Origin(origin, self._routes.get(origin)), RetryBudget(clock), Cooldowns(clock)
+            )
         )
         self._caller = lru_cache(_MAX_CALLERS)(
-            lambda origin, caller: CallerState(self._origin(origin), clock)  # noqa: ARG005 - a key
+            lambda origin, _: CallerState(self._origin(origin), CircuitBreaker(clock), [])
         )
         return self
 
@@ -86,18 +84,19 @@ class Client:
         await self._pool.close()
 
     async def send(self, call: Call) -> Reply:
-        """Carry out `call`, again if it has retries and the failure may pass; redirects are not followed.
+        """Send `call`, with its retries where failures are transient; redirects are not followed.
 
         Raises LegacyError 502 for an answer that makes no sense, 503 where the upstream cannot be reached or
-        is left alone for a while, and 504 where it is too slow: NoReplyError where there was no whole answer.
+        has asked for a pause, or the circuit breaker is open, and 504 where it is too slow: NoReplyError
+        unless a whole answer has come.
         """
         try:
             origin, target = encoding.origin_and_target(call.url)
             caller = self._caller(origin, call.caller)
-            request = encoding.encode(call, target, caller.to.origin.host_header)
+            request = encoding.encode(call, target, caller.shared.origin.host_header)
         except ValueError as error:
             raise NoReplyError(BAD_UPSTREAM, was_sent=False) from error
-        if fault := caller.to.cooldowns.fault_for(call.credentials):
+        if fault := caller.shared.cooldowns.fault_for(call.credentials):
             raise NoReplyError(fault, was_sent=False)
         try:
             with self._deadlines as deadline:
@@ -106,7 +105,7 @@ class Client:
             raise NoReplyError(TOO_SLOW, was_sent=True, is_out_of_time=True) from error
 
     async def _send(self, call: Call, request: bytes, caller: CallerState, deadline: float) -> Reply:
-        to, breaker = caller.to, caller.breaker
+        shared, breaker = caller.shared, caller.breaker
         reads = call.reads or call.method in ("GET", "HEAD")
         # A stale connection would cost a write its only chance; after a failure all idle ones may be stale
         idle = caller.idle if reads or call.retries else None
@@ -115,26 +114,26 @@ class Client:
         outcome: Reply | NoReplyError | None = None
         while (ticket := breaker.admit(reads=reads)) is not None:
             if not sent:
-                to.budget.record_first()
+                shared.budget.record_call()
             try:
-                outcome = await self._exchange(request, to.origin, idle, is_head=is_head)
+                outcome = await self._exchange(request, shared.origin, idle, is_head=is_head)
                 breaker.record(ticket, well=outcome.status < 500)
-            except BaseException as error:  # noqa: BLE001 - raised again where it cannot pass
-                outcome = _passing(error, breaker, ticket)
+            except BaseException as error:  # noqa: BLE001 - raised again unless it is transient
+                outcome = _record_failure(error, breaker, ticket)
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
             reply = outcome if isinstance(outcome, Reply) else None
-            pause = retry.pause(call, sent, "unsent" if unsent else reply, deadline - self._clock())
-            if reply and (pause is None or reply.retry_after):
-                to.cooldowns.record_reply(call.credentials, reply)
-            if pause is None or not to.budget.take():
+            delay = retry.retry_delay(call, sent, "unsent" if unsent else reply, deadline - self._clock())
+            if reply and (delay is None or reply.retry_after):
+                shared.cooldowns.record_reply(call.credentials, reply)
+            if delay is None or not shared.budget.take():
                 break
             idle, is_repeated = idle if reply else None, is_repeated or not unsent
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
             if call.is_overtaken and await call.is_overtaken():
                 break
         if outcome is None:
-            left = max(1, math.ceil(breaker.left()))
+            left = max(1, math.ceil(breaker.seconds_left()))
             raise NoReplyError(DECLINED.with_header("Retry-After", str(left)), was_sent=False)
         if isinstance(outcome, Reply):
             return outcome._replace(is_repeated=True) if is_repeated else outcome
@@ -165,15 +164,15 @@ class Client:
         return reply
 
 
-def _passing(error: BaseException, breaker: Breaker, ticket: int) -> NoReplyError:
-    """Tell the breaker what has become of a call that was sent once; raise what will not pass by itself."""
+def _record_failure(error: BaseException, breaker: CircuitBreaker, ticket: int) -> NoReplyError:
+    """Report a failure to the circuit breaker; return it if it is transient, else raise it."""
     match error:
         case NoReplyError():
             breaker.record(ticket, well=False)
             if error.may_pass:
                 return error
         case LegacyError():
-            breaker.record(ticket, well=True)  # it does answer, be it too much
+            breaker.record(ticket, well=True)  # an answer, though too large
         case _:
             breaker.release(ticket)
     raise error

@@ -41,7 +41,7 @@ class UpstreamConnection(asyncio.Protocol):
             await answer
         finally:
             self._answer = None
-        # Not before the answer: after a handshake with a client certificate uvloop has bytes of its own to send
+        # Not before the answer: after a handshake with a client certificate uvloop still has its own to send
         self._is_half_sent = self.transport.get_write_buffer_size() > 0
         return self._response.reply()
 
@@ -75,11 +75,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._answer.set_exception(error)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
         if self._answer is None or self._answer.done():  # it may be another request's answer
             self.close()
             return
@@ -91,17 +89,16 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(error)
 
     def eof_received(self) -> None:
-        """Take the end for that of the answer, where it may be; the transport then closes itself."""
-        self._end(None)
+        self._end(None)  # the transport then closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is under way."""
         self._end(exc)
         if self._timer:
             self._timer.cancel()
         self._on_lost(self)
 
     def _end(self, error: Exception | None) -> None:
+        """Take the end of the connection for that of the answer, where it may be."""
         if self._answer is None or self._answer.done():
             return
         if error is None and self._response.end():

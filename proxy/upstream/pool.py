@@ -42,8 +42,8 @@ class ConnectionPool:
             await self._slots.acquire()
         try:
             while idle:
-                connection = idle[-1]
-                self._forget_idle(connection)
+                connection = idle.pop()
+                del self._idle[connection]
                 if not connection.is_closing:
                     return connection
             async with asyncio.timeout_at(deadline):

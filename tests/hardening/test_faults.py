@@ -82,7 +82,7 @@ def following(number: int) -> str:
 
 @pytest.fixture
 def security() -> Iterator[list[str]]:
-    """Collect what is told to those who look after security: one line, which holds no secret."""
+    """Collect the security log: one line, which holds no secret."""
     lines: list[str] = []
 
     class Collecting(logging.Handler):
@@ -103,7 +103,7 @@ def of_vendor(profile: str) -> str:
 
 
 def bound_port() -> tuple[socket.socket, int]:
-    """Return a port that nobody listens on, and what has to be kept for as long."""
+    """Return a port that no process listens on, and the socket that reserves it."""
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     return bound, bound.getsockname()[1]
@@ -121,7 +121,7 @@ async def test_fault_01_no_such_host() -> None:
     ("method", "target", "found"),
     [("GET", LIST, LISTED), ("DELETE", AN_INSTANCE, error(204)), ("POST", LIST, CODE)],
 )
-def test_fault_01_nobody_listens(method: str, target: str, found: bytes) -> None:
+def test_fault_01_connection_refused(method: str, target: str, found: bytes) -> None:
     """An upstream that comes a little late is reached: of what was not sent anything may be tried again."""
 
     async def ask() -> None:
@@ -139,7 +139,7 @@ def test_fault_01_nobody_listens(method: str, target: str, found: bytes) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_fault_02_nobody_lets_us_in(method: str) -> None:
+def test_fault_02_connections_are_not_accepted(method: str) -> None:
     async def ask() -> tuple[tuple[int, str, str | None], float]:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
             first.connect(listener.getsockname())  # and is never accepted: there is no room for another one
@@ -270,7 +270,7 @@ def test_fault_06_cut(cut: Answer) -> None:
 
 
 @pytest.mark.parametrize("end", [1, -5, None])
-def test_fault_06_compressed_though_nobody_wants_it(end: int | None) -> None:
+def test_fault_06_compressed_though_identity_was_asked(end: int | None) -> None:
     zipped = gzip.compress(BOBS)[:end]
     answer, upstream = asked_once(ok(zipped, ("Content-Encoding", "gzip")), LISTED)
     assert (told(answer), upstream.hits("GET")) == ((502, NONSENSE, None), 1)
@@ -298,7 +298,7 @@ LARGE_BODIES: dict[str, Answer] = {
 
 @pytest.mark.parametrize("large", LARGE_BODIES.values(), ids=LARGE_BODIES.keys())
 async def test_fault_07_too_much(large: Answer) -> None:
-    # A busy machine adds to the time of a process what is nobody's fault, but not each time
+    # A busy machine adds to the time of a process what the proxy did not cause, but not each time
     assert min(await stall_of(large), await stall_of(large)) < 0.05
 
 
@@ -349,7 +349,7 @@ def test_fault_08_no_json(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"null", b" "])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_fault_08_nothing_is_not_nobody(body: bytes, method: str) -> None:
+def test_fault_08_an_empty_body_is_no_empty_list(body: bytes, method: str) -> None:
     assert told(asked_once(ok(body), method=method, target=AN_INSTANCE)[0]) == (502, NONSENSE, None)
 
 
@@ -394,7 +394,7 @@ def test_fault_10_what_the_profile_says_stands_for_it() -> None:
 
 
 @pytest.mark.parametrize("target", [LIST, AN_INSTANCE])
-def test_fault_11_somebody_elses(target: str, security: list[str]) -> None:
+def test_fault_11_of_another_account(target: str, security: list[str]) -> None:
     theirs = item(account_sid="AC" + "e" * 32)
     body = page(item(sid=COMPANY), theirs) if target == LIST else json.dumps(theirs).encode()
     answer, upstream = asked_once(ok(body), target=target)
@@ -614,14 +614,14 @@ async def test_fault_24_a_link_that_is_new_beside_a_page_that_is_not(tmp_path: P
 
 
 @pytest.mark.parametrize("relation", ["next", "NEXT"])
-@pytest.mark.parametrize("are_apart", [True, False])
+@pytest.mark.parametrize("are_separate", [True, False])
 def test_fault_24_the_next_page_stands_in_any_of_the_links(
-    are_apart: bool, relation: str, tmp_path: Path
+    are_separate: bool, relation: str, tmp_path: Path
 ) -> None:
     """A walk that overlooks it would end early, with a wrong total."""
     by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
     links = [f'<{PAGES}>; rel="first"', f'<{following(1)}>; rel="{relation}"']
-    lines = links if are_apart else [", ".join(links)]
+    lines = links if are_separate else [", ".join(links)]
     script = ok(BOBS, *[("Link", line) for line in lines]), ok(page(item("Company", COMPANY)))
     answer, upstream = asked_once(*script, configuration=profile_with(tmp_path, by_link))
     assert (shown(answer), upstream.hits()) == (["Bob", "Company"], 2)
@@ -901,8 +901,8 @@ def test_fault_30_never_after_a_newer_one(tmp_path: Path) -> None:
     assert found == (502, 200, [b"FriendlyName=First", b"FriendlyName=Second"])
 
 
-async def test_fault_31_nobody_can_be_told_of_a_write(redis: Server) -> None:
-    """The write is acknowledged once nobody shows what was before it, and nothing is remembered meanwhile."""
+async def test_fault_31_a_write_cannot_be_announced(redis: Server) -> None:
+    """The write is acknowledged once no replica shows the old value; nothing is cached meanwhile."""
     async with proxied(LISTED, RENAMED, configuration=shared(redis, fresh=0.5)) as between:
         assert shown(await between.ask()) == ["Bob"]
         redis.stop()
@@ -939,7 +939,7 @@ def test_fault_33_a_validation_has_a_connection_of_its_own() -> None:
     assert timed(ask, LISTED, CODE) == (200, 2, 1)
 
 
-async def test_fault_33_nobody_was_called() -> None:
+async def test_fault_33_nothing_was_sent() -> None:
     """Nothing was written: it is no call that may have been placed. It is tried once more, see row 1."""
     bound, upstream_port = bound_port()
     with bound:

@@ -42,12 +42,12 @@ async def answering_twice() -> AsyncIterator[ScriptedUpstream]:
 
 
 def to(request: Message) -> bytes:
-    """Answer with a name that says who has asked, and for whom."""
-    who = request.header("Authorization") or ""
-    if who == basic(password="wrong"):
+    """Answer with a name that tells the credentials and the account of the request."""
+    credentials = request.header("Authorization") or ""
+    if credentials == basic(password="wrong"):
         return error(401)
     account = request.target.split("/")[3]
-    return ok(page(item(f"{account} of {who}", account_sid=account)))
+    return ok(page(item(f"{account} of {credentials}", account_sid=account)))
 
 
 async def shown(port: int, account: str, token: str) -> Message:
@@ -58,7 +58,7 @@ async def shown(port: int, account: str, token: str) -> Message:
 
 
 @pytest.mark.parametrize("first", ["one", "two"])
-async def test_g3_a_late_second_answer_is_not_for_who_asks_next(first: str) -> None:
+async def test_g3_a_late_second_answer_is_not_for_the_next_caller(first: str) -> None:
     async with answering_twice() as upstream, running_proxy(upstream.url) as port:
         for token in (first, "wrong", "one", "wrong", "two", "one", "wrong", "two"):
             answer = await shown(port, ACCOUNT, token)
@@ -66,7 +66,7 @@ async def test_g3_a_late_second_answer_is_not_for_who_asks_next(first: str) -> N
                 assert answer.status == 401
             else:
                 assert f"{ACCOUNT} of {basic(password=token)}".encode() in answer.body
-    assert upstream.accepted < len(upstream.received)  # whoever is known keeps his connection
+    assert upstream.accepted < len(upstream.received)  # a caller keeps its connection
 
 
 async def test_g3_nor_for_another_account_with_the_same_credentials() -> None:

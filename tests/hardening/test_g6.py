@@ -5,9 +5,9 @@ It begins once it is there with its body, and it is its turn on its connection. 
 | wait | bound |
 |---|---|
 | whatever a GET waits for | cut off after 25 s and a grace of 0.25 s, at which nothing but it ends |
-| a place among those who ask upstreams | 1 s; a write waits for one only before anything else |
+| a slot of the concurrency limit | 1 s; a write waits for one only before anything else |
 | upstream: connecting, bytes, pauses before retries, every call of a validation | what is left of 25 s |
-| upstream, where a walk is shared | 25 s of its own: who has none left goes, the others wait on |
+| upstream, where a walk is shared | 25 s of its own: a request without time left fails, the others wait on |
 | Redis, before an upstream is asked to write | 50 ms a question, of which there are four at most |
 | Redis, after a write | what is left of 25 s, and the grace; others go on being told in the background |
 | a list that is stale | nothing: it is read anew in the background, in 25 s of its own |
@@ -144,7 +144,7 @@ async def disturb(way: Relay, chance: random.Random) -> None:
 
 
 @contextlib.asynccontextmanager
-async def nobody_lets_us_in(configuration: str) -> AsyncIterator[Proxied]:
+async def not_accepting(configuration: str) -> AsyncIterator[Proxied]:
     """Run a proxy before an upstream that accepts no connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
         first.connect(listener.getsockname())
@@ -160,7 +160,7 @@ async def rounds(times: int, configuration: Callable[[int], str], server: Server
     async with contextlib.AsyncExitStack() as stack:
         way = await stack.enter_async_context(relay(server.port))
         between = await stack.enter_async_context(proxied(configuration=configuration(way.port)))
-        shut_out = await stack.enter_async_context(nobody_lets_us_in(configuration(way.port)))
+        shut_out = await stack.enter_async_context(not_accepting(configuration(way.port)))
         between.upstream.otherwise = Tardy(chance).answer
         for _ in range(times):
             trouble = asyncio.create_task(disturb(way, chance))
@@ -169,7 +169,7 @@ async def rounds(times: int, configuration: Callable[[int], str], server: Server
             trouble.cancel()
             way.mend()
             way.delay = 0
-            await asyncio.sleep(70)  # by then, whoever is left alone for a while is asked again
+            await asyncio.sleep(70)  # by then, cooldowns and open circuit breakers are over
     return ended
 
 
@@ -208,11 +208,11 @@ def in_parts(seconds: float, whole: bytes) -> Answer:
     return Stall(seconds / 2), whole[:half], Stall(seconds / 2), whole[half:]
 
 
-@pytest.mark.parametrize("after", [15, 22], ids=["who joins", "who began"])
+@pytest.mark.parametrize("after", [15, 22], ids=["a request that joins", "the first request"])
 def test_g6_a_walk_goes_on_for_others(after: int, tmp_path: Path) -> None:
     """Two want a page that is not to be had by itself; the first one learns that after 20 seconds.
 
-    The walk that both share then takes another 15; whoever of them began it.
+    The listing that both share then takes another 15, whichever of them began it.
     """
 
     def answer(asked: Message) -> Answer:
@@ -243,12 +243,12 @@ def test_g6_a_walk_goes_on_for_others(after: int, tmp_path: Path) -> None:
     assert timed(both, configuration=configuration) == (504, about(25, 0.75), 200, 3)
 
 
-# Writes that nobody can be told of
+# Writes that cannot be announced
 
 
 @contextlib.contextmanager
 def no_redis() -> Iterator[str]:
-    """Reserve a port at which nobody listens."""
+    """Reserve a port at which no process listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield remembering(bound.getsockname()[1])
@@ -267,7 +267,7 @@ DONE = "The change was made, but may not show for some seconds"
         ("POST", LIST, error(500), 502, PERHAPS),
     ],
 )
-def test_g6_a_write_that_nobody_can_be_told_of(
+def test_g6_a_write_that_cannot_be_announced(
     method: str, target: str, answer: bytes, status: int, message: str
 ) -> None:
     """It is done after 20 seconds; others would show what was before it for 10 more."""

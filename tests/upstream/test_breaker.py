@@ -1,4 +1,4 @@
-"""The breaker and the budget against models that keep everything, over any order of events."""
+"""The circuit breaker and the retry budget against models that keep everything, over any order of events."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from proxy.upstream.breaker import Breaker, Ticket
-from proxy.upstream.budget import Budget
-from proxy.upstream.sliding_counts import Recent
+from proxy.upstream.breaker import CircuitBreaker, Ticket
+from proxy.upstream.budget import RetryBudget
+from proxy.upstream.sliding_counts import SlidingCounts
 
 
 class Clock:
@@ -26,7 +26,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.breaker = Breaker(self.clock)
+        self.breaker = CircuitBreaker(self.clock)
         self.outcomes: list[tuple[int, bool]] = []
         self.era = 0
         self.opened: float | None = None
@@ -99,11 +99,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_left(self) -> None:
         left = 0.0 if self.opened is None else max(0.0, self.opened + self.rest - self.clock.now)
-        assert self.breaker.left() == pytest.approx(left)
+        assert self.breaker.seconds_left() == pytest.approx(left)
 
     @precondition(lambda self: self.opened is None)
     @invariant()
-    def who_writes_gets_through_while_it_is_closed(self) -> None:
+    def a_closed_breaker_admits_writes(self) -> None:
         assert self.breaker.admit(reads=False) is not None
 
 
@@ -113,7 +113,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.budget = Budget(self.clock)
+        self.budget = RetryBudget(self.clock)
         self.first: list[int] = []
         self.again: list[int] = []
 
@@ -127,7 +127,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 30))
     def calls(self, times: int) -> None:
         for _ in range(times):
-            self.budget.record_first()
+            self.budget.record_call()
             self.first.append(int(self.clock.now))
 
     @rule()
@@ -144,22 +144,22 @@ TestBudget = BudgetMachine.TestCase
 
 def test_memory_is_bounded() -> None:
     clock = Clock()
-    recent = Recent(clock)
+    recent = SlidingCounts(clock)
     for _ in range(100):
         recent.add(1)
         clock.now += 1
     assert len(recent._seconds) == 10  # noqa: SLF001 - what it is about
 
 
-def test_a_breaker_rests_longer_each_time() -> None:
+def test_each_failed_probe_doubles_the_open_time() -> None:
     clock = Clock()
-    breaker = Breaker(clock)
+    breaker = CircuitBreaker(clock)
     rests = []
     for _ in range(10):
         breaker.record(breaker.admit(reads=True) or 0, well=False)
     for _ in range(6):
-        rests.append(breaker.left())
-        clock.now += breaker.left()
+        rests.append(breaker.seconds_left())
+        clock.now += breaker.seconds_left()
         ticket = breaker.admit(reads=True)
         assert ticket is not None
         assert breaker.admit(reads=True) is None
@@ -169,7 +169,7 @@ def test_a_breaker_rests_longer_each_time() -> None:
 
 def test_half_of_twenty_is_too_many_failures_and_less_is_not() -> None:
     for good, opens in ((10, True), (11, False)):
-        breaker = Breaker(Clock())
+        breaker = CircuitBreaker(Clock())
         for well in [True] * good + [False] * 10:
             ticket = breaker.admit(reads=True)
             assert ticket is not None
@@ -177,9 +177,9 @@ def test_half_of_twenty_is_too_many_failures_and_less_is_not() -> None:
         assert (breaker.admit(reads=True) is None) == opens
 
 
-def test_where_a_probe_is_given_up_another_one_gets_through() -> None:
+def test_a_cancelled_probe_admits_another_one() -> None:
     clock = Clock()
-    breaker = Breaker(clock)
+    breaker = CircuitBreaker(clock)
     before = breaker.admit(reads=True)
     assert before is not None
     for _ in range(10):

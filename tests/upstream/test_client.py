@@ -1,4 +1,4 @@
-"""The client over real sockets: every way in which an upstream can fail to answer, and what is never done."""
+"""The client over real sockets: every way in which an upstream can fail, and what is never done."""
 
 import asyncio
 import contextlib
@@ -178,20 +178,20 @@ async def test_head_has_no_body_whatever_its_length_says() -> None:
     assert asked == [["HEAD /1", "HEAD /2"]]
 
 
-async def test_what_may_not_be_lost_goes_over_a_connection_of_its_own() -> None:
+async def test_a_write_without_retries_has_a_new_connection() -> None:
     async with conversing(*[OK] * 5) as (url, asked):
         await bodies(url, ("GET", "/1"), ("POST", "/2"), ("POST", "/3"), ("GET", "/4"), ("PUT", "/5"))
     assert asked == [["GET /1", "GET /4"], ["POST /2"], ["POST /3"], ["PUT /5"]]
 
 
-async def test_a_post_that_may_be_repeated_needs_none() -> None:
+async def test_a_post_with_retries_reuses_a_connection() -> None:
     async with conversing(OK, OK) as (url, asked), Client() as client:
         await client.send(Call("GET", f"{url}/1"))
         await client.send(Call("POST", f"{url}/2", retries=1))
     assert asked == [["GET /1", "POST /2"]]
 
 
-async def test_a_connection_is_one_callers() -> None:
+async def test_a_connection_serves_one_caller() -> None:
     async with conversing(*[OK] * 4) as (url, asked), Client() as client:
         for target, caller in enumerate([1, 2, 1, 2, 0]):
             await client.send(Call("GET", f"{url}/{target}", caller=caller))
@@ -199,15 +199,15 @@ async def test_a_connection_is_one_callers() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_no_connection_is_kept_for_who_is_refused(status: int) -> None:
+async def test_no_connection_is_kept_after_a_refusal(status: int) -> None:
     refusal = json_answer(status, b"{}").encode()
     async with conversing(refusal, refusal) as (url, asked):
         await bodies(url, ("GET", "/1"), ("GET", "/2"))
     assert asked == [["GET /1"], ["GET /2"]]
 
 
-async def test_a_hundred_are_kept_at_most() -> None:
-    """Aiohttp's limit counts those in use alone, and there may be any number of callers."""
+async def test_a_hundred_idle_connections_at_most() -> None:
+    """There may be any number of callers, each with connections of its own."""
     open_, accepted = 0, 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -227,8 +227,8 @@ async def test_a_hundred_are_kept_at_most() -> None:
     assert accepted == 131
 
 
-async def test_no_more_than_so_many_callers_are_known() -> None:
-    """Where their own credentials are passed on, anybody can make up another one."""
+async def test_the_number_of_callers_is_bounded() -> None:
+    """Where callers' own credentials are passed on, clients can make up any number of callers."""
     async with Client() as client:
         for caller in range(5000):
             with pytest.raises(LegacyError):  # before anything is sent
@@ -245,7 +245,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
 
 
 async def test_a_call_that_was_lost_is_repeated_over_a_new_connection() -> None:
-    """All that were kept may be as stale as the one that has just failed."""
+    """All idle connections may be as stale as the one that has just failed."""
     together = asyncio.Barrier(3)
     asked: list[list[str]] = []
 
@@ -276,8 +276,8 @@ UNASKED = {
 
 
 @pytest.mark.parametrize("unasked", UNASKED.values(), ids=UNASKED.keys())
-async def test_what_nobody_asked_for_is_no_answer(unasked: bytes) -> None:
-    """It may be another caller's; and what was not sent yet may be sent, whatever it is."""
+async def test_unsolicited_bytes_are_no_answer(unasked: bytes) -> None:
+    """They may be the answer to another request; and a call that was not sent yet is sent, even a write."""
     received: list[str] = []
     idle = asyncio.Event()
 
@@ -292,7 +292,7 @@ async def test_what_nobody_asked_for_is_no_answer(unasked: bytes) -> None:
     async with serving(serve) as url, Client() as client:
         await client.send(Call("PUT", f"{url}/1"))
         idle.set()
-        await asyncio.sleep(0.05)  # what nobody asked for arrives
+        await asyncio.sleep(0.05)  # the unsolicited bytes arrive
         reply = await client.send(Call("PUT", f"{url}/2"))
     assert (reply.body, reply.is_repeated) == (b"/2", False)
     assert received == ["/1", "/2"]
@@ -313,7 +313,7 @@ async def test_an_answer_before_the_whole_request_was_sent() -> None:
     assert targets == [b"/1", b"/2"]
 
 
-async def test_a_call_that_is_given_up_closes_its_connection() -> None:
+async def test_a_cancelled_call_closes_its_connection() -> None:
     begun, closed = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -334,7 +334,7 @@ async def test_a_call_that_is_given_up_closes_its_connection() -> None:
             await closed.wait()
 
 
-async def test_the_answer_to_a_call_that_was_given_up_goes_to_nobody() -> None:
+async def test_the_answer_to_a_cancelled_call_is_dropped() -> None:
     begun, on = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -353,7 +353,7 @@ async def test_the_answer_to_a_call_that_was_given_up_goes_to_nobody() -> None:
         assert (await client.send(Call("GET", f"{url}/2"))).body == b"/2"
 
 
-async def test_a_hundred_connections_at_most() -> None:
+async def test_a_hundred_connections_in_use_at_most() -> None:
     here, most = 0, 0
     full = asyncio.Event()
 
@@ -440,11 +440,11 @@ async def test_a_url_that_leads_nowhere(url: str) -> None:
     assert await failure(url) == BAD_UPSTREAM
 
 
-# Nobody there
+# No upstream there
 
 
 async def test_a_refused_connection() -> None:
-    with socket.socket() as bound:  # and not listening: nobody else can listen there either
+    with socket.socket() as bound:  # and not listening: no other process can listen there
         bound.bind(("127.0.0.1", 0))
         fault = await failure(f"http://127.0.0.1:{bound.getsockname()[1]}")
     assert (fault.status, fault.code) == (503, 20503)
@@ -540,7 +540,7 @@ async def test_an_odd_url_is_answered_or_refused(target: str) -> None:
     assert not any(request.header("X-Evil") for request in upstream.received)
 
 
-# Too slow. Nobody waits here: see support/leap.py.
+# Too slow. The clock leaps: see support/leap.py.
 
 
 async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -693,7 +693,7 @@ async def test_the_environment_names_no_proxy_and_no_password(
 @pytest.mark.parametrize("way", ["fin", "rst"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 async def test_a_request_that_is_not_answered_is_not_sent_again(method: str, way: str) -> None:
-    """Aiohttp does so by itself, for all methods but POST, where a connection was used before."""
+    """Some clients do so by themselves, where a connection was used before."""
     received: list[Message] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -716,7 +716,7 @@ async def test_a_request_that_is_not_answered_is_not_sent_again(method: str, way
 # TLS
 
 
-async def test_a_certificate_that_nobody_vouches_for() -> None:
+async def test_a_certificate_of_an_unknown_authority() -> None:
     reached = ScriptedUpstream()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)

@@ -73,7 +73,7 @@ def test_no_text_makes_another_line(method: str, target: str, headers: dict[str,
         ("http://x/#\n", "http://x", "/"),
     ],
 )
-def test_whom_a_url_asks_and_what_for(url: str, origin: str, target: str) -> None:
+def test_origin_and_target_of_a_url(url: str, origin: str, target: str) -> None:
     assert origin_and_target(url) == (origin, target)
 
 

@@ -1,4 +1,4 @@
-"""A walk that knows the last one leads to where it would without knowing, whatever has changed meanwhile."""
+"""A listing with the digests of the previous one has the same result as one without, whatever has changed."""
 
 import json
 from collections.abc import Sequence
@@ -58,12 +58,12 @@ PAGES = st.lists(
 )
 
 
-async def walked(
-    pages: Sequence[Page], known: PageDigests = (), account: Account = ACCOUNT
+async def listed(
+    pages: Sequence[Page], previous: PageDigests = (), account: Account = ACCOUNT
 ) -> ListingResult | str:
     upstream = Upstream(PROFILE, Pages(pages))
     try:
-        return await upstream.walk(EVERYTHING, account, known)
+        return await upstream.list_all(EVERYTHING, account, previous)
     except LegacyError as error:
         return str(error)
 
@@ -75,47 +75,49 @@ def rows(found: ListingResult | str) -> list[CallerId] | str | None:
 
 
 @given(PAGES, PAGES, st.integers(0, 3))
-async def test_what_is_known_changes_nothing(before: list[Page], after: list[Page], same: int) -> None:
+async def test_previous_digests_do_not_change_the_result(
+    before: list[Page], after: list[Page], same: int
+) -> None:
     after = before[:same] + after[same:] or before
-    last = await walked(before)
+    last = await listed(before)
     if isinstance(last, str):
         return
-    again = await walked(after, last.source, OTHER_TOKEN)
-    fresh = await walked(after)
+    again = await listed(after, last.digests, OTHER_TOKEN)
+    fresh = await listed(after)
     if isinstance(again, ListingResult) and again.caller_ids is None:
         assert rows(fresh) == rows(last)
     else:
         assert rows(again) == rows(fresh)
 
 
-async def test_what_is_as_it_was_is_not_read_and_asked_for_with_ones_own_credentials() -> None:
+async def test_unchanged_pages_are_not_read_and_are_asked_for_with_the_new_credentials() -> None:
     pages = [([1, 2], 200), ([3], 200), ([], 200)]
-    last = await walked(pages)
+    last = await listed(pages)
     assert isinstance(last, ListingResult)
     asked = Pages(pages)
-    again = await Upstream(PROFILE, asked).walk(EVERYTHING, OTHER_TOKEN, last.source)
-    assert again == (None, last.source)
+    again = await Upstream(PROFILE, asked).list_all(EVERYTHING, OTHER_TOKEN, last.digests)
+    assert again == (None, last.digests)
     assert len(asked.calls) == 3
     tokens = {call.headers["Authorization"] for call in asked.calls}
-    theirs = Pages(pages)
-    await Upstream(PROFILE, theirs).walk(EVERYTHING, OTHER_TOKEN)
-    assert tokens == {call.headers["Authorization"] for call in theirs.calls}
-    assert [call.url for call in asked.calls] == [call.url for call in theirs.calls]
+    others = Pages(pages)
+    await Upstream(PROFILE, others).list_all(EVERYTHING, OTHER_TOKEN)
+    assert tokens == {call.headers["Authorization"] for call in others.calls}
+    assert [call.url for call in asked.calls] == [call.url for call in others.calls]
 
 
-async def test_an_instance_that_is_as_it_was_is_not_read() -> None:
-    async def fetched(number: int, status: int, known: PageDigests = ()) -> ListingResult | str:
+async def test_an_unchanged_instance_is_not_read() -> None:
+    async def fetched(number: int, status: int, previous: PageDigests = ()) -> ListingResult | str:
         class One:
             async def send(self, _: Call) -> Reply:
                 return Reply(status, json.dumps(item(number)).encode())
 
         try:
-            return await Upstream(PROFILE, One()).fetch(Fetch(SID, f"PN{number:032x}"), ACCOUNT, known)
+            return await Upstream(PROFILE, One()).fetch(Fetch(SID, f"PN{number:032x}"), ACCOUNT, previous)
         except LegacyError as error:
             return str(error)
 
     last = await fetched(1, 200)
     assert isinstance(last, ListingResult)
-    assert rows(await fetched(1, 200, last.source)) is None
-    assert rows(await fetched(2, 200, last.source)) == rows(await fetched(2, 200))
-    assert await fetched(1, 404, last.source) == await fetched(1, 404)
+    assert rows(await fetched(1, 200, last.digests)) is None
+    assert rows(await fetched(2, 200, last.digests)) == rows(await fetched(2, 200))
+    assert await fetched(1, 404, last.digests) == await fetched(1, 404)

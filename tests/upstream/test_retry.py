@@ -1,4 +1,4 @@
-"""What is asked again, how often, and what never is; over real sockets, counted by the upstream."""
+"""What is sent again, how often, and what never is; over real sockets, counted by the upstream."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ EMPTY = json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}')
 def decided(
     retries: int, sent: int, reply: Reply | Literal["unsent"] | None, left: float = 25
 ) -> float | None:
-    return retry.pause(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
+    return retry.retry_delay(Call("GET", "http://x", retries=retries), sent, reply, left, lambda low, _: low)
 
 
 def test_a_call_without_retries_is_sent_once() -> None:
@@ -36,7 +36,7 @@ def test_a_lost_call_is_sent_again_as_often_as_it_may(retries: int) -> None:
     assert pauses == [0.025] * retries + [None]
 
 
-def test_what_the_upstream_has_seen_nothing_of_is_sent_once_more_whatever_it_is() -> None:
+def test_a_call_of_which_no_byte_was_sent_has_one_retry_at_least() -> None:
     assert [decided(0, sent, "unsent") for sent in (1, 2)] == [0.025, None]
     assert [decided(1, sent, "unsent") for sent in (1, 2)] == [0.025, None]
     assert [decided(2, sent, "unsent") for sent in (1, 2, 3)] == [0.025, 0.025, None]
@@ -44,16 +44,16 @@ def test_what_the_upstream_has_seen_nothing_of_is_sent_once_more_whatever_it_is(
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 409, 422, 429, 501, 505])
-def test_what_the_upstream_has_thought_about_stands(status: int) -> None:
+def test_other_statuses_are_final(status: int) -> None:
     assert decided(1, 1, Reply(status, b"")) is None
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_what_may_pass_is_asked_again(status: int) -> None:
+def test_transient_statuses_are_retried(status: int) -> None:
     assert decided(1, 1, Reply(status, b"")) == 0.025
 
 
-def test_the_upstreams_own_pause_is_kept_where_there_is_time_for_it() -> None:
+def test_retry_after_is_kept_where_there_is_time_for_it() -> None:
     assert decided(1, 1, Reply(503, b"", retry_after=7), left=8) == 7
     assert decided(1, 1, Reply(503, b"", retry_after=7), left=7) is None
     assert decided(1, 1, Reply(503, b"", retry_after=0), left=7) == 0.025
