@@ -17,9 +17,9 @@ _MAX_WITHOUT_BODY = 32 * 1024  # bytes in a row that bring nothing of a body: he
 _MAX_INTERIM = 8  # answers before the final one
 _SLICE = 4096
 _WITHOUT_BODY = frozenset({101, 204, 304})  # RFC 9112 section 6.3; of 101, what follows is no HTTP
-_FRAMING = (b"content-length", b"transfer-encoding")
-_KEPT = ((b"content-type", "content-type"), (b"content-range", "content-range"), (b"link", "link"))
-_READ = frozenset({*_FRAMING, *(name for name, _ in _KEPT), b"retry-after", b"date"})
+_FRAMING = ("content-length", "transfer-encoding")
+_KEPT = ("content-type", "content-range", "link")
+_READ = {name.encode(): name for name in (*_FRAMING, *_KEPT, "retry-after", "date")}
 
 
 class MalformedResponseError(Exception):
@@ -43,7 +43,7 @@ class ResponseReader:
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         self._is_head = is_head
-        self._headers: dict[bytes, bytes] = {}
+        self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._status = 0  # once the final head is complete
         self._interim = self._without_body = 0
@@ -77,19 +77,21 @@ class ResponseReader:
 
     def end(self) -> bool:
         """Take the end of the connection for the end of the body where it is; return whether it was."""
-        if self._status and not any(name in self._headers for name in _FRAMING):
+        if self._status and self._headers.keys().isdisjoint(_FRAMING):
             self.is_complete = True
         return self.is_complete
 
     def reply(self) -> Reply:
-        """Return a complete answer."""
-        found = {name: value.decode("utf-8", "surrogateescape") for name, value in self._headers.items()}
-        asked = found.get(b"retry-after")
+        """Return a complete answer, and keep nothing of it: the connection may be idle for long."""
+        body, self._body = bytes(self._body), bytearray()
+        del self._parser  # which holds on to the reader
+        headers = self._headers
+        asked = headers.get("retry-after")
         return Reply(
             self._status,
-            bytes(self._body),
-            {name: found[key] for key, name in _KEPT if key in found},
-            retry_after=None if asked is None else seconds_of(asked, found.get(b"date"), time.time()),
+            body,
+            {name: headers[name] for name in _KEPT if name in headers},
+            retry_after=None if asked is None else seconds_of(asked, headers.get("date"), time.time()),
         )
 
     def _has_no_body(self) -> bool:
@@ -98,41 +100,39 @@ class ResponseReader:
     # What httptools calls, also for whatever follows a complete answer in the same slice
 
     def on_message_begin(self) -> None:
-        """Begin another answer."""
-        self.may_reuse = self.may_reuse and not self.is_complete
+        self.may_reuse &= not self.is_complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the final head: interim ones are dropped, and so are trailers."""
-        self._is_malformed = self._is_malformed or b"\0" in value
-        name = name.lower()
-        if name in _READ and not self._status:
-            value = value.strip(b" \t")
-            known = self._headers.setdefault(name, value)
-            if known is not value and name == b"link":  # one a line means the same as all on one
-                self._headers[name] = known + b", " + value  # (RFC 9110 section 5.3)
+        self._is_malformed |= b"\0" in value
+        key = _READ.get(name.lower())
+        if key is None or self._status:
+            return
+        text = value.strip(b" \t").decode("utf-8", "surrogateescape")
+        if key not in self._headers:
+            self._headers[key] = text
+        elif key == "link":  # one a line means the same as all on one (RFC 9110 section 5.3)
+            self._headers[key] += f", {text}"
 
     def on_headers_complete(self) -> None:
-        """Look whether this is the final head."""
         if self._status:
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._interim += 1
-            self._is_malformed = self._is_malformed or self._interim > _MAX_INTERIM
+            self._is_malformed |= self._interim > _MAX_INTERIM
             self._headers.clear()
             return
-        self._is_malformed = self._is_malformed or status < 100
+        self._is_malformed |= status < 100
         self._status = status
         self.may_reuse = self._parser.should_keep_alive() and status != 101
         self.is_complete = self._has_no_body()
 
     def on_body(self, data: bytes) -> None:
-        """Collect what belongs to the answer."""
         if self.is_complete:
             self.may_reuse = False
         else:
             self._body += data
 
     def on_message_complete(self) -> None:
-        """Take note that the final answer is whole, if it is that one."""
-        self.is_complete = self._status > 0
+        self.is_complete = self._status > 0  # and not an interim answer's

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,7 +40,10 @@ Seed = tuple[str, bytes]
 def seeds() -> Mapping[str, Sequence[bytes]]:
     """Return what there is for each target."""
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
-    every = (_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes())
+    every = (
+        *(_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes()),
+        _responses(),
+    )
     for name, seed in chain(*every):
         found[name][seed] = None
     return {name: list(them) for name, them in found.items()}
@@ -111,6 +114,26 @@ def _answer(vendor: str, message: Message) -> Iterator[Seed]:
     yield "list", b"\n".join([bytes((which, 0, 1)), link, content_range, message.body])
     for operation in range(5):
         yield "instance", bytes((which, 0, operation)) + b"\n" + message.body
+
+
+def _responses() -> Iterator[Seed]:
+    """Frame an answer in every way, whole and in slices, to GET and to HEAD."""
+    heads = (
+        *(
+            b"Content-Length: 2\r\n\r\n{}",
+            b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\nX: y\r\n\r\n",
+        ),
+        *(b"\r\n{}", b"Connection: close\r\nContent-Length: 2\r\n\r\n{}", b"Content-Length: 9\r\n\r\n{}"),
+        b'Link: <x>; rel="next"\r\nLink: <y>\r\nContent-Range: items 0-1/2\r\nContent-Length: 0\r\n\r\n',
+        b"Retry-After: Sun, 13 Mar 2011 12:01:00 GMT\r\nDate: Sun, 13 Mar 2011 12:00:00 GMT\r\n\r\n",
+        b"Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\n\r\n",
+    )
+    starts = (
+        *(b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 204 No Content", b"HTTP/1.1 304 X"),
+        *(b"HTTP/1.1 101 X", b"HTTP/1.1 429 X", b"HTTP/1.1 103 X\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK"),
+    )
+    for how, start, head in product((b"\0\xff", b"\0\1\7\0", b"\1\x20"), starts, heads):
+        yield "response", how + b"\n" + start + b"\r\n" + head
 
 
 def _codes() -> Iterator[Seed]:

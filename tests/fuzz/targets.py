@@ -1,8 +1,10 @@
 """What is fuzzed: each target takes any bytes, and raises where something comes of them that should not.
 
-Only LegacyError may come out of what reads. What is written is read again, and holds what was put in.
+Only LegacyError, and what the client makes one of, may come out of what reads. What is written is read again,
+and holds what was put in.
 """
 
+import itertools
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +42,7 @@ from proxy.profile import language
 from proxy.profile.calls import Call, Reply
 from proxy.profile.profile import Exchange, Profile, StartedValidation
 from proxy.upstream import encoding
+from proxy.upstream.response import MalformedResponseError, ResponseReader
 
 
 def lines(data: bytes, count: int) -> Sequence[bytes]:
@@ -290,6 +293,36 @@ def answer(data: bytes) -> None:
             assert isinstance(operation, Delete)
 
 
+def response(data: bytes) -> None:
+    """Read a line whose bytes are the method and the lengths of slices in turn, and an answer's bytes."""
+    how, content = lines(data, 2)
+    is_head, lengths = nth(how, 0) % 2 == 1, [each + 1 for each in how[1:]] or [1]
+    slices, start = [], 0
+    for length in itertools.cycle(lengths):
+        if start >= len(content):
+            break
+        slices.append(content[start : start + length])
+        start += length
+    whole, cut = _replied([content], is_head=is_head), _replied(slices, is_head=is_head)
+    assert whole is None or whole == cut
+    if cut:
+        assert 100 <= cut.status <= 999
+        assert len(cut.body) + sum(map(len, cut.headers.values())) <= len(content)
+        assert not (is_head and cut.body)
+        assert cut.retry_after is None or 0 <= cut.retry_after <= 3600
+
+
+def _replied(slices: Sequence[bytes], *, is_head: bool) -> Reply | None:
+    """Return what an upstream answers that closes the connection after these bytes; None if it is nothing."""
+    reader = ResponseReader()
+    reader.begin(is_head=is_head)
+    try:
+        is_complete = any(reader.feed(each) for each in slices) or reader.end()
+    except (LegacyError, MalformedResponseError):
+        return None
+    return reader.reply() if is_complete else None
+
+
 def _status(which: bytes) -> int:
     return _STATUSES[nth(which, 1) % len(_STATUSES)]
 
@@ -340,6 +373,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "request": request,
     "list": answer_to_list,
     "instance": answer,
+    "response": response,
     "writers": writers,
     "configuration": configuration,
     "code": code,
