@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("support")
+
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("suite")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PROXY = Path(__file__).parents[1] / "proxy"
+TESTS = Path(__file__).parent
+PROXY = TESTS.parent / "proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Module:
 
 
 def modules(root: Path) -> list[Module]:
-    """Parse every file under `root`, which is a folder named proxy."""
+    """Parse every file under `root`, which is a folder named proxy or tests."""
     return [
         Module(
             file.relative_to(root.parent).as_posix(),
@@ -299,6 +300,23 @@ def defined_names(module: Module) -> Iterator[str]:
                 yield name
 
 
+FOREIGN_TEST_MODULES = ("aiohttp.test_utils",)
+
+
+def imported_tests(of: list[Module]) -> list[str]:
+    """Find imports from test modules: pytest may run their tests twice, and fixtures arrive unseen."""
+    return [
+        f"{module.path}:{line}: imports {name}, but what tests share stands in tests/support/"
+        for module in of
+        for line, name in module.imports()
+        if is_test_module(name) and not any(lies_in(name, each) for each in FOREIGN_TEST_MODULES)
+    ]
+
+
+def is_test_module(name: str) -> bool:
+    return any(part == "conftest" or part.startswith("test_") for part in name.split("."))
+
+
 def is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
@@ -363,6 +381,10 @@ def test_every_exception_is_still_needed(ours: list[Module]) -> None:
         for _, name in [*undocumented_imports(module), *foreign_attributes(module)]
     }
     assert set(FOREIGN_EXCEPTIONS) <= uses
+
+
+def test_no_test_imports_another() -> None:
+    obey(imported_tests, modules(TESTS))
 
 
 # That the rules would notice
@@ -551,6 +573,32 @@ def test_a_planted_violation_is_found(
     plant(tmp_path, path, source)
     (violation,) = rule(modules(tmp_path / "proxy"))
     assert violation.startswith(opening)
+
+
+@pytest.mark.parametrize(
+    ("source", "opening"),
+    [
+        ("import test_conversations as talks", "tests/cli/x.py:1: imports test_conversations, but"),
+        ("from server import test_raw", "tests/cli/x.py:1: imports server.test_raw, but what tests share"),
+        ("from server.test_raw import get", "tests/cli/x.py:1: imports server.test_raw.get, but"),
+        (
+            "def f():\n    from ..cache.conftest import Clock",
+            "tests/cli/x.py:2: imports tests.cache.conftest.",
+        ),
+        ("from . import conftest", "tests/cli/x.py:1: imports tests.cli.conftest, but"),
+    ],
+)
+def test_a_planted_import_of_a_test_is_found(source: str, opening: str, tmp_path: Path) -> None:
+    plant(tmp_path, "tests/cli/x.py", source)
+    (violation,) = imported_tests(modules(tmp_path / "tests"))
+    assert violation.startswith(opening)
+
+
+def test_imports_of_helpers_pass(tmp_path: Path) -> None:
+    plant(
+        tmp_path, "tests/cli/x.py", "from aiohttp.test_utils import TestClient\nfrom support.raw import get"
+    )
+    assert imported_tests(modules(tmp_path / "tests")) == []
 
 
 def test_a_planted_circle_is_found(tmp_path: Path) -> None:

@@ -1,102 +1,25 @@
 """One suite over every store: memory, memory that two workers share, and Redis beside that."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.cached import Clock, Shared, patient_store
 from support.valkey import Server, running_valkey
 
 from proxy.cache import (
-    CachePolicy,
     GenerationTable,
-    ListCache,
-    Loaded,
-    Loader,
     SharedMemoryStore,
     Store,
-    derive_key,
-    derive_owner,
 )
-from proxy.cache.redis_store import RedisStore
-from proxy.model import Account
-
-
-@dataclass(frozen=True)
-class Value:
-    """Something to remember."""
-
-    text: str = ""
-    nbytes: int = 10
-
-    def to_bytes(self) -> bytes:
-        return self.text.encode()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Value":
-        return cls(content.decode())
-
-
-Lists = ListCache[Value, None]
-Load = Callable[[Value | None], Coroutine[Any, Any, Value]]
-"""Loads a value; it is given the last one."""
-
-
-def loader(load: Load) -> Loader[Value, None]:
-    """Return `load` as a cache wants it."""
-
-    async def loaded(last: Loaded[Value, None] | None) -> Loaded[Value, None]:
-        return Loaded(await load(last.value if last else None))
-
-    return loaded
-
-
-async def get_or_load(lists: Lists, account: Account, *query: str, load: Load) -> Value:
-    """Return what `account` gets, as of now."""
-    view = await lists.view(derive_owner(account))
-    return await view.get_or_load(derive_key(account, *query), loader(load))
-
-
-class Clock:
-    """A clock that tests move."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Shared:
-    """Two who remember and share a store; where there is only one, both are the same."""
-
-    stores: list[Store]
-    pass_on: Callable[[float], None]
-    clock: Clock = field(default_factory=Clock)
-
-    def snapshots(self, which: int = 0, *, fresh: float = 5, stale: float = 0, size: int = 100_000) -> Lists:
-        return ListCache(
-            Value, CachePolicy(fresh, stale, size), self.stores[which % len(self.stores)], self.clock
-        )
-
-    def pass_time(self, seconds: float) -> None:
-        self.clock.now += seconds
-        self.pass_on(seconds)
 
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Server]:
     with running_valkey() as server:
         yield server
-
-
-def patient_store(url: str, secret: bytes, counters: GenerationTable | None = None) -> RedisStore:
-    """Return a store for tests that are not about how long Redis is waited for: machines may be busy."""
-    return RedisStore.at(url, secret, counters, timeouts=(2, 2))
 
 
 @asynccontextmanager

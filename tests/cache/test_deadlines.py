@@ -8,11 +8,10 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 from support import leap
+from support.cached import ALICE, Lists, Upstream, Value, ask, get_or_load, known, patient_store
 from support.relay import Relay, relay
 from support.valkey import Server, running_valkey
 
-from cache.conftest import Lists, Value, get_or_load, patient_store
-from cache.test_lists import ALICE, Upstream, ask, known
 from proxy.cache import CachePolicy, ListCache, Owner, SharedMemoryStore, derive_owner
 from proxy.errors import NOT_SHOWN_YET, TOO_SLOW_TO_TELL, LegacyError
 from proxy.net.deadlines import Deadlines, begin_request

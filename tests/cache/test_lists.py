@@ -3,67 +3,32 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cached import (
+    ALICE,
+    OTHER_ACCOUNT,
+    OTHER_SID,
+    OTHER_TOKEN,
+    OTHERS,
+    Clock,
+    Lists,
+    Shared,
+    Upstream,
+    Value,
+    ask,
+    get_or_load,
+    known,
+    loader,
+    settle,
+)
 
-from cache.conftest import Clock, Lists, Shared, Value, get_or_load, loader
 from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, derive_key, derive_owner
 from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
 from proxy.model import Account, Credentials
-
-ALICE = Account("AC1", "up1", Credentials("AC1", "token"), "vendor")
-OTHER_TOKEN = replace(ALICE, credentials=Credentials("AC1", "other"))
-OTHER_NAME = replace(ALICE, credentials=Credentials("AC1t", "oken"))
-OTHER_ACCOUNT = replace(ALICE, upstream_id="up2")
-OTHER_UPSTREAM = replace(ALICE, upstream="another")
-OTHER_SID = replace(ALICE, sid="AC2")
-OTHERS = (OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM)
-"""Whose credentials are others, be it that they are the same words."""
-
-
-class Upstream:
-    """Counts walks, which end when they are told to."""
-
-    def __init__(self) -> None:
-        self.text = "old"
-        self.walks = 0
-        self.ended = 0
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-
-    async def walk(self, _: Value | None = None) -> Value:
-        self.walks += 1
-        try:
-            text = self.text
-            await self.go_on.wait()
-            return Value(text)
-        finally:
-            self.ended += 1
-
-    async def walks_are(self, number: int) -> None:
-        """Wait until so many walks have begun."""
-        async with asyncio.timeout(5):
-            while self.walks < number:
-                await asyncio.sleep(0)
-
-
-async def ask(lists: Lists, who: Account, upstream: Upstream, *what: str) -> Value:
-    return await get_or_load(lists, who, *what, load=upstream.walk)
-
-
-async def known(lists: Lists, who: Account, *what: str) -> str | None:
-    found = await (await lists.view(derive_owner(who))).find(derive_key(who, *what))
-    return None if found is None else found.text
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
 
 # How long
 

@@ -6,79 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from hiredis import Reader
 from redis.asyncio.connection import Connection
 from support import leap
+from support.scripted_redis import INFO, ScriptedRedis, bulk, scripted_redis
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
 
 PATIENCE = 10
 
 
-class Speaker:
-    """A server that knows ECHO and what else it is told to reply, except while it is silent."""
-
-    def __init__(self) -> None:
-        self.replies = {b"INFO": INFO}
-        self.port = 0
-        self.connections = 0
-        self.open = 0
-        self.batches: list[list[bytes]] = []
-        """What was sent at a time."""
-        self._is_silent = False
-        self._unsaid: list[tuple[asyncio.StreamWriter, bytes]] = []
-
-    def hush(self) -> None:
-        """Say nothing from now on."""
-        self._is_silent = True
-
-    def speak(self) -> None:
-        """Say what has not been said."""
-        self._is_silent = False
-        for writer, replies in self._unsaid:
-            writer.write(replies)
-        self._unsaid.clear()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.open += 1
-        read = Reader()
-        while data := await reader.read(65_536):
-            read.feed(data)
-            commands: list[list[bytes]] = list(iter(read.gets, False))
-            self.batches.append([b" ".join(command) for command in commands])
-            self._unsaid.append((writer, b"".join(map(self._reply, commands))))
-            if not self._is_silent:
-                self.speak()
-        self.open -= 1
-        writer.close()
-
-    def _reply(self, command: list[bytes]) -> bytes:
-        return bulk(command[1]) if command[0] == b"ECHO" else self.replies.get(command[0], b"-ERR\r\n")
-
-
-def bulk(text: bytes) -> bytes:
-    return b"$%d\r\n%s\r\n" % (len(text), text)
-
-
-INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
-
-
 @asynccontextmanager
-async def with_schema() -> AsyncIterator[Speaker]:
-    speaker = Speaker()
-    server = await asyncio.start_server(speaker.serve, "127.0.0.1", 0)
-    speaker.port = server.sockets[0].getsockname()[1]
-    try:
-        yield speaker
-    finally:
-        server.close()
-        await asyncio.sleep(0.1)  # until it has heard who hung up
-
-
-@asynccontextmanager
-async def line_to_speaker() -> AsyncIterator[tuple[Speaker, RedisPipeline]]:
-    async with with_schema() as speaker:
+async def line_to_speaker() -> AsyncIterator[tuple[ScriptedRedis, RedisPipeline]]:
+    async with scripted_redis() as speaker:
         line = RedisPipeline(
             lambda: Connection(port=speaker.port, protocol=2, driver_info=None, socket_timeout=None), PATIENCE
         )
@@ -88,7 +27,7 @@ async def line_to_speaker() -> AsyncIterator[tuple[Speaker, RedisPipeline]]:
             await line.close()
 
 
-def leaping(test: Callable[[Speaker, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
+def leaping(test: Callable[[ScriptedRedis, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
     """Run a test on a loop that leaps."""
 
     async def run() -> None:
@@ -116,7 +55,7 @@ async def seconds_without_reply(line: RedisPipeline, **how: bool) -> int:
 
 @leaping
 async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_next_one(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     replies = await asyncio.gather(
         line.execute(echo(b"1"), echo(b"2")), line.execute(echo(b"3")), line.execute(echo(b"4"), echo(b"5"))
@@ -135,7 +74,7 @@ async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_ne
 
 @leaping
 async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     asked = [(echo(b"1"),), ((b"UNHEARD",), echo(b"2")), (echo(b"3"),)]
     first, second, third = [asyncio.create_task(line.execute(*commands)) for commands in asked]
@@ -148,7 +87,7 @@ async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(
 
 @leaping
 async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_second(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     speaker.hush()
     assert await seconds_without_reply(line) == 1
@@ -157,7 +96,9 @@ async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_secon
 
 
 @leaping
-async def test_a_reply_is_waited_for_as_long_as_patience_lasts(speaker: Speaker, line: RedisPipeline) -> None:
+async def test_a_reply_is_waited_for_as_long_as_patience_lasts(
+    speaker: ScriptedRedis, line: RedisPipeline
+) -> None:
     await line.execute(echo(b"hello"))
     speaker.hush()
     assert await seconds_without_reply(line) == PATIENCE
@@ -170,7 +111,7 @@ async def test_a_reply_is_waited_for_as_long_as_patience_lasts(speaker: Speaker,
 
 @leaping
 async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     """Another one's batch is on its way."""
     await line.execute(echo(b"hello"))
@@ -184,7 +125,7 @@ async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
 
 @leaping
 async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     speaker.hush()
     assert await seconds_without_reply(line) == 1
@@ -204,7 +145,7 @@ async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
 
 @leaping
 async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
-    speaker: Speaker, line: RedisPipeline
+    speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     await line.execute(echo(b"hello"))
     speaker.hush()
@@ -220,7 +161,7 @@ async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
 
 
 @leaping
-async def test_a_line_that_was_never_used_can_be_closed(speaker: Speaker, line: RedisPipeline) -> None:
+async def test_a_line_that_was_never_used_can_be_closed(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     await line.close()
     assert speaker.connections == 0
 

@@ -11,12 +11,22 @@ from hashlib import sha256
 import pytest
 import pytest_asyncio
 from support import leap
+from support.cached import (
+    ALICE,
+    OTHER_ACCOUNT,
+    OTHER_TOKEN,
+    Clock,
+    Lists,
+    Upstream,
+    Value,
+    ask,
+    known,
+    patient_store,
+)
 from support.relay import Relay, relay
+from support.scripted_redis import ScriptedRedis, bulk, scripted_redis
 from support.valkey import Server, running_valkey
 
-from cache.conftest import Clock, Lists, Value, patient_store
-from cache.test_lists import ALICE, OTHER_ACCOUNT, OTHER_TOKEN, Upstream, ask, known
-from cache.test_redis_pipeline import Speaker, bulk, with_schema
 from proxy.cache import CachePolicy, Key, ListCache, derive_key, derive_owner
 from proxy.cache.redis_store import RedisStore
 from proxy.cache.stores import SavedList
@@ -544,11 +554,11 @@ async def test_what_is_told_ends_by_itself(server: Server, stores: list[RedisSto
 # What Redis is asked
 
 
-def asking(test: Callable[[Speaker, RedisStore], Awaitable[None]]) -> Callable[[], None]:
+def asking(test: Callable[[ScriptedRedis, RedisStore], Awaitable[None]]) -> Callable[[], None]:
     """Run a test with a store that has somebody else to ask."""
 
     async def run() -> None:
-        async with with_schema() as speaker:
+        async with scripted_redis() as speaker:
             store = patient_store(f"redis://:password@127.0.0.1:{speaker.port}", SECRET)
             speaker.replies[b"AUTH"] = b"+OK\r\n"
             try:
@@ -562,13 +572,13 @@ def asking(test: Callable[[Speaker, RedisStore], Awaitable[None]]) -> Callable[[
     return test_it
 
 
-def commands(speaker: Speaker) -> list[bytes]:
+def commands(speaker: ScriptedRedis) -> list[bytes]:
     """Return what has been asked, without parameters: a line for what went together."""
     return [b" ".join(command.split()[0] for command in batch) for batch in speaker.batches]
 
 
 @asking
-async def test_after_a_login_each_question_is_one_command(speaker: Speaker, store: RedisStore) -> None:
+async def test_after_a_login_each_question_is_one_command(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
     for _ in range(2):
         assert await store.advance(OWNER)
@@ -577,7 +587,7 @@ async def test_after_a_login_each_question_is_one_command(speaker: Speaker, stor
 
 
 @asking
-async def test_what_cannot_be_begun_is_cleared_away(speaker: Speaker, store: RedisStore) -> None:
+async def test_what_cannot_be_begun_is_cleared_away(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
     assert await store.state(OWNER) is None
     assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
@@ -585,7 +595,7 @@ async def test_what_cannot_be_begun_is_cleared_away(speaker: Speaker, store: Red
 
 @asking
 async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
-    speaker: Speaker, store: RedisStore
+    speaker: ScriptedRedis, store: RedisStore
 ) -> None:
     speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
     assert await store.state(OWNER) is None
@@ -593,7 +603,7 @@ async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
 
 
 @asking
-async def test_a_list_ends_by_the_clock_of_the_server(speaker: Speaker, store: RedisStore) -> None:
+async def test_a_list_ends_by_the_clock_of_the_server(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
     await store.save(KEY, b"generation", SavedList(b"a list", 60))
     assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]

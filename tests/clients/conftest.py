@@ -3,23 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import trustme
 from support.running import running_listeners, running_sandbox
 
+from clients.programs import Server
 from proxy.sandbox import Store
 
 NOW = 1_226_000_000  # Thu, 06 Nov 2008 11:33:20 -0800
-
-
-class Server(NamedTuple):
-    """Where the proxy is, and whom a client must trust to use TLS."""
-
-    plain: str
-    tls: str
-    ca: Path
 
 
 @pytest.fixture

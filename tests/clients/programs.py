@@ -6,10 +6,19 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 _TIMEOUT = 40  # seconds; a machine under load may take long to start a program
 
 HERE = Path(__file__).parent
+
+
+class Server(NamedTuple):
+    """The URLs of a running proxy, and the certificate authority that a client must trust to use TLS."""
+
+    plain: str
+    tls: str
+    ca: Path
 
 
 @functools.cache

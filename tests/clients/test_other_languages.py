@@ -10,8 +10,7 @@ from typing import NamedTuple
 import pytest
 from support.seed import ACCOUNT, BOB, COMPANY, LIST, TOKEN
 
-from clients.conftest import Server
-from clients.programs import HERE, run, works
+from clients.programs import HERE, Server, run, works
 
 
 class Language(NamedTuple):

@@ -1,17 +1,4 @@
-"""Every file in configurations/ is a test: a configuration, and what `callerid-proxy check` says of it.
-
-A file opens with a sentence about why. Then come sections, each under a line `--- NAME`:
-
-`proxy.yaml`, `my-api.yaml`    the whole file
-`proxy.yaml, changed`          the file of that name in configurations/good/, without the lines `- OLD`; lines
-                               `+ NEW` stand where the line above them was
-`environment`                  variables, NAME=VALUE, beside TOKEN, KEY and SID_KEY
-`file NAME`, `folder NAME`     a file with this content and a folder, beside proxy.yaml
-`check says`                   all of its output; the exit status is 78
-`check warns`                  the warnings about a configuration that is good
-
-A file that is not spoken of is the one in configurations/good/.
-"""
+"""Every file in configurations/ is a test; support/broken_configurations.py describes their sections."""
 
 import os
 import re
@@ -25,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.broken_configurations import ENVIRONMENT, FILES, sections, write
 
 from proxy.cli import main
 from proxy.config import ConfigurationError, cross_checks, load, loading
@@ -34,50 +22,6 @@ from proxy.profile import rules
 from proxy.profile.auth import authorize
 from proxy.profile.calls import Call
 from proxy.upstream.encoding import encode, origin_and_target
-
-FOLDER = Path(__file__).parents[1] / "configurations"
-FILES = sorted(FOLDER.glob("*.txt"))
-GOOD = {file.name: file.read_text(encoding="utf-8") for file in (FOLDER / "good").iterdir()}
-ENVIRONMENT = {"TOKEN": "old-token", "KEY": "key", "SID_KEY": "sid-key"}
-
-
-def sections(file: Path) -> dict[str, str]:
-    about, *rest = re.split(r"^--- (.+)\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert about.strip(), "a configuration says why it is broken"
-    return dict(zip(rest[::2], rest[1::2], strict=True))
-
-
-def changed(text: str, changes: str) -> str:
-    """Put new lines in the place of old ones."""
-    lines, at = text.splitlines(), 0
-    for change in changes.splitlines():
-        if change.startswith("- "):
-            at = lines.index(change[2:])
-            del lines[at]
-        else:
-            lines.insert(at, change.removeprefix("+ "))
-            at += 1
-    return "".join(f"{line}\n" for line in lines)
-
-
-def write(parts: dict[str, str], folder: Path) -> None:
-    for name, text in GOOD.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    for name, body in parts.items():
-        match name.split():
-            case ["proxy.yaml" | "my-api.yaml"]:
-                (folder / name).write_text(body, encoding="utf-8")
-            case [("proxy.yaml," | "my-api.yaml,") as start, "changed"]:
-                of = start.removesuffix(",")
-                (folder / of).write_text(changed(GOOD[of], body), encoding="utf-8")
-            case ["file", other]:
-                (folder / other).write_text(body, encoding="utf-8")
-            case ["folder", other]:
-                (folder / other).mkdir()
-            case ["environment"] | ["check", "says" | "warns"]:
-                pass
-            case _:
-                pytest.fail(f"no such section: {name}")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

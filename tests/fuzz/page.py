@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from multidict import CIMultiDict
-from server.test_code_page import CONFIGURATION, VARIABLES
+from support.code_on_phone import CONFIGURATION, VARIABLES
 from support.seed import LIST, basic
 
 from fuzz.documents import STYLES

@@ -6,18 +6,18 @@ from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import test_conversations as conversations
 import yaml
+from support import broken_configurations as configurations
+from support import conversations
 from support.seed import ACCOUNT, BOB
 from support.wire import Message
 
-from config import test_broken_configurations as configurations
 from fuzz.configurations import BETWEEN
 from fuzz.page import NUMBER, VERIFIED
 from fuzz.targets import BASE, TARGETS, VENDORS
 from proxy.config import shipped_profiles
 
-_TESTS = Path(conversations.__file__).parent
+_TESTS = Path(__file__).parents[1]
 _CAPTURES = sorted((_TESTS.parents[1] / "shared" / "captures").glob("*/*.txt"))
 _TWILIO = "twilio-2010-04-01"
 _UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"

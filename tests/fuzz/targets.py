@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-import test_conversations as conversations
+from support import conversations
 from support.seed import ACCOUNT, BOB
 
 from fuzz.configurations import configuration
@@ -147,7 +147,7 @@ def _profiles() -> Iterator[tuple[str, language.ProfileSettings]]:
     for name in shipped_profiles():
         yield name, read_profile(name, Path(), {}).profile
     with tempfile.TemporaryDirectory() as folder:
-        for file in sorted((Path(conversations.__file__).parent / "profiles" / "vendors").glob("*.txt")):
+        for file in sorted((Path(__file__).parents[1] / "profiles" / "vendors").glob("*.txt")):
             own = Path(folder) / "profile.yaml"
             own.write_text(dict(conversations.sections(file, BASE))["profile"], encoding="utf-8")
             yield file.stem, read_profile(str(own), Path(), {}).profile

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
-from config.test_broken_configurations import GOOD
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.broken_configurations import GOOD
 from support.seed import ACCOUNT, BOB
 
 from fuzz.configurations import BETWEEN

@@ -4,18 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from server.test_raw import EMPTY_LIST, HOST, assert_rest_exception, request
 from support import leap
+from support.callers import CANNOT_WAIT, get
+from support.raw import EMPTY_LIST, assert_rest_exception
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Drip, Message, RawClient, ScriptedUpstream, connect, scripted_upstream
-
-CANNOT_WAIT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def get(token: str, target: str = LIST, *headers: bytes) -> bytes:
-    authorization = f"Authorization: {basic(ACCOUNT, token)}".encode()
-    return request(f"GET {target} HTTP/1.1".encode(), HOST, authorization, *headers)
 
 
 async def has_read(port: int) -> None:

@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import pytest
 import trustme
 from support import leap
+from support.callers import CANNOT_WAIT, get
 from support.proxied import LISTED, Proxied, now, timed
 from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, LIST
 from support.wire import ScriptedUpstream, connect, json_answer, read_message, scripted_upstream
 
-from hardening.test_concurrency import CANNOT_WAIT, get
 from proxy.net.connection_limit import ConnectionLimit, max_connections
 from proxy.server.connection import Connection
 

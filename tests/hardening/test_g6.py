@@ -25,8 +25,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from server.test_code_page import STARTED, VERIFIED
 from support import leap
+from support.code_on_phone import STARTED, VERIFIED
 from support.proxied import (
     AN_INSTANCE,
     CODE,

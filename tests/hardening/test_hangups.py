@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from server.test_raw import (
+from support.raw import (
     AUTHORIZATION,
     CALL,
     CHUNKED,

@@ -25,34 +25,37 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
-from server import test_raw as raw
-from server.test_raw import (
+from support import leap
+from support import refused_requests as refused
+from support.costly_requests import DEAR, cost
+from support.raw import (
     AUTHORIZATION,
     CALL,
     CANARY,
+    CHUNKED,
     EMPTY_LIST,
     FORM,
     HOST,
     INSTANCE,
     LENGTH,
     NUMBER,
-    SERVED,
     TARGET,
     Proxy,
     assert_alive,
     assert_last,
-    assert_refused,
+    assert_no_stack,
     assert_rest_exception,
-    assert_served,
     chunked,
     get,
     post,
     proxy_before,
     request,
 )
-from support import leap
+from support.refused_requests import assert_refused
 from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, BOB, LIST, basic
+from support.served_requests import SERVED, assert_served
+from support.slow_clients import WAITS
 from support.wire import Message, RawClient, ask, connect, json_answer, scripted_upstream
 
 from proxy.cli import main
@@ -153,19 +156,19 @@ REMEMBERING = "snapshots: {fresh: 3600}\n"
 # Rows 1 to 18: HTTP itself
 
 
-@pytest.mark.parametrize("name", raw.LENGTHS)
+@pytest.mark.parametrize("name", refused.LENGTHS)
 async def test_input_01_where_a_body_ends_is_not_clear(name: str) -> None:
-    await assert_refused(raw.LENGTHS[name])
+    await assert_refused(refused.LENGTHS[name])
 
 
-@pytest.mark.parametrize("name", raw.HEADERS)
+@pytest.mark.parametrize("name", refused.HEADERS)
 async def test_input_02_headers_that_are_none(name: str) -> None:
-    await assert_refused(raw.HEADERS[name])
+    await assert_refused(refused.HEADERS[name])
 
 
-@pytest.mark.parametrize("name", raw.HOSTS)
+@pytest.mark.parametrize("name", refused.HOSTS)
 async def test_input_03_no_host_or_two(name: str) -> None:
-    await assert_refused(raw.HOSTS[name])
+    await assert_refused(refused.HOSTS[name])
 
 
 @pytest.mark.parametrize("name", ["HTTP/1.0 without Host", "HTTP/1.0 with Host"])
@@ -178,20 +181,20 @@ async def test_input_05_the_host_of_an_absolute_target_is_ignored(name: str) -> 
     await assert_served(SERVED[name])
 
 
-@pytest.mark.parametrize("name", raw.VERSIONS)
+@pytest.mark.parametrize("name", refused.VERSIONS)
 async def test_input_06_other_protocols(name: str) -> None:
-    await assert_refused(raw.VERSIONS[name])
+    await assert_refused(refused.VERSIONS[name])
 
 
 async def test_input_06_the_log_cannot_be_flooded(caplog: pytest.LogCaptureFixture) -> None:
     """It is not even told."""
     async with running_proxy("http://127.0.0.1:1") as port:
-        for refused in (*raw.VERSIONS.values(), *raw.HEADERS.values(), *raw.HOSTS.values()):
+        for each in (*refused.VERSIONS.values(), *refused.HEADERS.values(), *refused.HOSTS.values()):
             async with connect(port) as client:
-                await client.send(refused.data)
+                await client.send(each.data)
                 answer = await client.receive()
                 assert answer is not None
-                assert answer.status in refused.statuses
+                assert answer.status in each.statuses
     assert [record for record in caplog.records if record.name.startswith(("proxy", "aiohttp"))] == []
 
 
@@ -232,9 +235,9 @@ async def test_input_08_what_waits_behind_a_request_is_bounded() -> None:
         upstream.released.set()
 
 
-@pytest.mark.parametrize("name", raw.METHODS)
+@pytest.mark.parametrize("name", refused.METHODS)
 async def test_input_09_methods_and_targets_that_are_none(name: str) -> None:
-    await assert_refused(raw.METHODS[name])
+    await assert_refused(refused.METHODS[name])
 
 
 @pytest.mark.parametrize("target", [TARGET, INSTANCE])
@@ -248,16 +251,16 @@ async def test_input_09_other_methods(method: bytes, target: bytes) -> None:
         assert allow == ("GET, HEAD, POST" if target == TARGET else "GET, HEAD, POST, PUT, DELETE")
 
 
-@pytest.mark.parametrize("name", raw.TOO_LONG)
+@pytest.mark.parametrize("name", refused.TOO_LONG)
 async def test_input_10_what_is_too_long_or_too_many(name: str) -> None:
-    await assert_refused(raw.TOO_LONG[name])
+    await assert_refused(refused.TOO_LONG[name])
 
 
 @pytest.mark.parametrize(
     "data",
     [
         get(b"X: " + b"x" * 9000),
-        post(raw.CHUNKED, body=b"-1\r\n"),
+        post(CHUNKED, body=b"-1\r\n"),
         post(b"Content-Length: 65537"),
         request(b"CONNECT api.twilio.com:443 HTTP/1.1", HOST, AUTHORIZATION),
     ],
@@ -286,7 +289,7 @@ def test_input_11_who_is_slow_is_not_waited_for(name: str) -> None:
 
     async def wait() -> None:
         async with proxy_before(CALL) as proxy:
-            await raw.WAITS[name](proxy)
+            await WAITS[name](proxy)
             assert proxy.upstream.received == []
 
     leap.run(wait())
@@ -296,7 +299,7 @@ def test_input_11_who_is_slow_is_not_waited_for(name: str) -> None:
     "data",
     [
         post(b"Content-Length: 23"),
-        post(raw.CHUNKED, body=chunked(NUMBER)[:-5]),
+        post(CHUNKED, body=chunked(NUMBER)[:-5]),
         request(b"DELETE %b HTTP/1.1" % INSTANCE, HOST, AUTHORIZATION, b"Content-Length: 1"),
     ],
 )
@@ -310,9 +313,9 @@ async def test_input_12_half_a_body_is_never_acted_on(data: bytes) -> None:
         assert upstream.received == []
 
 
-@pytest.mark.parametrize("name", raw.BODIES)
+@pytest.mark.parametrize("name", refused.BODIES)
 async def test_input_13_bodies_that_are_too_long(name: str) -> None:
-    await assert_refused(raw.BODIES[name])
+    await assert_refused(refused.BODIES[name])
 
 
 @pytest.mark.parametrize("length", [65_537, 99_999_999_999, 2**64 - 1])
@@ -333,14 +336,14 @@ async def test_input_13_too_many_fields_or_too_long_ones(body: bytes) -> None:
     await refuses(form(body), 400)
 
 
-@pytest.mark.parametrize("name", raw.ENCODINGS)
+@pytest.mark.parametrize("name", refused.ENCODINGS)
 async def test_input_14_bodies_that_are_encoded(name: str) -> None:
-    await assert_refused(raw.ENCODINGS[name])
+    await assert_refused(refused.ENCODINGS[name])
 
 
 async def test_input_14_a_bomb_costs_nothing() -> None:
-    data, most, statuses = raw.DEAR["a gzip bomb"]
-    assert await raw.cost(data, statuses) <= most
+    data, most, statuses = DEAR["a gzip bomb"]
+    assert await cost(data, statuses) <= most
 
 
 async def test_input_15_leave_to_go_on_is_given_once() -> None:
@@ -363,9 +366,9 @@ async def test_input_15_no_leave_where_the_answer_is_known(data: bytes, status: 
     await refuses(data, status, closes=True)
 
 
-@pytest.mark.parametrize("name", raw.EXPECTATIONS)
+@pytest.mark.parametrize("name", refused.EXPECTATIONS)
 async def test_input_15_other_expectations(name: str) -> None:
-    await assert_refused(raw.EXPECTATIONS[name])
+    await assert_refused(refused.EXPECTATIONS[name])
 
 
 async def test_input_16_a_post_without_length_is_an_empty_form() -> None:
@@ -912,7 +915,7 @@ def assert_plain(answer: Message, status: int) -> None:
     assert answer.header("Content-Security-Policy") == "default-src 'none'; frame-ancestors 'none'"
     assert answer.header("X-Content-Type-Options") == "nosniff"
     assert answer.header("Access-Control-Allow-Origin") is None
-    raw.assert_no_stack(answer)
+    assert_no_stack(answer)
     assert CANARY not in answer.encode().lower()
 
 
@@ -956,14 +959,14 @@ async def test_input_37_counters_are_shown_and_nothing_else(method: str) -> None
         assert_plain(await client.ask(METRICS), 200)
 
 
-@pytest.mark.parametrize("name", [*raw.HEADERS, *raw.TOO_LONG, *raw.VERSIONS])
+@pytest.mark.parametrize("name", [*refused.HEADERS, *refused.TOO_LONG, *refused.VERSIONS])
 async def test_input_37_bad_input_to_it_is_refused_like_any_other(name: str) -> None:
     async with metrics_listener() as client:
-        await client.send(raw.REFUSED[name].data)
+        await client.send(refused.REFUSED[name].data)
         answer = await client.receive()
         assert answer is not None
         assert_plain(answer, answer.status)
-        assert answer.status in raw.REFUSED[name].statuses
+        assert answer.status in refused.REFUSED[name].statuses
         assert await client.is_closed(within=6)
 
 
@@ -1008,8 +1011,8 @@ async def test_input_38_nothing_else_is_read() -> None:
 
 @pytest.mark.parametrize("name", ["a billion laughs", "a quadratic blow-up"])
 async def test_input_38_laughs_cost_nothing(name: str) -> None:
-    data, most, statuses = raw.DEAR[name]
-    assert await raw.cost(data, statuses) <= most
+    data, most, statuses = DEAR[name]
+    assert await cost(data, statuses) <= most
 
 
 CONFIGURATIONS = Path(__file__).parents[1] / "configurations"

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from server.test_raw import EMPTY_LIST, HOST, assert_rest_exception, request
 from support import leap
+from support.callers import get
+from support.raw import EMPTY_LIST, HOST, assert_rest_exception, request
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Message, RawClient, connect, json_answer, scripted_upstream
-
-from hardening.test_concurrency import get
 
 ACCOUNTS = f"""\
 accounts:

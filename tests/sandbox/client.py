@@ -24,6 +24,15 @@ def instance_path(sid: str, account_sid: str = ACCOUNT) -> str:
     return f"/2010-04-01/Accounts/{account_sid}/OutgoingCallerIds/{sid}.json"
 
 
+class Clock:
+    """A clock that only tests move."""
+
+    now = 1_700_000_000.25
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Answer(NamedTuple):
     status: int
     headers: CIMultiDictProxy[str]

@@ -7,14 +7,7 @@ import pytest
 from pytest_aiohttp import AiohttpClient
 
 from proxy.sandbox import Store, make_app
-from sandbox.client import EMPTY_ACCOUNT, OTHER_ACCOUNT, Client
-
-
-class Clock:
-    now = 1_700_000_000.25
-
-    def __call__(self) -> float:
-        return self.now
+from sandbox.client import EMPTY_ACCOUNT, OTHER_ACCOUNT, Client, Clock
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import pytest
 
 from proxy.sandbox import Store
-from sandbox.client import ACCOUNT, BOB, COMPANY, OTHER_ACCOUNT, Client, instance_path, list_path
-from sandbox.conftest import Clock
+from sandbox.client import ACCOUNT, BOB, COMPANY, OTHER_ACCOUNT, Client, Clock, instance_path, list_path
 
 NOT_FOUND = (404, 20404)
 

@@ -19,11 +19,11 @@ from sandbox.client import (
     OTHER_ACCOUNT,
     Answer,
     Client,
+    Clock,
     instance_path,
     list_path,
     names,
 )
-from sandbox.conftest import Clock
 
 NEW = "+12125550123"
 

@@ -4,22 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from support.code_on_phone import CONFIGURATION, STARTED, VARIABLES, VERIFIED, WRONG, validate
 from support.running import running_proxy
-from support.seed import ACCOUNT, LIST, basic
-from support.wire import Message, ScriptedUpstream, ask, json_answer, scripted_upstream
-
-CONFIGURATION = f"""\
-  profile: telnyx
-  validation: code_on_phone
-accounts:
-  {ACCOUNT}:
-    token: ${{TOKEN}}
-    upstream: {{password: "${{KEY}}"}}
-"""
-VARIABLES = {"TOKEN": "demo-token", "KEY": "api-key"}
-STARTED = json_answer(200, b'{"phone_number": "+14155551212", "verification_method": "call"}')
-VERIFIED = json_answer(200, b'{"data": {"phone_number": "+14155551212", "record_type": "verified_number"}}')
-WRONG = json_answer(422, b'{"errors": [{"code": "10015", "title": "Bad Request", "detail": "Wrong code"}]}')
+from support.wire import Message, ScriptedUpstream, ask, scripted_upstream
 
 
 @asynccontextmanager
@@ -29,11 +16,6 @@ async def proxy_before(*answers: Message) -> AsyncIterator[tuple[int, ScriptedUp
         running_proxy(upstream.url, CONFIGURATION, VARIABLES) as port,
     ):
         yield port, upstream
-
-
-async def validate(port: int) -> Message:
-    headers = (("Host", "x"), ("Authorization", basic()))
-    return await ask(port, Message(f"POST {LIST} HTTP/1.1", headers, b"PhoneNumber=415-555-1212").encode())
 
 
 async def bring(port: int, code: str = "012345", **headers: str) -> Message:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from support.code_on_phone import WRONG, validate
 from support.running import running_proxy
 from support.seed import ACCOUNT
 from support.wire import Message, ScriptedUpstream, json_answer, scripted_upstream
-
-from server.test_code_page import WRONG, validate
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

@@ -8,7 +8,7 @@ from support.prism import Prism, prism
 from support.running import running_proxy
 from support.seed import ACCOUNT
 
-from vendors.test_contract import Client
+from vendors.client import Client
 
 
 @asynccontextmanager

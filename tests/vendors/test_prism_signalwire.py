@@ -12,8 +12,8 @@ from support.seed import LIST
 from support.wire import Message, ask
 
 from vendors.before_prism import before_prism
+from vendors.client import texts
 from vendors.machinery import CODE
-from vendors.test_contract import texts
 
 pytestmark = needs_prism
 
