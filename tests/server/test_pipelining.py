@@ -6,10 +6,7 @@ from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.running import running_proxy
-from support.wire import connect
-
-from server.test_raw import (
+from support.raw import (
     AUTHORIZATION,
     CHUNKED,
     FORM,
@@ -23,6 +20,8 @@ from server.test_raw import (
     post,
     request,
 )
+from support.running import running_proxy
+from support.wire import connect
 
 
 class Kind(NamedTuple):
