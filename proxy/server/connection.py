@@ -17,7 +17,7 @@ from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, h
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
 from proxy.server.exchange import ENDS, GOES_ON, Request, Written
 from proxy.server.handlers import Handler
-from proxy.server.reading import RequestHead, expects_continue, is_without_version, read, rejection
+from proxy.server.reading import RequestHead, discard, expects_continue, is_without_version, read, rejection
 from proxy.server.responses import last_response, response
 from proxy.server.stalls import StallTimer, is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
@@ -35,6 +35,7 @@ _STALL_CHECK = 5  # between two looks at whether it does
 
 _READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 _OPENING = b"HTTP/1."
+_DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
 
 class Connection:
@@ -196,14 +197,13 @@ class Connection:
         """Read a body; LegacyError where a request is refused without its body or for it."""
         if fault := rejection(head):
             raise LegacyError(fault)
-        body = self._body
-        if body.at_eof():
+        if self._body.at_eof():
             return b""
-        if self._peer_is_done and not body.is_eof():
+        if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
         if expects_continue(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await read(body)
+        return await read(self._body)
 
     def _begin(self, request: Request) -> None:
         if self._state is State.ABANDONED:
@@ -230,8 +230,8 @@ class Connection:
     def reject(self, status: int) -> web.StreamResponse:
         """Answer what is no HTTP."""
         self._end()
-        fault = MALFORMED if status < 500 else INTERNAL
-        self._write(last_response(self._handler.refuse(fault), HttpVersion10))
+        made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
+        self._write(last_response(made, HttpVersion10))
         return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
 
     def _await_request(self) -> None:
@@ -256,7 +256,7 @@ class Connection:
         if self._transport is None or self._peer_is_done:
             return
         if not self._can_half_close():
-            await _discard(body)
+            await discard(body, _LINGER)
             return
         self._state = State.CLOSING
         self._transport.write_eof()
@@ -280,8 +280,7 @@ class Connection:
 
     def _check_deadline(self) -> None:
         """Look at the deadline at least as often as a head may take: so no request moves the timer."""
-        now = self._loop.time()
-        if now >= self._closes_at:
+        if (now := self._loop.time()) >= self._closes_at:
             self._REACTIONS[self._state].deadline(self)
         else:
             due = min(self._closes_at, now + _HEAD_TIMEOUT)
@@ -325,8 +324,7 @@ class Connection:
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
 
-    def _ignore(self) -> None:
-        """Let it be."""
+    def _ignore(self) -> None: ...
 
     def _close(self) -> None:
         self._state = State.CLOSING
@@ -400,11 +398,3 @@ def _fault(error: Exception) -> Fault:
     if not isinstance(error, ConnectionError):  # with which a client goes
         _log.error("server: a request failed inside the proxy and was answered 500", exc_info=error)
     return INTERNAL
-
-
-async def _discard(body: StreamReader) -> None:
-    """Read on where the connection can only be closed as a whole."""
-    with suppress(TimeoutError, web.RequestPayloadError, ConnectionError):
-        async with asyncio.timeout(_LINGER):
-            while not body.is_eof():
-                await body.readany()
