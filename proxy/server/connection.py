@@ -15,7 +15,7 @@ from typing import ClassVar
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.exchange import ENDS, GOES_ON, Request, Written
+from proxy.server.exchange import ENDS, GOES_ON, HttpRequest, Written
 from proxy.server.handlers import Handler
 from proxy.server.reading import RequestHead, discard, expects_continue, is_without_version, read, rejection
 from proxy.server.responses import last_response, response
@@ -133,7 +133,7 @@ class Connection:
 
     # Its requests
 
-    async def respond(self, request: Request) -> web.StreamResponse:
+    async def respond(self, request: HttpRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
             data = self._cached_response(request.head)
@@ -169,7 +169,7 @@ class Connection:
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
-    async def _carry_out(self, request: Request) -> None:
+    async def _carry_out(self, request: HttpRequest) -> None:
         """Answer a request; ConnectionError where the client has gone."""
         head, fault = request.head, None
         try:
@@ -205,13 +205,13 @@ class Connection:
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await read(self._body)
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: HttpRequest) -> None:
         if self._state is State.ABANDONED:
             raise ConnectionResetError
         self._state = State.READING if request.head.method in _READS else State.WRITING
         self._task = request.task
 
-    async def _send(self, data: bytes, request: Request) -> None:
+    async def _send(self, data: bytes, request: HttpRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
         self._write(data)
         if self._stall is not None:

@@ -193,8 +193,8 @@ def test_what_was_idle_for_15_seconds_is_closed() -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         upstream = ScriptedUpstream(port=server.sockets[0].getsockname()[1])
         async with server, running_proxy(upstream.url) as port:
-            assert (await Proxied(port, upstream).ask()).status == 200
             begun = now()
+            assert (await Proxied(port, upstream).ask()).status == 200
             async with asyncio.timeout(100):
                 await closed.wait()
             assert 15 <= now() - begun <= 17
