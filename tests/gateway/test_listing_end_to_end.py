@@ -1,6 +1,6 @@
 """Pages of long lists over real sockets: client, proxy and sandbox.
 
-The sandbox sends no totals, like Twilio, so the proxy reads every upstream page to count. legacy/test_paging.py
+The sandbox sends no totals, like Twilio, so the proxy counts every upstream page. legacy/test_paging.py
 tests more totals and page sizes, without sockets; the conversations s2-* test each parameter.
 """
 
