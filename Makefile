@@ -29,7 +29,7 @@ range: $(VENV)/.dev ## run what rests on aiohttp under the oldest and the newest
 	@$(BIN)/python tests/support/aiohttp_range.py
 
 soak: $(VENV)/.dev ## run the long tests at full length: half an hour and more
-	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or nobody_notices or g6_every" $(ARGS)
+	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or reloads_interrupt or g6_every" $(ARGS)
 
 mutation: $(VENV)/.dev ## mutation testing of the modules behind the guarantees; ARGS='proxy.gateway.concurrency.*' for one
 	@$(PIP) install 'mutmut==$(MUTMUT)'

@@ -337,28 +337,28 @@ def obey(rule: Rule, ours: list[Module]) -> None:
     assert not violations, "\n" + "\n".join(violations)
 
 
-def test_each_part_imports_only_what_it_may_know(ours: list[Module]) -> None:
+def test_forbidden_imports(ours: list[Module]) -> None:
     obey(forbidden_imports, ours)
 
 
-def test_each_foreign_library_stays_behind_its_door(ours: list[Module]) -> None:
+def test_each_library_is_imported_by_its_own_modules(ours: list[Module]) -> None:
     obey(misplaced_libraries, ours)
 
 
-def test_only_the_gateway_and_the_wiring_know_both_sides(ours: list[Module]) -> None:
+def test_only_bridges_import_both_sides(ours: list[Module]) -> None:
     obey(extra_bridges, ours)
 
 
-def test_no_arrow_runs_up(ours: list[Module]) -> None:
+def test_imports_follow_the_layers(ours: list[Module]) -> None:
     obey(arrows_up, ours)
     assert {room_of(module.path) for module in ours} <= {*APART}.union(*LAYERS)
 
 
-def test_no_module_imports_itself_by_way_of_others(ours: list[Module]) -> None:
+def test_no_circular_imports(ours: list[Module]) -> None:
     obey(circles, ours)
 
 
-def test_every_module_stands_in_a_package(ours: list[Module]) -> None:
+def test_every_module_is_in_a_package(ours: list[Module]) -> None:
     obey(loose_modules, ours)
 
 
@@ -647,7 +647,7 @@ INNOCENT = [
 
 
 @pytest.mark.parametrize(("path", "source"), INNOCENT)
-def test_what_only_looks_like_a_violation_passes(path: str, source: str, tmp_path: Path) -> None:
+def test_similar_but_allowed_imports_pass(path: str, source: str, tmp_path: Path) -> None:
     plant(tmp_path, path, source)
     planted = modules(tmp_path / "proxy")
     rules = (

@@ -23,7 +23,7 @@ async def modern() -> AsyncIterator[Server]:
         yield server
 
 
-async def test_the_load_is_as_much_as_was_asked_for(modern: Server) -> None:
+async def test_the_load_has_the_requested_size(modern: Server) -> None:
     requests = [Asked(question.modern) for question in the_instances(Owner(7))]
     async with calls_counted(modern.port) as calls, connected(modern.port, 4) as pool:
         outcome = await pool.run(requests, 100)
@@ -33,13 +33,13 @@ async def test_the_load_is_as_much_as_was_asked_for(modern: Server) -> None:
     assert modern.cpu() > 0 < modern.memory()
 
 
-async def test_a_slow_upstream_is_slow(modern: Server) -> None:
+async def test_the_upstream_delays_its_answers(modern: Server) -> None:
     async with connected(modern.port, 4) as pool:
         outcome = await pool.run([Asked(the_list(Owner(3, delay=30)).modern)], 8)
     assert outcome.latencies[0] >= 0.025
 
 
-async def test_an_answer_that_is_not_the_known_one_ends_the_measurement(modern: Server) -> None:
+async def test_an_unexpected_answer_ends_the_measurement(modern: Server) -> None:
     async with connected(modern.port, 1) as pool:
         with pytest.raises(WrongAnswerError):
             await pool.run([Asked(the_list(Owner(3)).modern, b"another")], 1)
@@ -48,7 +48,7 @@ async def test_an_answer_that_is_not_the_known_one_ends_the_measurement(modern: 
             await pool.ask(the_list(Owner(3)).legacy)  # 404
 
 
-def test_following_the_upstreams_pages_leads_to_every_item() -> None:
+def test_the_upstreams_pages_have_every_item() -> None:
     owner, sids = Owner(2345, delay=7, seed=3), list[str]()
     target: str | None = f"/2010-04-01/Accounts/{owner.sid}/OutgoingCallerIds.json?PageSize=1000"
     while target:
@@ -61,7 +61,7 @@ def test_following_the_upstreams_pages_leads_to_every_item() -> None:
     assert Owner.of(owner.sid) == owner
 
 
-async def test_peers_answer_as_ours_does_and_are_measured(modern: Server) -> None:
+async def test_peers_answer_the_same_and_are_measured(modern: Server) -> None:
     straightforward = next(peer for peer in FULL if peer.name == "straightforward aiohttp + lxml")
     rows = await compared([OURS, CONSTANT, straightforward], modern, rounds=1, seconds=0.01)
     ratios = {(row.peer, row.case): row.ratio for row in rows}
@@ -78,12 +78,12 @@ def _liar(port: int, upstream: int) -> Launch:
     return Launch([sys.executable, "-m", "bench.peers.constant", str(port), str(upstream)])
 
 
-async def test_a_peer_that_answers_something_else_is_not_measured(modern: Server) -> None:
+async def test_a_peer_with_other_answers_is_not_measured(modern: Server) -> None:
     with pytest.raises(AssertionError, match="liar does not answer as it has to"):
         await compared([Peer("liar", _liar)], modern, rounds=1, seconds=0.01)
 
 
-async def test_a_server_that_does_not_start_is_told() -> None:
+async def test_a_server_that_does_not_start_is_reported() -> None:
     port = free_port()
     with (
         pytest.raises(RuntimeError, match="does not listen"),
@@ -115,7 +115,7 @@ RATIO = partial(Goal, "ratio", "ratio")
         (RATIO(1.0), None, False, False),
     ],
 )
-def test_the_gate_closes_a_quarter_beyond_the_limit(
+def test_the_gate_fails_a_quarter_beyond_the_limit(
     goal: Goal, value: float | None, reached: bool, fails: bool
 ) -> None:
     verdict = Verdict(goal, value)
@@ -123,7 +123,7 @@ def test_the_gate_closes_a_quarter_beyond_the_limit(
     assert verdict.words
 
 
-def test_every_goal_is_judged() -> None:
+def test_every_goal_has_a_verdict() -> None:
     metrics: Metrics = dict.fromkeys((goal.figure for goal in GOALS), 1e9)
     assert {verdict.goal for verdict in judge(metrics) if not verdict.fails} == {
         goal for goal in GOALS if goal.at_least or goal.allowance is None

@@ -35,7 +35,7 @@ def environment(installed: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def test_the_wheel_is_what_python_imports(installed: Path, tmp_path: Path) -> None:
+def test_python_imports_the_wheel(installed: Path, tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", "import proxy; print(proxy.__file__)"],
         cwd=tmp_path,
@@ -47,7 +47,7 @@ def test_the_wheel_is_what_python_imports(installed: Path, tmp_path: Path) -> No
     assert found.stdout.strip() == str(installed / "proxy" / "__init__.py")
 
 
-def test_the_wheel_carries_its_types_and_every_shipped_setting(installed: Path) -> None:
+def test_the_wheel_has_types_and_shipped_files(installed: Path) -> None:
     shipped = installed / "proxy" / "shipped"
     config = CHECKOUT / "config"
     in_checkout = {file.relative_to(config) for file in config.rglob("*") if file.is_file()}

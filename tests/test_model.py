@@ -27,7 +27,7 @@ def test_a_slice(rows: list[CallerId], first: int | None, after: int | None) -> 
 
 
 @given(ROWS, st.data())
-def test_only_some(rows: list[CallerId], data: st.DataObject) -> None:
+def test_a_selection(rows: list[CallerId], data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     chosen = [row for row, is_wanted in zip(rows, wanted, strict=True) if is_wanted]
     assert list(CallerIds.of(rows).only(wanted)) == chosen
@@ -35,10 +35,10 @@ def test_only_some(rows: list[CallerId], data: st.DataObject) -> None:
 
 
 @given(st.lists(ROWS, max_size=4))
-def test_one_after_the_other(pages: list[list[CallerId]]) -> None:
+def test_concatenation(pages: list[list[CallerId]]) -> None:
     assert list(CallerIds.joined([CallerIds.of(rows) for rows in pages])) == list(chain(*pages))
 
 
-def test_none_at_all() -> None:
+def test_no_rows() -> None:
     assert len(NO_CALLER_IDS) == 0
     assert list(NO_CALLER_IDS) == []

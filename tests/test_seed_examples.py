@@ -89,7 +89,7 @@ async def test_the_examples_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_what_the_documentation_does_not_support(method: str) -> None:
+async def test_unsupported_requests(method: str) -> None:
     async with running_proxy("http://127.0.0.1:1") as port:
         request = Message(f"{method} {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic())))
         assert (await ask(port, request.encode())).status == 405

@@ -194,6 +194,7 @@ def _shift_and_endings(offset: timedelta) -> tuple[int, Sequence[str]] | None:
     return offset // timedelta(seconds=1) - (_FIRST_DAY - 1) * _DAY, endings
 
 
+@cache
 def rfc_2822_writer(zone: ZoneInfo) -> DateWriter:
-    """Return what writes dates in a zone."""
+    """Return the writer of dates in a zone; it is built once, for its tables cost more than a reload."""
     return DateWriter(zone)

@@ -23,7 +23,7 @@ A_MOMENT = 0.2  # seconds
 # What is shared
 
 
-def test_a_walk_has_more_time_than_who_began_it() -> None:
+def test_a_shared_listing_outlasts_its_first_request() -> None:
     """Who began it had two seconds left; who joined it has all of his."""
 
     async def main() -> None:
@@ -48,7 +48,7 @@ def test_a_walk_has_more_time_than_who_began_it() -> None:
     leap.run(main())
 
 
-def test_a_list_is_read_anew_in_a_time_of_its_own() -> None:
+def test_a_background_refresh_has_its_own_deadline() -> None:
     """What is stale is shown at once, by a request that has hardly any time left."""
 
     async def main() -> None:
@@ -104,7 +104,7 @@ async def shows_nothing_old(replicas: Replicas, upstream: Upstream) -> None:
     assert (await ask(replicas.reader, ALICE, upstream)).text == "new"
 
 
-async def test_what_cannot_be_told_in_time_is_no_success(replicas: Replicas) -> None:
+async def test_a_write_that_cannot_be_announced_in_time_fails(replicas: Replicas) -> None:
     upstream = Upstream()
     await ask(replicas.reader, ALICE, upstream)
     replicas.stretch.cut()
@@ -117,7 +117,7 @@ async def test_what_cannot_be_told_in_time_is_no_success(replicas: Replicas) -> 
     await shows_nothing_old(replicas, upstream)
 
 
-async def test_who_writes_says_what_is_told_then(replicas: Replicas) -> None:
+async def test_a_write_chooses_the_fault_for_that(replicas: Replicas) -> None:
     replicas.stretch.cut()
     begin_request(A_MOMENT)
     with pytest.raises(LegacyError) as caught:
@@ -128,7 +128,7 @@ async def test_who_writes_says_what_is_told_then(replicas: Replicas) -> None:
     await replicas.writer.finish_background()
 
 
-async def test_what_failed_is_told_as_it_failed(replicas: Replicas) -> None:
+async def test_a_failed_write_keeps_its_own_fault(replicas: Replicas) -> None:
     """It may have been done, so others hear of it too."""
     upstream = Upstream()
     await ask(replicas.reader, ALICE, upstream)
@@ -146,7 +146,7 @@ async def test_what_failed_is_told_as_it_failed(replicas: Replicas) -> None:
 
 
 @pytest.mark.parametrize("steps", range(6))
-async def test_who_is_cancelled_leaves_nobody_behind(replicas: Replicas, steps: int) -> None:
+async def test_a_cancelled_write_leaves_no_task_behind(replicas: Replicas, steps: int) -> None:
     """Whenever that is: while others are told, or between two attempts."""
     upstream, has_written = Upstream(), asyncio.Event()
     await ask(replicas.reader, ALICE, upstream)

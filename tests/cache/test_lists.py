@@ -33,7 +33,7 @@ from proxy.model import Account, Credentials
 # How long
 
 
-async def test_one_walk_serves_for_as_long_as_it_is_fresh(shared: Shared) -> None:
+async def test_one_listing_serves_for_the_ttl(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     for passed, walks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2), (0.1, 3)):
         shared.pass_time(passed)
@@ -42,7 +42,7 @@ async def test_one_walk_serves_for_as_long_as_it_is_fresh(shared: Shared) -> Non
         assert upstream.walks == walks
 
 
-async def test_a_snapshot_is_as_old_as_the_beginning_of_its_walk(shared: Shared) -> None:
+async def test_a_cached_list_ages_from_the_start_of_its_listing(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
@@ -55,14 +55,14 @@ async def test_a_snapshot_is_as_old_as_the_beginning_of_its_walk(shared: Shared)
     assert await known(lists, ALICE) is None
 
 
-async def test_nothing_is_remembered_or_shared_for_no_time_at_all(shared: Shared) -> None:
+async def test_a_ttl_of_zero_disables_cache_and_single_flight(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(fresh=0)
     await asyncio.gather(*(ask(lists, ALICE, upstream) for _ in range(3)))
     await ask(lists, ALICE, upstream)
     assert upstream.walks == 4
 
 
-async def test_who_asks_late_does_not_share_a_walk_that_is_no_longer_fresh(shared: Shared) -> None:
+async def test_a_listing_older_than_the_ttl_is_not_joined(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     early = asyncio.create_task(ask(lists, ALICE, upstream))
@@ -74,7 +74,7 @@ async def test_who_asks_late_does_not_share_a_walk_that_is_no_longer_fresh(share
     await asyncio.gather(early, late)
 
 
-async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: Shared) -> None:
+async def test_a_stale_list_is_served_while_it_is_refreshed(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=4)
     await ask(lists, ALICE, upstream)
     await lists.finish_background()
@@ -92,7 +92,7 @@ async def test_what_is_stale_still_serves_while_it_is_walked_once_more(shared: S
     assert upstream.walks == 3
 
 
-async def test_who_finds_what_is_stale_has_it_walked_once_more(shared: Shared) -> None:
+async def test_finding_a_stale_list_refreshes_it(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=4)
     await ask(lists, ALICE, upstream)
     await lists.finish_background()
@@ -105,7 +105,7 @@ async def test_who_finds_what_is_stale_has_it_walked_once_more(shared: Shared) -
     assert await known(lists, ALICE) == "new"
 
 
-async def test_a_walk_is_told_what_was_remembered_last_even_if_it_is_not_shown_any_more(
+async def test_a_listing_gets_the_previous_list_even_if_expired(
     shared: Shared,
 ) -> None:
     lists = shared.snapshots()
@@ -126,7 +126,7 @@ async def test_a_walk_is_told_what_was_remembered_last_even_if_it_is_not_shown_a
     assert told == [None, Value("1"), Value("2")]
 
 
-async def test_a_walk_that_began_earlier_and_ends_later_replaces_nothing(shared: Shared) -> None:
+async def test_an_older_listing_replaces_no_newer_list(shared: Shared) -> None:
     upstream, late, lists = Upstream(), Upstream(), shared.snapshots()
     late.text = "new"
     upstream.go_on.clear()
@@ -139,7 +139,7 @@ async def test_a_walk_that_began_earlier_and_ends_later_replaces_nothing(shared:
     assert await known(lists, ALICE) == "new"
 
 
-async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
+async def test_a_write_drops_stale_lists(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=60)
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
@@ -149,7 +149,7 @@ async def test_what_is_stale_goes_with_a_write(shared: Shared) -> None:
 
 
 @pytest.mark.parametrize(("fault", "left"), [(DECLINED, "old"), (UNAUTHENTICATED, None)])
-async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were_refused(
+async def test_a_failed_refresh_keeps_the_stale_list_unless_unauthenticated(
     shared: Shared, fault: Any, left: str | None
 ) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=60)
@@ -172,7 +172,7 @@ async def test_a_refresh_that_fails_leaves_what_is_stale_unless_credentials_were
     [*OTHERS, OTHER_SID],
     ids=["token", "name", "account", "upstream", "sid"],
 )
-async def test_nobody_else_is_shown_it(shared: Shared, other: Account) -> None:
+async def test_no_other_caller_is_shown_the_list(shared: Shared, other: Account) -> None:
     upstream = Upstream()
     await ask(shared.snapshots(), ALICE, upstream)
     for which in (0, 1):
@@ -185,7 +185,7 @@ def test_a_key_holds_no_token() -> None:
     assert "token" not in repr(derive_key(ALICE))
 
 
-def test_bytes_that_are_no_text_have_a_key() -> None:
+def test_bytes_that_are_not_text_have_a_key() -> None:
     """Variables of the environment may hold any, and Python reads them as lone surrogates."""
     accounts = [
         Account("AC1", upstream_id, Credentials(username, password), "vendor")
@@ -199,7 +199,7 @@ def test_bytes_that_are_no_text_have_a_key() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-async def test_what_refused_credentials_had_read_is_shown_by_nobody(shared: Shared, which: int) -> None:
+async def test_lists_of_refused_credentials_are_dropped(shared: Shared, which: int) -> None:
     upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
     everything = [(who, what) for who in (ALICE, *OTHERS) for what in ((), ("a filter",))]
     for lists in workers:
@@ -215,14 +215,14 @@ async def test_what_refused_credentials_had_read_is_shown_by_nobody(shared: Shar
             assert all(lists.peek(derive_key(who)) for who in OTHERS)
 
 
-async def test_a_refusal_is_of_the_credential_whatever_account_of_ours_it_is_for(shared: Shared) -> None:
+async def test_a_refusal_covers_every_account_of_the_credential(shared: Shared) -> None:
     lists = shared.snapshots()
     await ask(lists, OTHER_SID, Upstream())
     lists.revoke(derive_key(ALICE))
     assert await known(lists, OTHER_SID) is None
 
 
-async def test_what_is_read_after_a_refusal_is_shown_again(shared: Shared) -> None:
+async def test_lists_read_after_a_refusal_are_shown(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     lists.revoke(derive_key(ALICE))
     shared.pass_time(0.001)
@@ -232,7 +232,7 @@ async def test_what_is_read_after_a_refusal_is_shown_again(shared: Shared) -> No
 
 
 @pytest.mark.parametrize("which", [0, 1])
-async def test_a_walk_that_began_before_a_refusal_is_for_those_alone_who_wait_for_it(
+async def test_a_listing_from_before_a_refusal_serves_only_its_own_requests(
     shared: Shared, which: int
 ) -> None:
     upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
@@ -252,9 +252,7 @@ async def test_a_walk_that_began_before_a_refusal_is_for_those_alone_who_wait_fo
 
 
 @pytest.mark.parametrize("which", [0, 1])
-async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_shown_after_it(
-    shared: Shared, which: int
-) -> None:
+async def test_a_listing_from_before_a_refusal_is_not_cached(shared: Shared, which: int) -> None:
     upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
     upstream.go_on.clear()
     before = asyncio.create_task(ask(workers[0], ALICE, upstream))
@@ -269,7 +267,7 @@ async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_shown_after
 # Together
 
 
-async def test_who_asks_the_same_at_the_same_time_shares_a_walk(shared: Shared) -> None:
+async def test_equal_requests_share_a_listing(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     asked = [asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(32)]
@@ -280,7 +278,7 @@ async def test_who_asks_the_same_at_the_same_time_shares_a_walk(shared: Shared) 
     assert upstream.walks == 1
 
 
-async def test_who_hangs_up_does_not_take_the_walk_along(shared: Shared) -> None:
+async def test_a_disconnect_does_not_cancel_a_shared_listing(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     first, second = (asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(2))
@@ -293,7 +291,7 @@ async def test_who_hangs_up_does_not_take_the_walk_along(shared: Shared) -> None
     assert (upstream.walks, first.cancelled()) == (1, True)
 
 
-async def test_a_walk_that_nobody_waits_for_ends_and_nobody_joins_it(shared: Shared) -> None:
+async def test_a_listing_without_waiters_is_cancelled_and_not_joined(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     first = asyncio.create_task(ask(lists, ALICE, upstream))
@@ -307,7 +305,7 @@ async def test_a_walk_that_nobody_waits_for_ends_and_nobody_joins_it(shared: Sha
     assert (await late).text == "old"
 
 
-async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> None:
+async def test_a_failure_reaches_all_waiters_and_is_not_cached(shared: Shared) -> None:
     lists, upstream = shared.snapshots(), Upstream()
 
     async def fail(_: Value | None) -> Value:
@@ -325,9 +323,7 @@ async def test_a_failure_is_everybodys_and_is_not_remembered(shared: Shared) -> 
 
 @pytest.mark.parametrize("writer", [ALICE, OTHER_TOKEN, OTHER_SID])
 @pytest.mark.parametrize("which", [0, 1])
-async def test_a_write_with_whatever_credentials_makes_it_out_of_date(
-    shared: Shared, writer: Account, which: int
-) -> None:
+async def test_a_write_with_any_credentials_invalidates(shared: Shared, writer: Account, which: int) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
     async with shared.snapshots(which).invalidating(derive_owner(writer)):
@@ -336,7 +332,7 @@ async def test_a_write_with_whatever_credentials_makes_it_out_of_date(
     assert await known(lists, ALICE) is None
 
 
-async def test_a_write_that_fails_makes_it_out_of_date_too(shared: Shared) -> None:
+async def test_a_failed_write_invalidates(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     await ask(lists, ALICE, upstream)
     with pytest.raises(LookupError):
@@ -346,7 +342,9 @@ async def test_a_write_that_fails_makes_it_out_of_date_too(shared: Shared) -> No
 
 
 @pytest.mark.parametrize("which", [0, 1])
-async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Shared, which: int) -> None:
+async def test_a_listing_that_overlaps_a_write_serves_only_its_own_requests(
+    shared: Shared, which: int
+) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     upstream.go_on.clear()
     before = asyncio.create_task(ask(lists, ALICE, upstream))
@@ -360,7 +358,7 @@ async def test_a_walk_that_a_write_overlaps_is_its_own_callers_alone(shared: Sha
     assert await known(lists, ALICE) == "new"
 
 
-async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Shared) -> None:
+async def test_a_list_read_during_a_write_is_not_shown_after_it(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots()
     async with shared.snapshots(1).invalidating(derive_owner(ALICE)):
         assert (await ask(lists, ALICE, upstream)).text == "old"
@@ -368,7 +366,7 @@ async def test_what_is_read_while_a_write_lasts_is_not_shown_after_it(shared: Sh
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
 
-async def test_nothing_is_remembered_while_a_call_may_change_the_list(shared: Shared) -> None:
+async def test_no_list_is_cached_while_a_call_may_change_it(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(fresh=60)
     async with shared.snapshots(1).invalidating(derive_owner(ALICE), unsettled_for=600):
         pass
@@ -410,7 +408,7 @@ async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
 # At once
 
 
-async def test_what_needs_no_question_is_known_at_once(shared: Shared) -> None:
+async def test_peek_answers_from_memory_alone(shared: Shared) -> None:
     upstream, lists = Upstream(), shared.snapshots(stale=5)
     assert lists.peek(derive_key(ALICE)) is None
     value = await ask(lists, ALICE, upstream)
@@ -421,7 +419,7 @@ async def test_what_needs_no_question_is_known_at_once(shared: Shared) -> None:
     assert lists.peek(derive_key(ALICE)) is None
 
 
-async def test_after_the_death_of_a_worker_nothing_from_before_it_is_shown() -> None:
+async def test_a_workers_death_invalidates() -> None:
     counters, upstream = GenerationTable(workers=2), Upstream()
     lists: Lists = ListCache(Value, CachePolicy(60, 0, 100_000), SharedMemoryStore(counters, 0))
     for dead in (0, 1, 1):
@@ -430,7 +428,7 @@ async def test_after_the_death_of_a_worker_nothing_from_before_it_is_shown() -> 
         assert await known(lists, ALICE) is None
 
 
-def test_who_counts_for_a_dead_worker_counts_in_its_row_alone() -> None:
+def test_a_dead_workers_row_alone_is_advanced() -> None:
     """The others go on counting in theirs: one of two at once would be lost."""
     counters, slot = GenerationTable(workers=3), derive_owner(ALICE).slot % 65_536
     counters.advance_all(1)
@@ -501,7 +499,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(max_examples=300)
-def test_no_stale_read_after_a_write_whatever_the_order(steps: list[tuple[Any, ...]]) -> None:
+def test_no_stale_read_after_a_write_in_any_order(steps: list[tuple[Any, ...]]) -> None:
     """Who asks after a write is told at least what it wrote, and of no other account."""
 
     async def replay() -> None:

@@ -54,9 +54,7 @@ async def seconds_without_reply(line: RedisPipeline, **how: bool) -> int:
 
 
 @leaping
-async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_next_one(
-    speaker: ScriptedRedis, line: RedisPipeline
-) -> None:
+async def test_commands_during_a_batch_form_the_next_one(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     replies = await asyncio.gather(
         line.execute(echo(b"1"), echo(b"2")), line.execute(echo(b"3")), line.execute(echo(b"4"), echo(b"5"))
     )
@@ -73,9 +71,7 @@ async def test_what_is_asked_while_a_batch_is_on_its_way_goes_together_in_the_ne
 
 
 @leaping
-async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(
-    speaker: ScriptedRedis, line: RedisPipeline
-) -> None:
+async def test_an_error_reaches_only_its_own_command(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     asked = [(echo(b"1"),), ((b"UNHEARD",), echo(b"2")), (echo(b"3"),)]
     first, second, third = [asyncio.create_task(line.execute(*commands)) for commands in asked]
     with pytest.raises(UnavailableError):
@@ -86,7 +82,7 @@ async def test_an_error_is_told_to_who_asked_for_it_and_to_nobody_else(
 
 
 @leaping
-async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_second(
+async def test_a_silent_handshake_times_out_after_a_second(
     speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     speaker.hush()
@@ -96,9 +92,7 @@ async def test_a_server_that_takes_connections_and_says_nothing_is_given_a_secon
 
 
 @leaping
-async def test_a_reply_is_waited_for_as_long_as_patience_lasts(
-    speaker: ScriptedRedis, line: RedisPipeline
-) -> None:
+async def test_a_reply_times_out(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     await line.execute(echo(b"hello"))
     speaker.hush()
     assert await seconds_without_reply(line) == PATIENCE
@@ -110,9 +104,7 @@ async def test_a_reply_is_waited_for_as_long_as_patience_lasts(
 
 
 @leaping
-async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
-    speaker: ScriptedRedis, line: RedisPipeline
-) -> None:
+async def test_a_queued_command_times_out(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     """Another one's batch is on its way."""
     await line.execute(echo(b"hello"))
     speaker.hush()
@@ -124,7 +116,7 @@ async def test_who_waits_for_longer_than_patience_in_the_queue_is_told_so(
 
 
 @leaping
-async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
+async def test_for_a_second_after_a_failure_only_insist_reconnects(
     speaker: ScriptedRedis, line: RedisPipeline
 ) -> None:
     speaker.hush()
@@ -144,9 +136,7 @@ async def test_after_a_failure_only_those_who_insist_try_again_for_a_second(
 
 
 @leaping
-async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
-    speaker: ScriptedRedis, line: RedisPipeline
-) -> None:
+async def test_closing_fails_pending_and_queued_commands(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     await line.execute(echo(b"hello"))
     speaker.hush()
     asking = [asyncio.create_task(seconds_without_reply(line))]
@@ -161,7 +151,7 @@ async def test_closing_fails_what_is_asked_and_what_would_have_been_next(
 
 
 @leaping
-async def test_a_line_that_was_never_used_can_be_closed(speaker: ScriptedRedis, line: RedisPipeline) -> None:
+async def test_an_unused_pipeline_can_be_closed(speaker: ScriptedRedis, line: RedisPipeline) -> None:
     await line.close()
     assert speaker.connections == 0
 
@@ -170,7 +160,7 @@ async def test_a_line_that_was_never_used_can_be_closed(speaker: ScriptedRedis, 
     "info",
     [bulk(b""), bulk(b"# Server\r\n"), bulk(b"running:run_id:two"), b":1\r\n", b"$-1\r\n", b"-NOPERM\r\n"],
 )
-def test_a_server_that_does_not_tell_its_run_counts_as_none(info: bytes) -> None:
+def test_a_server_without_a_run_id_is_unavailable(info: bytes) -> None:
     async def run() -> None:
         async with line_to_speaker() as (speaker, line):
             speaker.replies[b"INFO"] = info
@@ -182,7 +172,7 @@ def test_a_server_that_does_not_tell_its_run_counts_as_none(info: bytes) -> None
     leap.run(run())
 
 
-def test_when_it_goes_and_when_it_comes_back_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_and_recovery_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         async with line_to_speaker() as (speaker, line):
             for _ in range(2):

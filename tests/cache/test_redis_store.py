@@ -78,7 +78,7 @@ async def walked_and_kept(store: RedisStore, upstream: Upstream) -> None:
     await lists.finish_background()
 
 
-async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[RedisStore]) -> None:
+async def test_a_list_of_one_replica_serves_the_others(stores: list[RedisStore]) -> None:
     upstream = Upstream()
     await walked_and_kept(stores[0], upstream)
     assert await known(remembering(stores[1]), ALICE) == "old"
@@ -87,7 +87,7 @@ async def test_a_list_that_one_replica_walked_serves_the_others(stores: list[Red
     assert upstream.walks == 1
 
 
-async def test_lists_that_are_taken_over_together_are_not_mixed_up(stores: list[RedisStore]) -> None:
+async def test_lists_loaded_together_are_not_mixed_up(stores: list[RedisStore]) -> None:
     lists = remembering(stores[0])
     for who in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
         upstream = Upstream()
@@ -100,7 +100,7 @@ async def test_lists_that_are_taken_over_together_are_not_mixed_up(stores: list[
     assert taken_over == [repr(derive_key(who)) for who in everybody]
 
 
-async def test_a_list_that_was_taken_over_is_remembered(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_loaded_list_is_cached_in_memory(server: Server, stores: list[RedisStore]) -> None:
     await walked_and_kept(stores[0], Upstream())
     lists = remembering(stores[1])
     assert await known(lists, ALICE) == "old"
@@ -109,7 +109,7 @@ async def test_a_list_that_was_taken_over_is_remembered(server: Server, stores: 
     assert await known(remembering(stores[1]), ALICE) is None
 
 
-async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_from_before_it(
+async def test_after_a_refusal_other_replicas_lists_are_ignored_until_they_expire(
     stores: list[RedisStore],
 ) -> None:
     clock = Clock()
@@ -121,9 +121,7 @@ async def test_after_a_refusal_others_are_believed_again_once_nothing_is_left_fr
         assert await known(lists, ALICE) == found
 
 
-async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_kept_for_others(
-    server: Server, stores: list[RedisStore]
-) -> None:
+async def test_a_listing_from_before_a_refusal_is_not_saved(server: Server, stores: list[RedisStore]) -> None:
     lists, upstream = remembering(stores[0]), Upstream()
     upstream.go_on.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
@@ -135,7 +133,7 @@ async def test_what_a_walk_brings_that_began_before_a_refusal_is_not_kept_for_ot
     assert server.client.keys("callerid-proxy:list:*") == []
 
 
-async def test_a_list_may_be_older_than_the_machine_that_takes_it_over(stores: list[RedisStore]) -> None:
+async def test_a_list_may_be_older_than_the_loading_host(stores: list[RedisStore]) -> None:
     """Its clock says 0 where it has just been started."""
     await walked_and_kept(stores[0], Upstream())
     clock = Clock()
@@ -144,7 +142,7 @@ async def test_a_list_may_be_older_than_the_machine_that_takes_it_over(stores: l
     assert [await known(lists, ALICE) for _ in range(2)] == ["old", "old"]
 
 
-async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> None:
+async def test_a_list_is_found_by_its_query(stores: list[RedisStore]) -> None:
     state = await stores[0].state(OWNER)
     assert state
     questions = [(), ("a filter",), ("another",), ("a filter", None)]
@@ -156,7 +154,7 @@ async def test_a_list_is_found_by_what_was_asked(stores: list[RedisStore]) -> No
         assert kept.content == repr(what).encode()
 
 
-async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_saved_list_keeps_its_age(server: Server, stores: list[RedisStore]) -> None:
     await walked_and_kept(stores[0], Upstream())
     server.pass_time(40)
     clock = Clock()
@@ -167,7 +165,7 @@ async def test_a_kept_list_is_no_fresher_with_others(server: Server, stores: lis
     assert await known(taken_over, ALICE) is None
 
 
-async def test_a_list_that_is_told_late_lives_no_longer(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_list_saved_late_expires_no_later(server: Server, stores: list[RedisStore]) -> None:
     state = await stores[0].state(OWNER)
     assert state
     await stores[0].save(KEY, state.generation, SavedList(b"a list", 0.3))
@@ -178,7 +176,7 @@ async def test_a_list_that_is_told_late_lives_no_longer(server: Server, stores: 
     assert await stores[0].load(KEY, state.generation) is None
 
 
-async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[RedisStore]) -> None:
+async def test_a_list_with_too_long_a_ttl_is_not_loaded(stores: list[RedisStore]) -> None:
     """The server's clock went back."""
     state = await stores[0].state(OWNER)
     assert state
@@ -187,7 +185,7 @@ async def test_a_list_that_would_live_too_long_is_not_taken_over(stores: list[Re
     assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
 
 
-async def test_a_list_without_an_end_is_not_taken_over(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_list_without_a_ttl_is_not_loaded(server: Server, stores: list[RedisStore]) -> None:
     """Somebody has told Redis to keep it for ever."""
     state = await stores[0].state(OWNER)
     assert state
@@ -196,7 +194,7 @@ async def test_a_list_without_an_end_is_not_taken_over(server: Server, stores: l
     assert await stores[1].load(KEY, state.generation) is None
 
 
-async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_restart_of_redis_invalidates(server: Server, stores: list[RedisStore]) -> None:
     lists = remembering(stores[0])
     await ask(lists, ALICE, Upstream())
     server.stop()
@@ -205,9 +203,7 @@ async def test_nothing_from_before_a_restart_is_shown(server: Server, stores: li
     assert await known(lists, ALICE) is None
 
 
-async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
-    server: Server, stores: list[RedisStore]
-) -> None:
+async def test_a_restored_dump_has_another_generation(server: Server, stores: list[RedisStore]) -> None:
     """Redis restarts with what it last saved, from before a write."""
     lists, upstream = remembering(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
@@ -222,16 +218,14 @@ async def test_a_generation_that_comes_back_with_an_old_dump_is_another(
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
 
-async def test_nothing_from_before_a_flush_is_shown(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_flush_of_redis_invalidates(server: Server, stores: list[RedisStore]) -> None:
     lists = remembering(stores[0])
     await ask(lists, ALICE, Upstream())
     server.client.flushall()
     assert await known(lists, ALICE) is None
 
 
-async def test_without_redis_everybody_walks_and_nobody_shares(
-    server: Server, stores: list[RedisStore]
-) -> None:
+async def test_without_redis_every_replica_lists_for_itself(server: Server, stores: list[RedisStore]) -> None:
     lists, upstream = remembering(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
     server.stop()
@@ -241,7 +235,7 @@ async def test_without_redis_everybody_walks_and_nobody_shares(
         assert upstream.walks == walks
 
 
-async def test_redis_that_hangs_is_not_waited_for(server: Server, hasty: RedisStore) -> None:
+async def test_a_hanging_redis_times_out(server: Server, hasty: RedisStore) -> None:
     lists, upstream = remembering(hasty), Upstream()
     await ask(lists, ALICE, upstream)
     with server.frozen():
@@ -254,7 +248,7 @@ async def test_redis_that_hangs_is_not_waited_for(server: Server, hasty: RedisSt
             await ask(lists, ALICE, upstream)
 
 
-async def test_lists_are_not_waited_for_either(
+async def test_loading_and_saving_time_out(
     server: Server, stores: list[RedisStore], hasty: RedisStore
 ) -> None:
     state = await stores[0].state(OWNER)
@@ -265,7 +259,7 @@ async def test_lists_are_not_waited_for_either(
         assert await hasty.load(KEY, state.generation) is None
 
 
-async def test_redis_that_hangs_in_a_handshake_is_not_waited_for() -> None:
+async def test_a_hanging_handshake_times_out() -> None:
     """It takes connections and says nothing."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -290,7 +284,7 @@ async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
         await store.close()
 
 
-async def test_a_list_that_is_taken_over_while_credentials_are_refused_is_not_shown_after_it(
+async def test_a_list_loaded_during_a_refusal_is_not_shown(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     """However late it comes, it has been kept before."""
@@ -308,7 +302,7 @@ async def test_a_list_that_is_taken_over_while_credentials_are_refused_is_not_sh
     assert await known(lists, ALICE) is None
 
 
-async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_shows_what_was_before(
+async def test_an_unannounced_write_is_acknowledged_once_older_lists_expired(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     """One replica is cut off from Redis, the other one is not."""
@@ -324,7 +318,7 @@ async def test_a_write_that_redis_is_not_told_of_is_acknowledged_when_nobody_sho
     assert (await ask(reader, ALICE, upstream)).text == "new"
 
 
-async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
+async def test_a_listing_from_before_an_unannounced_write_is_not_joined(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     fresh = 0.4
@@ -342,7 +336,7 @@ async def test_a_walk_from_before_such_a_write_is_not_joined_after_it(
     assert ((await early).text, (await late).text) == ("old", "new")
 
 
-async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
+async def test_a_write_is_acknowledged_once_redis_recovers(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     stretch, store = cut_off
@@ -362,7 +356,7 @@ async def test_a_write_is_acknowledged_as_soon_as_redis_can_be_told(
     assert (await ask(reader, ALICE, upstream)).text == "new"
 
 
-async def test_what_is_told_late_of_a_write_is_also_what_may_come_of_it(
+async def test_a_late_announcement_covers_later_effects(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     stretch, store = cut_off
@@ -375,7 +369,7 @@ async def test_what_is_told_late_of_a_write_is_also_what_may_come_of_it(
 
 
 @pytest.mark.parametrize("unsettled_for", [0, 60])
-async def test_a_write_is_told_even_if_redis_has_just_failed(
+async def test_a_write_is_announced_right_after_a_failure(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], unsettled_for: float
 ) -> None:
     """Who only asks would be told nothing for a second."""
@@ -395,9 +389,7 @@ async def test_a_write_is_told_even_if_redis_has_just_failed(
     assert await stores[0].state(derive_owner(OTHER_ACCOUNT)) == others
 
 
-async def test_a_reply_that_comes_too_late_is_nobody_elses(
-    stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
-) -> None:
+async def test_a_late_reply_is_discarded(stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]) -> None:
     stretch, store = cut_off
     await until_it_is_back(store)
     alice, other = derive_owner(ALICE), derive_owner(OTHER_ACCOUNT)
@@ -409,7 +401,7 @@ async def test_a_reply_that_comes_too_late_is_nobody_elses(
     assert [await store.state(owner) for owner in (alice, other)] == true
 
 
-async def test_who_is_cancelled_hands_no_reply_to_another(stores: list[RedisStore]) -> None:
+async def test_a_cancelled_call_leaves_no_reply_to_another(stores: list[RedisStore]) -> None:
     """Two thousand lists are asked for at random, and half of those who ask are cancelled at any moment."""
     chance = random.Random(2008)
     accounts = [
@@ -468,7 +460,7 @@ def _of_another_type(server: Server, name: bytes) -> None:
 
 @pytest.mark.parametrize("spoil", [_overwritten, _cut, _changed, _of_another_type])
 @pytest.mark.parametrize("kind", ["list", "generation"])
-async def test_what_is_not_what_was_written_counts_as_nothing(
+async def test_a_corrupt_list_is_ignored(
     server: Server, stores: list[RedisStore], kind: str, spoil: Callable[[Server, bytes], None]
 ) -> None:
     upstream = Upstream()
@@ -481,9 +473,7 @@ async def test_what_is_not_what_was_written_counts_as_nothing(
     assert await known(lists, ALICE) == "old"
 
 
-async def test_a_list_under_the_name_of_another_is_not_shown(
-    server: Server, stores: list[RedisStore]
-) -> None:
+async def test_a_list_under_another_key_is_not_shown(server: Server, stores: list[RedisStore]) -> None:
     state = await stores[0].state(OWNER)
     assert state
     other: Key = derive_key(OTHER_ACCOUNT)
@@ -495,7 +485,7 @@ async def test_a_list_under_the_name_of_another_is_not_shown(
     assert await stores[0].load(other, state.generation) is None
 
 
-async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
+async def test_lists_of_another_schema_are_not_loaded(server: Server) -> None:
     german, french = (patient_store(server.url, SECRET).with_schema(each) for each in ("german", "french"))
     state = await german.state(OWNER)
     assert state
@@ -507,7 +497,7 @@ async def test_lists_of_another_dialect_are_not_read(server: Server) -> None:
     await french.close()
 
 
-async def test_a_full_redis_still_hears_of_writes(server: Server, stores: list[RedisStore]) -> None:
+async def test_a_full_redis_still_takes_announcements(server: Server, stores: list[RedisStore]) -> None:
     lists, upstream = remembering(stores[0], fresh=3600), Upstream()
     await ask(lists, ALICE, upstream)
     server.client.config_set("maxmemory-policy", "noeviction")
@@ -532,13 +522,13 @@ async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list
         assert secret not in stored
 
 
-async def test_a_wrong_password_is_as_no_redis_at_all(server: Server) -> None:
+async def test_a_wrong_password_counts_as_unavailable(server: Server) -> None:
     store = RedisStore.at(f"redis://:wrong@127.0.0.1:{server.port}", SECRET)
     assert await store.state(OWNER) is None
     await store.close()
 
 
-async def test_what_is_told_ends_by_itself(server: Server, stores: list[RedisStore]) -> None:
+async def test_announcements_expire(server: Server, stores: list[RedisStore]) -> None:
     week, day = 604_800, 86_400
     await stores[0].advance(OWNER, unsettled_for=week)
     state = await stores[0].state(OWNER)
@@ -578,7 +568,7 @@ def commands(speaker: ScriptedRedis) -> list[bytes]:
 
 
 @asking
-async def test_after_a_login_each_question_is_one_command(speaker: ScriptedRedis, store: RedisStore) -> None:
+async def test_each_call_is_one_command_after_login(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
     for _ in range(2):
         assert await store.advance(OWNER)
@@ -587,23 +577,23 @@ async def test_after_a_login_each_question_is_one_command(speaker: ScriptedRedis
 
 
 @asking
-async def test_what_cannot_be_begun_is_cleared_away(speaker: ScriptedRedis, store: RedisStore) -> None:
+async def test_a_generation_that_cannot_be_created_is_deleted(
+    speaker: ScriptedRedis, store: RedisStore
+) -> None:
     speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
     assert await store.state(OWNER) is None
     assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
 
 
 @asking
-async def test_what_has_been_begun_and_cannot_be_read_is_not_heeded(
-    speaker: ScriptedRedis, store: RedisStore
-) -> None:
+async def test_an_unreadable_generation_is_ignored(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
     assert await store.state(OWNER) is None
     assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET"]
 
 
 @asking
-async def test_a_list_ends_by_the_clock_of_the_server(speaker: ScriptedRedis, store: RedisStore) -> None:
+async def test_a_list_expires_by_the_servers_clock(speaker: ScriptedRedis, store: RedisStore) -> None:
     speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
     await store.save(KEY, b"generation", SavedList(b"a list", 60))
     assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]
@@ -612,7 +602,7 @@ async def test_a_list_ends_by_the_clock_of_the_server(speaker: ScriptedRedis, st
     assert 2008.9 + 59 < int(end) / 1000 <= 2008.9 + 60
 
 
-async def test_who_hangs_up_is_not_called_again_at_once() -> None:
+async def test_no_reconnect_right_after_a_disconnect() -> None:
     calls = 0
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -65,7 +65,7 @@ async def look(port: int, **query: str | int) -> tuple[int, list[str]]:
     return int(listed.attrib["total"]), [str(each.findtext("FriendlyName")) for each in listed]
 
 
-async def test_one_walk_serves_every_client_page_filter_and_instance(store: CountingStore, port: int) -> None:
+async def test_one_listing_serves_all_pages_filters_and_instances(store: CountingStore, port: int) -> None:
     store.seed_many(ACCOUNT, 10_000)
     seen = await asyncio.gather(*(look(port, page=page, num=50) for page in range(32)))
     assert {total for total, _ in seen} == {10_000}
@@ -82,14 +82,14 @@ async def one_of_the_list(port: int) -> tuple[str, str]:
     return str(item.findtext("PhoneNumber")), str(item.findtext("Sid"))
 
 
-async def test_an_instance_that_was_asked_for_is_remembered_too(store: CountingStore, port: int) -> None:
+async def test_an_instance_is_cached(store: CountingStore, port: int) -> None:
     store.seed_many(ACCOUNT, 3)
     sid = store.page(Wanted(ACCOUNT), Cursor(), 1).caller_ids[0].sid
     answers = [await request(port, "GET", f"{LIST}/{sid}") for _ in range(3)]
     assert (len({answer.body for answer in answers}), store.instances) == (1, 1)
 
 
-async def test_what_is_not_there_is_asked_for_each_time(store: CountingStore, port: int) -> None:
+async def test_a_missing_instance_is_not_cached(store: CountingStore, port: int) -> None:
     store.seed_many(ACCOUNT, 3)
     await look(port)
     for times in (1, 2):
@@ -97,7 +97,7 @@ async def test_what_is_not_there_is_asked_for_each_time(store: CountingStore, po
         assert store.instances == times
 
 
-async def test_every_write_shows_at_once(store: CountingStore, port: int) -> None:
+async def test_each_write_shows_immediately(store: CountingStore, port: int) -> None:
     store.seed_many(ACCOUNT, 2)
     sid = await first_sid(port)
     await request(port, "PUT", f"{LIST}/{sid}", FriendlyName="Another")
@@ -112,7 +112,7 @@ async def first_sid(port: int) -> str:
     return str(etree.fromstring((await request(port, "GET", LIST)).body)[0][0].findtext("Sid"))
 
 
-async def test_a_wrong_token_is_shown_nothing(store: CountingStore, port: int) -> None:
+async def test_a_wrong_token_gets_nothing_from_the_cache(store: CountingStore, port: int) -> None:
     store.seed_many(ACCOUNT, 2)
     sid = await first_sid(port)
     for target in (LIST, f"{LIST}/{sid}", f"{LIST}?FriendlyName=x"):

@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> Path:
 # check
 
 
-def test_a_warning_is_a_mistake_where_check_is_strict(file: Path) -> None:
+def test_strict_check_fails_on_warnings(file: Path) -> None:
     warning = "warning: without legacy.sid_key, Sids of the profile example-rest can be forged"
     told = f"{file}:1:1: {warning}\n"
     lax, strict = called("check", file, SECRET=SECRET), called("check", "--strict", file, SECRET=SECRET)
@@ -70,7 +70,7 @@ def test_a_warning_is_a_mistake_where_check_is_strict(file: Path) -> None:
         ("accounts: {}", ["1:1: accounts is empty: every request is refused"]),
     ],
 )
-def test_what_is_warned_of(tmp_path: Path, text: str, warnings: list[str]) -> None:
+def test_warnings(tmp_path: Path, text: str, warnings: list[str]) -> None:
     file = tmp_path / "proxy.yaml"
     file.write_text(text, encoding="utf-8")
     told = [str(warning).removeprefix(f"{file}:") for warning in config.load(file, {}).warnings]
@@ -80,7 +80,7 @@ def test_what_is_warned_of(tmp_path: Path, text: str, warnings: list[str]) -> No
 # config
 
 
-def test_every_value_stands_there_with_its_place(file: Path) -> None:
+def test_every_value_is_printed_with_its_position(file: Path) -> None:
     done = called("config", file, SECRET=SECRET)
     assert done.exit_code == 0
     lines = [re.sub(" +# ", " # ", line).strip() for line in done.stdout.split("\n")]
@@ -98,7 +98,7 @@ def test_no_secret_is_printed(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_what_is_printed_is_yaml_and_means_the_same(name: str, tmp_path: Path) -> None:
+def test_printed_configuration_is_equivalent_yaml(name: str, tmp_path: Path) -> None:
     """Taken as a configuration, what is printed for a profile comes to the same profile."""
     variables = everything_for(name)
     file = tmp_path / "proxy.yaml"
@@ -121,7 +121,7 @@ def everything_for(name: str) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_shipped_schemas_are_the_printed_ones(kind: str) -> None:
+def test_shipped_schemas_match_the_printed_ones(kind: str) -> None:
     printed = called("schema", kind).stdout
     assert printed == (SHIPPED / "schema" / f"{kind}.json").read_text(encoding="utf-8"), "run: make schema"
     assert json.loads(printed) == make_schema(kind)
@@ -131,7 +131,7 @@ def test_the_shipped_schemas_are_the_printed_ones(kind: str) -> None:
     ("file", "kind"),
     [("proxy.yaml", "proxy"), *((f"upstreams/{name}.yaml", "profile") for name in PROFILES)],
 )
-def test_the_shipped_files_name_their_schema_and_obey_it(file: str, kind: str) -> None:
+def test_shipped_files_name_and_match_their_schema(file: str, kind: str) -> None:
     path = SHIPPED / file
     text = path.read_text(encoding="utf-8")
     modeline = re.search(r"^# yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
@@ -151,14 +151,14 @@ def test_the_shipped_files_name_their_schema_and_obey_it(file: str, kind: str) -
         ("profile", "name: x"),
     ],
 )
-def test_a_schema_tells_what_check_tells(kind: str, text: str) -> None:
+def test_a_schema_rejects_what_check_rejects(kind: str, text: str) -> None:
     assert list(errors(kind, text))
 
 
 @pytest.mark.parametrize(
     "text", ["listen: :1", "listen: {address: null, tls: null}", "legacy: {sid_key: {file: x}}"]
 )
-def test_a_schema_takes_what_check_takes(text: str) -> None:
+def test_a_schema_accepts_what_check_accepts(text: str) -> None:
     assert list(errors("proxy", text)) == []
 
 
@@ -170,7 +170,7 @@ def errors(kind: str, text: str) -> Any:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_the_file_to_start_from_is_good_once_its_variables_are_set(name: str, tmp_path: Path) -> None:
+def test_the_initial_file_is_valid_with_its_variables(name: str, tmp_path: Path) -> None:
     file = tmp_path / "proxy.yaml"
     done = called("init", name, "--output", file)
     assert (done.exit_code, done.output) == (0, "")
@@ -179,12 +179,12 @@ def test_the_file_to_start_from_is_good_once_its_variables_are_set(name: str, tm
     assert config.load(file, everything_for(name)).settings.upstream.profile == name
 
 
-def test_the_file_of_the_default_profile_is_the_default() -> None:
+def test_the_printed_default_profile_is_the_default() -> None:
     text = called("init", Settings().upstream.profile).stdout
     assert yaml.safe_load(text) == yaml.safe_load((SHIPPED / "proxy.yaml").read_text(encoding="utf-8"))
 
 
-def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "proxy.yaml"
     file.write_text("mine", encoding="utf-8")
     done = called("init", "plivo", "-o", file)
@@ -192,13 +192,13 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "mine"
 
 
-def test_a_profile_that_is_not_there() -> None:
+def test_a_missing_profile() -> None:
     done = called("init", "plvo")
     assert (done.exit_code, done.stdout) == (78, "")
     assert done.stderr == "plvo: there is no such profile; did you mean 'plivo'?\n"
 
 
-def test_a_profile_of_ones_own(file: Path) -> None:
+def test_an_own_profile(file: Path) -> None:
     done = called("init", "./mine.yaml", "-o", file.parent / "new.yaml", SECRET=SECRET)
     assert done.exit_code == 0
     assert yaml.safe_load((file.parent / "new.yaml").read_text(encoding="utf-8"))["upstream"] == {

@@ -63,7 +63,7 @@ async def sandbox() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
-async def test_it_is_not_ready_any_more_but_goes_on_with_one_answer_a_connection(
+async def test_draining_is_not_ready_and_closes_after_each_answer(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     async with sandbox() as upstream:
@@ -89,7 +89,7 @@ async def test_it_is_not_ready_any_more_but_goes_on_with_one_answer_a_connection
             assert proxy.server.process.wait(20) != 0
 
 
-async def test_then_it_ends_when_everything_has_been_said(tmp_path: Path) -> None:
+async def test_it_ends_after_the_last_answer(tmp_path: Path) -> None:
     item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
     async with scripted_upstream(json_answer(200, item)) as upstream:
         upstream.released.clear()
@@ -109,7 +109,7 @@ async def test_then_it_ends_when_everything_has_been_said(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("at", [GET.index(b"Authorization"), -9], ids=["head", "body"])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-async def test_who_is_still_sending_is_heard_out(tmp_path: Path, how: signal.Signals, at: int) -> None:
+async def test_half_sent_requests_are_answered(tmp_path: Path, how: signal.Signals, at: int) -> None:
     headers = (("Host", "x"), ("Authorization", basic()))
     request = Message(f"PUT {LIST}/{BOB} HTTP/1.1", headers, b"FriendlyName=Late").encode()
     async with sandbox() as upstream:
@@ -126,9 +126,7 @@ async def test_who_is_still_sending_is_heard_out(tmp_path: Path, how: signal.Sig
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
-async def test_nobody_waits_at_what_is_not_accepted_from_any_more(
-    tmp_path: Path, options: tuple[str, ...]
-) -> None:
+async def test_no_connection_waits_in_a_closed_backlog(tmp_path: Path, options: tuple[str, ...]) -> None:
     item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
     async with scripted_upstream(json_answer(200, item)) as upstream:
         upstream.released.clear()
@@ -159,12 +157,12 @@ async def is_let_in(port: int) -> bool:
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two"])
-def test_who_presses_ctrl_c_does_not_wait(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_ctrl_c_skips_the_drain(tmp_path: Path, options: tuple[str, ...]) -> None:
     with served(tmp_path, "https://unused.example", NEVER, *options) as proxy:
         assert proxy.server.stop(signal.SIGINT) == 0
 
 
-async def test_whether_it_runs_can_be_asked(tmp_path: Path) -> None:
+async def test_liveness(tmp_path: Path) -> None:
     with served(tmp_path, "https://unused.example", NEVER) as proxy:
         for path in ("/healthz", "/readyz", "/metrics"):
             for method in ("GET", "HEAD"):

@@ -72,14 +72,14 @@ def test_a_number_that_is_its_own_id_is_fetched(file: Path) -> None:
     assert "path /{account}/VerifiedCallerId/{id}/ plivo.yaml:25" in lines
 
 
-def test_the_lines_behind_the_form_of_a_validation() -> None:
+def test_the_lines_of_the_form_of_a_validation() -> None:
     lines = explained("POST", LIST, "-d", "PhoneNumber=4158675309", "-d", "FriendlyName=x")
     assert "form PhoneNumber=+14158675309 twilio-2010-04-01.yaml:45" in lines
     assert "form FriendlyName=x twilio-2010-04-01.yaml:46" in lines
     assert "profile twilio-2010-04-01 default" in lines
 
 
-def test_a_request_that_asks_nobody(file: Path) -> None:
+def test_a_request_without_an_upstream_call(file: Path) -> None:
     lines = explained("POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
     assert "The upstream is not asked. The answer is" in lines
     assert "501" in lines
@@ -90,7 +90,7 @@ def test_a_request_that_asks_nobody(file: Path) -> None:
 # translate
 
 
-def test_an_upstreams_json_becomes_the_old_document(file: Path) -> None:
+def test_an_upstreams_json_becomes_the_legacy_document(file: Path) -> None:
     page = '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}'
     done = called("translate", "GET", LIST, "--config", file, stdin=page)
     assert done.exit_code == 0
@@ -122,12 +122,12 @@ def test_no_content() -> None:
     assert (done.exit_code, done.stdout) == (0, "204\n\n")
 
 
-def test_what_is_no_json_is_an_answer_that_makes_no_sense() -> None:
+def test_an_answer_that_is_not_json() -> None:
     done = called("translate", "GET", f"{LIST}.json", "-i", stdin="<html>")
     assert done.stdout.startswith("502\n")
 
 
-def test_an_old_request_becomes_the_upstreams(file: Path) -> None:
+def test_a_legacy_request_becomes_the_upstreams(file: Path) -> None:
     done = called("translate", "--request", "GET", LIST, "--config", file)
     assert done.stdout == (
         "GET /v1/MA1/VerifiedCallerId/?limit=20&offset=0 HTTP/1.1\n"
@@ -138,7 +138,7 @@ def test_an_old_request_becomes_the_upstreams(file: Path) -> None:
     assert done.stdout.endswith("Content-Type: application/x-www-form-urlencoded\n\nFriendlyName=A+B\n")
 
 
-def test_an_old_request_that_asks_nobody(file: Path) -> None:
+def test_a_legacy_request_without_an_upstream_call(file: Path) -> None:
     done = called("translate", "--request", "POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
     assert (done.exit_code, done.stderr) == (1, "Error: the upstream is not asked\n")
     assert done.stdout.startswith("501\n")

@@ -79,7 +79,7 @@ async def until(status: int, client: RawClient, account: str) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_accounts_come_and_go(tmp_path: Path, workers: int) -> None:
+async def test_accounts_are_added_and_removed(tmp_path: Path, workers: int) -> None:
     async with sandbox() as upstream, AsyncExitStack() as stack:
         first, *others = OTHERS
         written = configuration(tmp_path, upstream, ACCOUNT, first)
@@ -96,7 +96,7 @@ async def test_accounts_come_and_go(tmp_path: Path, workers: int) -> None:
             assert proxy.server.stop() == 0
 
 
-async def test_who_takes_the_place_of_a_worker_begins_with_what_was_read_last(tmp_path: Path) -> None:
+async def test_a_replaced_worker_starts_with_the_last_configuration(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         before, after = (configuration(tmp_path, upstream, ACCOUNT, other) for other in OTHERS[:2])
         with served(tmp_path, before, "--workers", "2") as proxy:
@@ -121,7 +121,7 @@ WRONG: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_input_39_what_was_served_goes_on_where_a_configuration_is_refused(
+async def test_input_39_a_refused_configuration_leaves_the_previous_one_active(
     tmp_path: Path, workers: int
 ) -> None:
     async with sandbox() as upstream:
@@ -143,7 +143,7 @@ async def test_input_39_what_was_served_goes_on_where_a_configuration_is_refused
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_who_is_told_before_it_listens_reads_it_again_then(tmp_path: Path, workers: int) -> None:
+def test_a_reload_before_listening_takes_effect_then(tmp_path: Path, workers: int) -> None:
     file, following = tmp_path / "proxy.yaml", tmp_path / "following.yaml"
     following.write_text("listen: 127.0.0.1:0\n", encoding="utf-8")
     os.mkfifo(file)
@@ -156,7 +156,7 @@ def test_who_is_told_before_it_listens_reads_it_again_then(tmp_path: Path, worke
         assert server.stop() == 0
 
 
-def test_what_does_not_go_with_the_options_is_refused_too(tmp_path: Path) -> None:
+def test_a_conflict_with_the_options_is_refused(tmp_path: Path) -> None:
     before = configuration(tmp_path, "https://unused.example", ACCOUNT)
     spoken = before.replace("{base_url", "{profile: telnyx, validation: code_on_phone, base_url")
     with served(tmp_path, before, "--workers", "2") as proxy:
@@ -166,7 +166,7 @@ def test_what_does_not_go_with_the_options_is_refused_too(tmp_path: Path) -> Non
         proxy.server.until(REFUSED)
 
 
-async def test_what_is_in_flight_is_answered_by_whom_it_was_asked_of(tmp_path: Path) -> None:
+async def test_requests_in_flight_keep_their_upstream(tmp_path: Path) -> None:
     item = b'{"sid": "%b", "phone_number": "+14155551212", "friendly_name": "%b"}'
     async with (
         scripted_upstream(json_answer(200, item % (BOB.encode(), b"Before"))) as before,
@@ -186,7 +186,7 @@ async def test_what_is_in_flight_is_answered_by_whom_it_was_asked_of(tmp_path: P
                 assert b"Before" in answer.body
 
 
-async def test_a_write_that_it_began_with_is_seen_by_what_is_remembered_after_it(tmp_path: Path) -> None:
+async def test_a_write_across_a_reload_invalidates_the_new_cache(tmp_path: Path) -> None:
     written = asyncio.Event()
     old, new = (
         b'{"sid": "%b", "phone_number": "+14155551212", "friendly_name": "%b"}' % (BOB.encode(), name)
@@ -219,7 +219,7 @@ async def test_a_write_that_it_began_with_is_seen_by_what_is_remembered_after_it
                 assert len(upstream.received) == asked  # and it is remembered
 
 
-async def test_a_call_that_spoke_its_code_still_waits_for_it(tmp_path: Path) -> None:
+async def test_a_pending_validation_survives_a_reload(tmp_path: Path) -> None:
     started = json_answer(200, b'{"phone_number": "+14155551212", "verification_method": "call"}')
     verified = json_answer(200, b'{"data": {"phone_number": "+14155551212"}}')
 
@@ -265,7 +265,7 @@ async def serial_number(port: int, terms: ssl.SSLContext) -> object:
     return number
 
 
-async def test_certificates_are_read_again(tmp_path: Path) -> None:
+async def test_certificates_are_reloaded(tmp_path: Path) -> None:
     authority, terms = trustme.CA(), ssl.create_default_context()
     authority.configure_trust(terms)
     file = tmp_path / "proxy.yaml"
@@ -284,7 +284,7 @@ async def test_certificates_are_read_again(tmp_path: Path) -> None:
         assert await serial_number(port, terms) == seen[-1]
 
 
-async def test_who_takes_the_place_of_a_worker_has_its_certificate_too(tmp_path: Path) -> None:
+async def test_a_replaced_worker_has_the_current_certificate(tmp_path: Path) -> None:
     authority, terms = trustme.CA(), ssl.create_default_context()
     authority.configure_trust(terms)
     file = tmp_path / "proxy.yaml"
@@ -299,7 +299,7 @@ async def test_who_takes_the_place_of_a_worker_has_its_certificate_too(tmp_path:
         assert await asyncio.wait_for(serial_number(port, terms), 10) == before
 
 
-async def test_what_is_bound_at_the_start_stays_and_it_is_told(tmp_path: Path) -> None:
+async def test_listen_addresses_need_a_restart_and_a_warning_says_so(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         before = configuration(tmp_path, upstream, ACCOUNT)
         after = configuration(tmp_path, upstream, OTHERS[0])
@@ -324,7 +324,7 @@ async def test_what_is_bound_at_the_start_stays_and_it_is_told(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_nobody_notices_that_it_reloads(tmp_path: Path, workers: int, full: bool) -> None:
+async def test_reloads_interrupt_no_request(tmp_path: Path, workers: int, full: bool) -> None:
     reloads, clients = (50, 32) if full else (9, 8)
     done = asyncio.Event()
 

@@ -90,7 +90,7 @@ def test_nothing_to_serve() -> None:
         ("sandbox answer +14155551212", "Missing argument 'CODE'"),
     ],
 )
-def test_a_command_that_makes_no_sense(command: str, reason: str) -> None:
+def test_an_invalid_command(command: str, reason: str) -> None:
     done = CliRunner().invoke(main, command.split())
     assert done.exit_code == 2
     assert reason in done.stderr
@@ -140,7 +140,7 @@ def test_a_configured_address_that_is_taken(tmp_path: Path) -> None:
         ("sandbox answer +14155551212 123456 --url nonsense", "nonsense"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(command: str, named: str) -> None:
+def test_each_failure_is_one_sentence(command: str, named: str) -> None:
     done = CliRunner().invoke(main, command.split())
     assert isinstance(done.exception, SystemExit)  # else Python would write a traceback
     assert done.exit_code in (1, 2)
@@ -163,7 +163,7 @@ def test_a_demo_on_every_interface(options: str) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_told_to_stop_as_soon_as_it_listens(tmp_path: Path, attempt: int) -> None:
+def test_a_signal_as_soon_as_it_listens(tmp_path: Path, attempt: int) -> None:
     file = tmp_path / "proxy.yaml"
     file.write_text("listen: 127.0.0.1:0", encoding="utf-8")
     with running("serve", "--config", str(file)) as proxy:
@@ -253,7 +253,7 @@ def get(url: str, user: str = f"{ACCOUNT}:{TOKEN}", method: str = "GET", form: b
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_peace(how: signal.Signals) -> None:
+def test_a_signal_ends_it_without_an_error(how: signal.Signals) -> None:
     with running("serve", "--demo", "--listen", ANYWHERE, "--sandbox-listen", ANYWHERE) as demo:
         address = demo.until(LEGACY)
         demo.until(r"(Press Ctrl-C) to stop\.")
@@ -261,7 +261,7 @@ def test_a_signal_ends_it_in_peace(how: signal.Signals) -> None:
         assert demo.stop(how) == 0
 
 
-def test_the_sandboxs_data_outlives_it(tmp_path: Path) -> None:
+def test_the_sandboxs_data_is_kept(tmp_path: Path) -> None:
     db = tmp_path / "sandbox.db"
     options = ("--listen", ANYWHERE, "--sandbox-listen", ANYWHERE, "--sandbox-db", db)
     names = []
@@ -315,7 +315,7 @@ def test_a_number_is_validated_by_answering_the_phone(tmp_path: Path) -> None:
         assert sandbox.stop() == 0
 
 
-def test_a_healthcheck_goes_straight() -> None:
+def test_a_healthcheck_uses_no_http_proxy() -> None:
     with running("serve", "--demo", "--listen", ANYWHERE, "--sandbox-listen", ANYWHERE) as demo:
         address = demo.until(LEGACY)
         assert run("healthcheck", "--url", address, http_proxy="http://127.0.0.1:1").returncode == 0
@@ -325,7 +325,7 @@ def healthcheck(url: str) -> int:
     return CliRunner().invoke(main, ["healthcheck", "--url", url]).exit_code
 
 
-def test_listen_wins_over_the_configuration(tmp_path: Path) -> None:
+def test_listen_overrides_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "proxy.yaml"
     with taken_port() as address:
         file.write_text(f"listen: {address}", encoding="utf-8")

@@ -51,7 +51,7 @@ async def names(port: int) -> list[str]:
     return [str(item.findtext("FriendlyName")) for item in listed]
 
 
-async def test_what_is_written_through_one_worker_shows_with_every_other(tmp_path: Path) -> None:
+async def test_a_write_through_one_worker_shows_on_the_others(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         with serving(tmp_path, upstream, more="snapshots: {fresh: 3600}\n") as (_, port):
             for number in range(30):
@@ -65,7 +65,7 @@ async def test_what_is_written_through_one_worker_shows_with_every_other(tmp_pat
 
 
 @pytest.mark.parametrize("redis", [False, True])
-async def test_what_was_read_with_refused_credentials_no_worker_shows(tmp_path: Path, *, redis: bool) -> None:
+async def test_no_worker_shows_lists_of_refused_credentials(tmp_path: Path, *, redis: bool) -> None:
     item = b'{"sid": "%b", "phone_number": "+14155551212", "friendly_name": "Bob"}' % BOB.encode()
     answer = json_answer(200, b'{"outgoing_caller_ids": [%b], "next_page_uri": null}' % item)
     async with AsyncExitStack() as stack:
@@ -95,7 +95,7 @@ async def test_what_was_read_with_refused_credentials_no_worker_shows(tmp_path: 
         assert await statuses() == {200}
 
 
-async def test_each_takes_its_share_of_connections(tmp_path: Path) -> None:
+async def test_workers_share_connections(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         with serving(tmp_path, upstream) as (server, port):
             pids = workers_of(server, 2)
@@ -126,7 +126,7 @@ def sockets(pid: int) -> int:
     return count
 
 
-async def test_both_take_connections_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
+async def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         with serving(tmp_path, upstream) as (server, port):
             for _ in range(3):
@@ -142,7 +142,9 @@ async def test_both_take_connections_and_one_that_dies_is_replaced(tmp_path: Pat
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-async def test_what_is_in_flight_is_answered_before_they_stop(tmp_path: Path, how: signal.Signals) -> None:
+async def test_requests_in_flight_are_answered_before_workers_stop(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     item = b'{"sid": "%b", "phone_number": "+14155551212"}' % BOB.encode()
     async with scripted_upstream(json_answer(200, item)) as upstream:
         upstream.released.clear()
@@ -183,7 +185,7 @@ def alive(pid: int) -> bool:
     return state is not None and state[1] != "Z"
 
 
-async def test_workers_stop_when_the_process_above_them_is_gone(tmp_path: Path) -> None:
+async def test_workers_stop_without_their_supervisor(tmp_path: Path) -> None:
     async with sandbox() as upstream:
         with serving(tmp_path, upstream) as (server, _):
             pids = workers_of(server, 2)
@@ -194,7 +196,7 @@ async def test_workers_stop_when_the_process_above_them_is_gone(tmp_path: Path) 
                     await asyncio.sleep(0.05)
 
 
-async def test_the_demo_has_one_sandbox_for_all_workers() -> None:
+async def test_the_demos_workers_share_a_sandbox() -> None:
     arguments = ("--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--workers", "2")
     with running("serve", "--demo", *arguments) as server:
         port = int(server.until(PORT))
@@ -203,7 +205,7 @@ async def test_the_demo_has_one_sandbox_for_all_workers() -> None:
         assert server.stop() == 0
 
 
-def test_spoken_codes_come_back_to_one_process(tmp_path: Path) -> None:
+def test_code_on_phone_needs_a_single_worker(tmp_path: Path) -> None:
     file = tmp_path / "proxy.yaml"
     file.write_text(
         f"listen: 127.0.0.1:0\nupstream: {{profile: telnyx, validation: code_on_phone}}\n"
@@ -236,7 +238,7 @@ run_workers([part], "", died=print, stopping=lambda: None)
 """
 
 
-def test_one_that_is_told_to_stop_before_it_can_heed_that_does_so_then() -> None:
+def test_a_worker_stopped_while_starting_stops_once_started() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TOLD_TOO_EARLY], check=False, capture_output=True, text=True, timeout=20
     )

@@ -95,7 +95,7 @@ def edited(seed: bytes, edits: Sequence[Edit]) -> bytes:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_is_known(name: str) -> None:
+def test_seeds(name: str) -> None:
     for seed in SEEDS[name]:
         TARGETS[name](seed)
 
@@ -103,14 +103,14 @@ def test_what_is_known(name: str) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 @EXAMPLES
 @given(data=st.binary())
-def test_anything(name: str, data: bytes) -> None:
+def test_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
 @pytest.mark.parametrize("name", TARGETS)
 @EXAMPLES
 @given(data=st.data())
-def test_what_is_nearly_right(name: str, data: st.DataObject) -> None:
+def test_edited_seeds(name: str, data: st.DataObject) -> None:
     TARGETS[name](data.draw(st.builds(edited, st.sampled_from(SEEDS[name]), EDITS)))
 
 
@@ -179,6 +179,6 @@ FOUND: Mapping[str, Sequence[bytes]] = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_what_was_found(name: str) -> None:
+def test_regressions(name: str) -> None:
     for data in FOUND[name]:
         TARGETS[name](data)

@@ -75,7 +75,7 @@ async def test_the_callers_credentials_are_passed_on() -> None:
             assert asked.target.startswith(f"/2010-04-01/Accounts/{ACCOUNT}/")
 
 
-async def test_the_upstream_judges() -> None:
+async def test_the_upstream_checks_credentials() -> None:
     refusal = json_answer(
         401, b'{"code": 20003, "message": "Authentication Error - No credentials provided"}'
     )
@@ -92,7 +92,7 @@ NO_CREDENTIALS = [None, "", "Basic", "Basic !", "Bearer x", basic(username=""), 
 
 @pytest.mark.parametrize("table", ["", TABLE], ids=["passed on", "mapped"])
 @pytest.mark.parametrize("authorization", NO_CREDENTIALS)
-async def test_without_credentials_nobody_is_asked(table: str, authorization: str | None) -> None:
+async def test_without_credentials_no_upstream_is_called(table: str, authorization: str | None) -> None:
     async with asking(table) as (client, upstream):
         answer = await client.ask(request(authorization))
         again = await client.ask(request(authorization))  # a challenge is no reason to hang up
@@ -102,7 +102,7 @@ async def test_without_credentials_nobody_is_asked(table: str, authorization: st
 
 
 @pytest.mark.parametrize("table", ["", TABLE], ids=["passed on", "mapped"])
-async def test_two_sets_of_credentials_are_one_too_many(table: str) -> None:
+async def test_two_authorization_headers_are_refused(table: str) -> None:
     headers = (("Host", "x"), ("Authorization", basic()), ("Authorization", basic()))
     async with asking(table) as (client, upstream):
         answer = await client.ask(Message(f"GET {LIST} HTTP/1.1", headers).encode())
@@ -113,7 +113,7 @@ async def test_two_sets_of_credentials_are_one_too_many(table: str) -> None:
 # AccountTable
 
 
-async def test_an_account_is_asked_for_as_another() -> None:
+async def test_an_account_is_mapped_to_another() -> None:
     item = f'{{"sid": "{BOB}", "account_sid": "{UPSTREAM_ACCOUNT}", "phone_number": "+14158675309"}}'
     async with asking(TABLE) as (client, upstream):
         upstream.then(json_answer(200, item.encode()))
@@ -160,7 +160,7 @@ STRANGERS = [
 ]
 
 
-async def test_every_stranger_gets_the_same_bytes() -> None:
+async def test_every_failed_login_gets_the_same_bytes() -> None:
     async with asking(TABLE) as (client, upstream):
         answers = [
             await client.ask(request(basic(username, password), LIST.replace(ACCOUNT, account)))
@@ -175,7 +175,7 @@ async def test_every_stranger_gets_the_same_bytes() -> None:
     assert upstream.received == []
 
 
-async def test_what_is_wrong_with_a_request_does_not_show_to_strangers() -> None:
+async def test_a_failed_login_is_reported_before_other_faults() -> None:
     """Its parameters are looked at only once the caller is known."""
     async with asking(TABLE) as (client, upstream):
         post = Message(
@@ -189,7 +189,7 @@ async def test_what_is_wrong_with_a_request_does_not_show_to_strangers() -> None
 # As values
 
 
-def test_everyone_is_passed_on_with_their_own() -> None:
+def test_each_caller_is_passed_on_with_its_own_credentials() -> None:
     caller = Credentials(API_KEY, "key-secret")
     assert PassThrough("here").authenticate(ACCOUNT, caller) == Account(
         ACCOUNT, ACCOUNT, caller, "here", is_own=True
@@ -223,7 +223,7 @@ def test_an_account_needs_its_own_name_and_token(path: str, username: str, token
         assert raised.value.fault == UNAUTHENTICATED
 
 
-def test_an_empty_table_admits_nobody() -> None:
+def test_an_empty_table_admits_no_caller() -> None:
     with pytest.raises(LegacyError):
         AccountTable({}).authenticate(ACCOUNT, Credentials(ACCOUNT, ""))
 

@@ -24,7 +24,7 @@ def come(table: Slots[W], caller: str, who: W) -> bool | int:
         return error.fault.status
 
 
-def test_how_many_places_there_are() -> None:
+def test_default_limits() -> None:
     everybody, one = Slots[int](SlotLimits()), Slots[int](SlotLimits())
     outcomes = [come(everybody, f"caller {number}", number) for number in range(256 + 128 + 1)]
     assert outcomes == [True] * 256 + [False] * 128 + [503]
@@ -97,13 +97,13 @@ TestComing = Coming.TestCase
         (SlotLimits(1, 0, 9), {"Alice": [True, 503], "Bob": [503]}),
     ],
 )
-def test_what_becomes_of_those_who_come(limits: SlotLimits, statuses: Mapping[str, list[bool | int]]) -> None:
+def test_outcomes_of_entering(limits: SlotLimits, statuses: Mapping[str, list[bool | int]]) -> None:
     table: Slots[object] = Slots(limits)
     outcomes = {caller: [come(table, caller, object()) for _ in each] for caller, each in statuses.items()}
     assert outcomes == statuses
 
 
-async def test_who_gives_up_gives_up_his_own_turn() -> None:
+async def test_a_cancelled_waiter_loses_only_its_own_turn() -> None:
     places = ConcurrencyLimiter(SlotLimits(in_all=1, waiting=2, per_caller=9))
     had = await places.acquire("Alice")
     first, second = (asyncio.create_task(places.acquire("Bob")) for _ in range(2))

@@ -26,7 +26,7 @@ def no_collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_collector")
-async def test_what_has_been_replaced_goes_with_all_that_it_remembers() -> None:
+async def test_a_replaced_translator_is_freed_with_its_cache() -> None:
     with closing(Store()) as store:
         async with running_sandbox(store) as url, Client() as client:
             configuration = config.demo(url)

@@ -154,7 +154,7 @@ def test_fault_02_connections_are_not_accepted(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.0.0.2"])
-async def test_fault_03_not_trusted(name: str, method: str) -> None:
+async def test_fault_03_an_untrusted_certificate(name: str, method: str) -> None:
     """Where its authority is trusted, name and time decide: see tests/upstream/test_client.py."""
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert(name).configure_cert(tls)
@@ -173,7 +173,7 @@ LOSSES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
-def test_fault_04_lost_before_a_byte(loss: Answer) -> None:
+def test_fault_04_closed_before_a_byte(loss: Answer) -> None:
     answer, upstream = asked_once(loss, LISTED)
     assert (shown(answer), upstream.begun, upstream.accepted) == (["Bob"], 2, 2)
     answer, upstream = asked_once(loss, loss, LISTED)
@@ -262,7 +262,7 @@ CUT: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("cut", CUT.values(), ids=CUT.keys())
-def test_fault_06_cut(cut: Answer) -> None:
+def test_fault_06_truncated(cut: Answer) -> None:
     answer, upstream = asked_once(cut, LISTED)
     assert (shown(answer), upstream.hits("GET")) == (["Bob"], 2)
     answer, upstream = asked_once(cut, cut, LISTED)
@@ -270,7 +270,7 @@ def test_fault_06_cut(cut: Answer) -> None:
 
 
 @pytest.mark.parametrize("end", [1, -5, None])
-def test_fault_06_compressed_though_identity_was_asked(end: int | None) -> None:
+def test_fault_06_compressed_against_accept_encoding(end: int | None) -> None:
     zipped = gzip.compress(BOBS)[:end]
     answer, upstream = asked_once(ok(zipped, ("Content-Encoding", "gzip")), LISTED)
     assert (told(answer), upstream.hits("GET")) == ((502, NONSENSE, None), 1)
@@ -297,7 +297,7 @@ LARGE_BODIES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("large", LARGE_BODIES.values(), ids=LARGE_BODIES.keys())
-async def test_fault_07_too_much(large: Answer) -> None:
+async def test_fault_07_too_large(large: Answer) -> None:
     # A busy machine adds to the time of a process what the proxy did not cause, but not each time
     assert min(await stall_of(large), await stall_of(large)) < 0.05
 
@@ -342,7 +342,7 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
-def test_fault_08_no_json(body: bytes) -> None:
+def test_fault_08_not_json(body: bytes) -> None:
     answer, upstream = asked_once(ok(body), LISTED)
     assert (told(answer), upstream.hits("GET")) == ((502, NONSENSE, None), 1)
 
@@ -361,7 +361,7 @@ def test_fault_08_a_byte_order_mark_does_no_harm() -> None:
     "kind", ["text/html", "text/html; charset=utf-8", "Text/HTML", "application/xhtml+xml"]
 )
 @pytest.mark.parametrize("body", [BOBS, b"<html><body>It works!</body></html>"])
-def test_fault_09_a_page_for_people(kind: str, body: bytes) -> None:
+def test_fault_09_an_html_page(kind: str, body: bytes) -> None:
     answer, upstream = asked_once(Message("HTTP/1.1 200 OK", (("Content-Type", kind),), body), LISTED)
     assert (told(answer), upstream.hits("GET")) == ((502, NONSENSE, None), 1)
 
@@ -371,7 +371,7 @@ def test_fault_09_a_page_for_people(kind: str, body: bytes) -> None:
     [{"sid": None}, {"sid": 5}, {"friendly_name": ["x"]}, {"phone_number": {}}, {"sid": "../x"}],
     ids=str,
 )
-def test_fault_10_an_item_that_is_none(wrong: dict[str, object]) -> None:
+def test_fault_10_a_malformed_item(wrong: dict[str, object]) -> None:
     """All of the list is refused, not the item left out."""
     body = page(item(), item(**{"sid": COMPANY, **wrong}))
     assert told(asked_once(ok(body))[0]) == (502, NONSENSE, None)
@@ -381,14 +381,14 @@ def test_fault_10_an_item_that_is_none(wrong: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("wrong", [b"null", b"5", b'"x"', b"[]"])
 @pytest.mark.parametrize("profile", ["signalwire", "restcomm"])
-def test_fault_10_no_item_at_all(profile: str, wrong: bytes) -> None:
+def test_fault_10_no_item(profile: str, wrong: bytes) -> None:
     """Nor is it left out as one that is not verified."""
     one_of_it, page_of_it = ITEMS[profile]
     body = page_of_it % (one_of_it + b", " + wrong)
     assert told(asked_once(ok(body), configuration=of_vendor(profile))[0]) == (502, NONSENSE, None)
 
 
-def test_fault_10_what_the_profile_says_stands_for_it() -> None:
+def test_fault_10_defaults_of_the_profile() -> None:
     names = shown(asked_once(ok(page(item(friendly_name=None, date_created=None))))[0])
     assert names == ["(415) 867-5309"]
 
@@ -402,7 +402,7 @@ def test_fault_11_of_another_account(target: str, security: list[str]) -> None:
 
 
 @pytest.mark.parametrize("written", [r"\ud800", r"\udc00x", r"\u0000", r"\u0008", r"\ufffe", r"\uffff"])
-def test_fault_12_what_xml_cannot_hold(written: str) -> None:
+def test_fault_12_characters_that_xml_cannot_hold(written: str) -> None:
     body = page(item("Bob"), item("NAME", COMPANY)).replace(b"NAME", written.encode())
     names = shown(asked_once(ok(body))[0])
     assert names[0] == "Bob"
@@ -471,7 +471,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("status", PASSING)
-def test_fault_14_what_may_pass(status: int) -> None:
+def test_fault_14_retried_requests(status: int) -> None:
     answer, upstream = asked_once(error(status), LISTED)
     assert (shown(answer), upstream.hits("GET")) == (["Bob"], 2)
     answer, upstream = asked_once(error(status), error(status), LISTED)
@@ -479,14 +479,14 @@ def test_fault_14_what_may_pass(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [501, 505, 599, 400, 405, 409, 422])
-def test_fault_14_what_may_not(status: int) -> None:
+def test_fault_14_requests_not_retried(status: int) -> None:
     answer, upstream = asked_once(error(status), LISTED)
     assert answer.status in (400, 502)
     assert upstream.hits("GET") == 1
 
 
 @pytest.mark.parametrize(("asked", "hits"), [(3, 2), (20, 2), (30, 1), (3600, 1)])
-def test_fault_14_the_upstreams_pause_is_kept_if_there_is_time(asked: int, hits: int) -> None:
+def test_fault_14_retry_after_is_kept_if_time_allows(asked: int, hits: int) -> None:
     async def ask(between: Proxied) -> tuple[Message, float, int]:
         begun = now()
         return await between.ask(), now() - begun, between.upstream.hits("GET")
@@ -517,7 +517,7 @@ AT_NOON, A_MINUTE_LATER = "Sun, 13 Mar 2011 12:00:00 GMT", "Sun, 13 Mar 2011 12:
     ],
 )
 @pytest.mark.parametrize(("status", "words"), [(429, "Too many requests"), (503, DECLINED)])
-def test_fault_15_who_is_to_leave_it_alone(status: int, words: str, asked: str, seconds: int) -> None:
+def test_fault_15_too_many_requests(status: int, words: str, asked: str, seconds: int) -> None:
     async def ask(between: Proxied) -> None:
         upstream = between.upstream
         first = await between.ask()
@@ -539,7 +539,7 @@ def test_fault_15_who_is_to_leave_it_alone(status: int, words: str, asked: str, 
     timed(ask, *[told_so] * tries, LISTED, LISTED)
 
 
-def test_fault_15_the_pause_ends_where_the_retry_begins() -> None:
+def test_fault_15_the_pause_ends_with_the_retry() -> None:
     """A list of several pages is read to its end though its upstream has asked for a pause."""
 
     async def ask(between: Proxied) -> tuple[list[str], int]:
@@ -564,7 +564,7 @@ def test_fault_16_the_proxys_credentials(status: int, security: list[str]) -> No
 
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("status", [401, 403])
-def test_fault_16_what_was_read_with_them_is_dropped(status: int, mapped: bool) -> None:
+def test_fault_16_their_cached_lists_are_dropped(status: int, mapped: bool) -> None:
     async def ask(between: Proxied) -> list[int]:
         assert shown(await between.ask()) == ["Bob"]
         assert shown(await between.ask()) == ["Bob"]
@@ -602,7 +602,7 @@ async def test_fault_18_no_redirect_is_followed(method: str, status: int) -> Non
 # 19 to 25: lists
 
 
-async def test_fault_24_a_link_that_is_new_beside_a_page_that_is_not(tmp_path: Path) -> None:
+async def test_fault_24_a_new_link_with_a_repeated_page(tmp_path: Path) -> None:
     """What is known of a page holds for one that is the same in all that says how the list goes on."""
     by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
     configuration = profile_with(tmp_path, by_link) + "snapshots: {fresh: 0.1}\n"
@@ -615,7 +615,7 @@ async def test_fault_24_a_link_that_is_new_beside_a_page_that_is_not(tmp_path: P
 
 @pytest.mark.parametrize("relation", ["next", "NEXT"])
 @pytest.mark.parametrize("are_separate", [True, False])
-def test_fault_24_the_next_page_stands_in_any_of_the_links(
+def test_fault_24_any_link_header_names_the_next_page(
     are_separate: bool, relation: str, tmp_path: Path
 ) -> None:
     """A walk that overlooks it would end early, with a wrong total."""
@@ -642,7 +642,7 @@ def test_fault_24_the_next_page_stands_in_any_of_the_links(
         "http://[",
     ],
 )
-async def test_fault_19_a_page_elsewhere(place: str, security: list[str]) -> None:
+async def test_fault_19_a_next_page_elsewhere(place: str, security: list[str]) -> None:
     async with scripted_upstream() as elsewhere, proxied() as between:
         upstream = between.upstream
         target = place.format(elsewhere=elsewhere.url, port=elsewhere.port, upstream=upstream.port)
@@ -701,7 +701,7 @@ async def endless(between: Proxied, body: int = 0) -> tuple[tuple[int, str, str 
         ("{bytes: 5000}", 600, 5),
     ],
 )
-async def test_fault_21_without_end(limits: str, body: int, hits: int, tmp_path: Path) -> None:
+async def test_fault_21_an_endless_list(limits: str, body: int, hits: int, tmp_path: Path) -> None:
     changes = [("\nauth:", f"\nlimits: {limits}\nauth:")] if limits else []
     async with proxied(configuration=profile_with(tmp_path, *changes)) as between:
         assert await endless(between, body) == ((503, LARGE, None), hits)
@@ -803,7 +803,7 @@ def spoil(server: Server, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["down", "flushed", "full", "wrong type", "corrupt"])
-async def test_fault_26_redis_in_trouble(how: str, redis: Server) -> None:
+async def test_fault_26_redis_failures(how: str, redis: Server) -> None:
     async with proxied(LISTED, configuration=shared(redis, fresh=0.5)) as between:
         assert shown(await between.ask()) == ["Bob"]
         await asyncio.sleep(0.1)  # until it is kept for others
@@ -816,7 +816,7 @@ async def test_fault_26_redis_in_trouble(how: str, redis: Server) -> None:
         assert [shown(await between.ask()) for _ in range(2)] == [["Renamed"]] * 2
 
 
-async def test_fault_26_redis_that_hangs(redis: Server) -> None:
+async def test_fault_26_a_hanging_redis(redis: Server) -> None:
     async with proxied(configuration=shared(redis)) as between:
         between.upstream.otherwise = lambda _: LISTED
         assert shown(await between.ask()) == ["Bob"]
@@ -825,7 +825,7 @@ async def test_fault_26_redis_that_hangs(redis: Server) -> None:
     assert between.upstream.hits() == 4
 
 
-async def test_fault_27_a_hundred_at_once_and_the_first_one_goes() -> None:
+async def test_fault_27_a_hundred_requests_and_the_first_disconnects() -> None:
     async with proxied(LISTED, configuration=REMEMBERING) as between, connect(between.port) as leader:
         between.upstream.released.clear()
         request = Message(f"GET {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic())))
@@ -855,7 +855,7 @@ def test_fault_29_a_deletion_is_lost(loss: Answer, again: bytes) -> None:
     assert (answer.status, upstream.hits("DELETE")) == (204, 2)
 
 
-def test_fault_29_what_was_not_there_was_not_deleted() -> None:
+def test_fault_29_a_missing_instance_was_not_deleted() -> None:
     answer, upstream = asked_once(GONE, method="DELETE", target=AN_INSTANCE)
     assert (answer.status, upstream.hits("DELETE")) == (404, 1)
 
@@ -863,7 +863,7 @@ def test_fault_29_what_was_not_there_was_not_deleted() -> None:
 ITEM_OF_VOXIMPLANT = b'{"callerid_id": 42, "callerid_number": "14158675309", "active": true}'
 
 
-def test_fault_29_a_deletion_is_lost_where_errors_come_with_200() -> None:
+def test_fault_29_a_deletion_is_lost_with_errors_in_200() -> None:
     async def delete(between: Proxied) -> tuple[int, int]:
         (sid,) = re.findall("<Sid>(.*?)</Sid>", (await between.ask()).body.decode())
         return (await between.ask("DELETE", f"{LIST}/{sid}")).status, between.upstream.begun
@@ -888,7 +888,7 @@ def test_fault_30_a_rename_is_lost(loss: Answer, tmp_path: Path) -> None:
     assert (answer.status, upstream.begun) == (200, 2)
 
 
-def test_fault_30_never_after_a_newer_one(tmp_path: Path) -> None:
+def test_fault_30_no_retry_after_a_newer_rename(tmp_path: Path) -> None:
     async def ask(between: Proxied) -> tuple[int, int, list[bytes]]:
         upstream = between.upstream
         first = asyncio.create_task(between.ask("PUT", AN_INSTANCE, "FriendlyName=First"))
@@ -912,7 +912,7 @@ async def test_fault_31_a_write_cannot_be_announced(redis: Server) -> None:
     assert between.upstream.hits("GET") == 4
 
 
-async def test_fault_32_a_walk_from_before_a_write() -> None:
+async def test_fault_32_a_listing_from_before_a_write() -> None:
     ends = asyncio.Event()
     async with proxied((ends, LISTED), RENAMED, ok(page(item("New"))), configuration=REMEMBERING) as between:
         before = asyncio.create_task(between.ask())
@@ -988,7 +988,7 @@ def test_fault_36_no_code(code: object) -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 206])
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
-def test_fault_36_a_success_of_another_kind(status: int, method: str) -> None:
+def test_fault_36_another_kind_of_success(status: int, method: str) -> None:
     """What it says is no refusal of what the client has sent: a call may have been placed."""
     said = json_answer(status, b'{"code": 20001, "message": "Accepted"}').encode()
     target = AN_INSTANCE if method == "PUT" else LIST
@@ -1009,7 +1009,7 @@ async def until_open(between: Proxied) -> None:
 
 
 @pytest.mark.parametrize("loss", [LOST, RESET, error(500), error(503)])
-def test_fault_37_an_upstream_that_fails_is_left_alone(loss: Answer) -> None:
+def test_fault_37_the_circuit_breaker_opens(loss: Answer) -> None:
     async def ask(between: Proxied) -> None:
         between.upstream.otherwise = lambda _: loss
         await until_open(between)
@@ -1028,7 +1028,7 @@ def test_fault_37_an_upstream_that_fails_is_left_alone(loss: Answer) -> None:
     timed(ask)
 
 
-def test_fault_37_one_probe_at_a_time_and_longer_rests() -> None:
+def test_fault_37_one_probe_at_a_time_and_longer_pauses() -> None:
     async def ask(between: Proxied) -> list[int]:
         upstream = between.upstream
         upstream.otherwise = lambda _: error(500)
@@ -1048,7 +1048,7 @@ def test_fault_37_one_probe_at_a_time_and_longer_rests() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429])
-def test_fault_37_what_is_said_to_clients_is_no_failure(status: int) -> None:
+def test_fault_37_client_errors_are_no_failures(status: int) -> None:
     async def ask(between: Proxied) -> int:
         between.upstream.otherwise = lambda _: error(status)
         for _ in range(15):  # failures would open it after ten, and logins may fail twenty times
@@ -1059,7 +1059,7 @@ def test_fault_37_what_is_said_to_clients_is_no_failure(status: int) -> None:
 
 
 @pytest.mark.parametrize("loss", [LOST, RESET, error(500), error(503), (Stall(),)])
-def test_fault_37_others_are_not_left_without_it(loss: Answer) -> None:
+def test_fault_37_other_callers_are_not_affected(loss: Answer) -> None:
     """An account that the upstream fails, however often, is no business of another one's."""
 
     async def ask(between: Proxied) -> None:
@@ -1080,7 +1080,7 @@ def test_fault_37_others_are_not_left_without_it(loss: Answer) -> None:
 @pytest.mark.parametrize(
     ("failing", "callers", "most"), [(1, 1, 10), (4, 1, 120), (1, 100, 120), (4, 100, 120)]
 )
-def test_fault_37_an_upstream_in_trouble_gets_little_more(failing: int, callers: int, most: int) -> None:
+def test_fault_37_retries_add_little_load(failing: int, callers: int, most: int) -> None:
     """Where one in four gets 503, a fifth more is asked, not a quarter; where all do, next to nothing.
 
     A caller's first call is not judged by what became of those of others.

@@ -69,7 +69,7 @@ async def test_g3_a_late_second_answer_is_not_for_the_next_caller(first: str) ->
     assert upstream.accepted < len(upstream.received)  # a caller keeps its connection
 
 
-async def test_g3_nor_for_another_account_with_the_same_credentials() -> None:
+async def test_g3_a_late_answer_is_not_for_another_account() -> None:
     """A field that names the account is not in every API: here the proxy could tell, there it could not."""
     async with (
         answering_twice() as upstream,

@@ -209,7 +209,7 @@ def in_parts(seconds: float, whole: bytes) -> Answer:
 
 
 @pytest.mark.parametrize("after", [15, 22], ids=["a request that joins", "the first request"])
-def test_g6_a_walk_goes_on_for_others(after: int, tmp_path: Path) -> None:
+def test_g6_a_shared_listing_outlasts_a_timeout(after: int, tmp_path: Path) -> None:
     """Two want a page that is not to be had by itself; the first one learns that after 20 seconds.
 
     The listing that both share then takes another 15, whichever of them began it.
@@ -282,7 +282,7 @@ def test_g6_a_write_that_cannot_be_announced(
     assert told == (status, message, None, about(25, 0.75))
 
 
-def test_g6_a_code_that_was_right() -> None:
+def test_g6_a_correct_code() -> None:
     """Who reads the page is told that it was; a program that it may not show yet."""
 
     async def bring(port: int) -> Message:

@@ -353,7 +353,7 @@ Modes = pytest.mark.parametrize("mode", ["", MAPPED], ids=["passed on", "mapped"
 
 
 @Modes
-async def test_what_clients_send(
+async def test_texts_of_clients(
     mode: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -385,7 +385,7 @@ def valkey() -> Iterator[Server]:
 
 @Modes
 @pytest.mark.parametrize("where", [IN_MEMORY, IN_REDIS], ids=["memory", "redis"])
-async def test_what_upstreams_say_back(
+async def test_texts_of_upstreams(
     where: str,
     mode: str,
     valkey: Server,
@@ -435,7 +435,7 @@ accounts:
 """
 
 
-async def test_codes_that_are_spoken(
+async def test_codes_on_the_phone(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -465,7 +465,7 @@ async def test_codes_that_are_spoken(
     assert_nothing_is_told(caplog, capfd)
 
 
-async def test_the_name_in_a_handshake(
+async def test_server_names_in_handshakes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -501,7 +501,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("how", FORMS)
-def test_a_token_in_other_letters(how: str) -> None:
+def test_encoded_tokens(how: str) -> None:
     read = PROFILE.exchange(Fetch(ACCOUNT, BOB), ODD).read
     with pytest.raises(LegacyError) as caught:
         read(Reply(400, json.dumps({"code": 1, "message": f"{FORMS[how]} is wrong"}).encode()))
@@ -571,14 +571,14 @@ def post_of(form: str) -> Request:
 
 
 @pytest.mark.parametrize("name", RAISING)
-def test_what_refuses_a_client(name: str) -> None:
+def test_refusals_of_clients(name: str) -> None:
     with pytest.raises(LegacyError) as caught:
         RAISING[name]()
     assert_discreet(caught.value)
 
 
 @pytest.mark.parametrize("kind", SAID_BACK)
-async def test_what_refuses_an_upstream(kind: str) -> None:
+async def test_refusals_of_upstreams(kind: str) -> None:
     async with upstream(lambda _: SAID_BACK[kind](CANARY)) as url, Client() as client:
         try:
             assert not shows(repr(await client.send(Call("GET", url, {"X-Key": CANARY}))))
@@ -593,7 +593,7 @@ def assert_discreet(error: BaseException) -> None:
     assert not shows(log.Formatter().formatException((type(error), error, error.__traceback__)))
 
 
-def test_the_log_says_nothing_of_what_an_exception_says() -> None:
+def test_the_log_omits_exception_messages() -> None:
     caught: BaseException | None = None
     try:
         try:
@@ -611,7 +611,7 @@ def test_the_log_says_nothing_of_what_an_exception_says() -> None:
     assert re.search(r"^failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", text, re.DOTALL)
 
 
-def test_a_loop_says_nothing_of_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_loops_error_omits_its_context(capsys: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(log.Formatter())
     logging.getLogger("proxy").addHandler(handler)
@@ -665,7 +665,7 @@ def test_settings(tmp_path: Path) -> None:
         "listen: {tls: {address: ':1', certificate: '${KEY}'}}\n" + SETTINGS,
     ],
 )
-def test_settings_that_are_wrong(wrong: str, tmp_path: Path) -> None:
+def test_invalid_settings(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         configured(tmp_path, wrong, {**VARIABLES, "REDIS": f"http://:{CANARY}@127.0.0.1:1"})
     assert not shows(str(caught.value))

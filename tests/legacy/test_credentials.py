@@ -98,7 +98,7 @@ def test_two_headers_are_a_bad_request(second: str) -> None:
         assert raised.value.fault.status == 400
 
 
-def test_credentials_keep_their_password_to_themselves() -> None:
+def test_credentials_hide_their_password() -> None:
     credentials = read_credentials([basic(password="s3cret")])
     assert "s3cret" not in repr(credentials)
     assert "s3cret" not in str(credentials)
@@ -109,12 +109,12 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 
 
 @given(NAMES, PASSWORDS)
-def test_any_name_and_password_come_back(name: str, password: str) -> None:
+def test_any_name_and_password_round_trip(name: str, password: str) -> None:
     assert read_credentials([basic(name, password)]) == Credentials(name, password)
 
 
 @given(st.text(st.characters(exclude_categories=())) | st.binary().map(carrying))
-def test_any_header_is_read_or_refused(header: str) -> None:
+def test_any_header_is_parsed_or_refused(header: str) -> None:
     try:
         credentials = read_credentials([header])
     except LegacyError as error:

@@ -132,7 +132,7 @@ def changes(name: str) -> list[tuple[int, int, int]]:
     return found
 
 
-def test_no_clocks_are_changed_back_within_four_days() -> None:
+def test_no_zone_reverts_a_change_within_four_days() -> None:
     """What the writer takes for granted, of all zones and years."""
     hasty = [
         (name, first)
@@ -145,7 +145,7 @@ def test_no_clocks_are_changed_back_within_four_days() -> None:
     assert hasty == []
 
 
-def test_the_changes_are_those_that_python_knows() -> None:
+def test_changes_match_zoneinfo() -> None:
     zone = ZoneInfo("America/Los_Angeles")
     recent = [change for change in changes(zone.key) if at(2000) < change[0] < at(2007)]
     assert len(recent) == 14
@@ -155,7 +155,7 @@ def test_the_changes_are_those_that_python_knows() -> None:
 
 
 @given(st.integers(at(1973), at(2500)))
-def test_the_order_of_questions_does_not_matter(seconds: int) -> None:
+def test_the_order_of_dates_does_not_matter(seconds: int) -> None:
     zone = ZoneInfo("America/St_Johns")
     write = rfc_2822_writer(zone)
     assert [write(seconds + more) for more in (899, 0, 450, 899, 0)] == [
@@ -234,7 +234,7 @@ NO_NUMBER = [
 
 
 @pytest.mark.parametrize("text", NO_NUMBER, ids=lambda text: f"{len(text)} {text[:20]!a}")
-def test_what_is_no_number(text: str) -> None:
+def test_texts_that_are_no_number(text: str) -> None:
     assert e164(text) is None
 
 
@@ -253,7 +253,7 @@ COUNTRY = st.sampled_from(["", "1", "+1", "1-", "+1 ", "1 (", "+1.", "(+1) "])
 
 
 @given(decorated(COUNTRY))
-def test_ten_digits_come_back_from_any_decoration(written: tuple[str, str]) -> None:
+def test_ten_digits_are_read_from_any_decoration(written: tuple[str, str]) -> None:
     number, text = written
     assert e164(text) == f"+1{number}"
 
@@ -297,7 +297,7 @@ POLICIES: list[OutsideNanp] = ["digits", "e164", "skip"]
 
 
 @given(TEN_DIGITS, st.sampled_from(POLICIES))
-def test_a_number_of_ours_is_ten_digits_whatever_the_policy(number: str, policy: OutsideNanp) -> None:
+def test_a_north_american_number_is_ten_digits_under_every_policy(number: str, policy: OutsideNanp) -> None:
     assert ten_digits(f"+1{number}", policy) == number
 
 
@@ -312,7 +312,7 @@ def test_a_number_of_ours_is_ten_digits_whatever_the_policy(number: str, policy:
 @example(["+14158675309", "+14158675309\n+14158675309"])
 @example(["+1415867530", "9+14158675309"])
 @example(["+14158675309", "+1415867530\u0669"])
-def test_many_numbers_of_ours_are_written_as_each_is(numbers: list[str]) -> None:
+def test_a_column_of_numbers_is_written_like_each_number(numbers: list[str]) -> None:
     alone, together = [ten_digits(number, "skip") for number in numbers], all_ten_digits(numbers)
     assert (together is None) == (None in alone)
     assert together is None or list(together) == alone
@@ -322,14 +322,14 @@ FOREIGN = ["+442071838750", "+141586753096", "+1415867530", "+4158675309", "+862
 
 
 @pytest.mark.parametrize("number", FOREIGN)
-def test_a_foreign_number_is_never_cut(number: str) -> None:
+def test_a_foreign_number_is_never_truncated(number: str) -> None:
     assert ten_digits(number, "digits") == number[1:]
     assert ten_digits(number, "e164") == number
     assert ten_digits(number, "skip") is None
 
 
 @given(decorated(COUNTRY))
-def test_what_is_shown_can_be_filtered_by(written: tuple[str, str]) -> None:
+def test_a_shown_number_can_be_a_filter(written: tuple[str, str]) -> None:
     number = e164(written[1])
     assert number is not None
     shown = ten_digits(number, "digits")
@@ -338,12 +338,12 @@ def test_what_is_shown_can_be_filtered_by(written: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("number", ["+442071838750", "+4930123456789", "+862012345678"])
-def test_a_foreign_number_can_be_filtered_by_as_well(number: str) -> None:
+def test_a_foreign_number_can_be_a_filter(number: str) -> None:
     assert listed_number(number) == number
     assert listed_number(number[1:]) == number
 
 
 @given(st.text(st.characters(categories=["Nd", "Po", "Ps", "Pe", "Pd", "Sm", "Zs", "Lu"]), max_size=20))
-def test_whatever_is_filtered_by_is_a_number_or_none(text: str) -> None:
+def test_any_filter_is_a_number_or_none(text: str) -> None:
     number = listed_number(text)
     assert number is None or re.fullmatch(r"\+[0-9]+", number)

@@ -95,7 +95,7 @@ MORE = "http://www.twilio.com/docs/errors/21401"
 
 
 @pytest.mark.parametrize("target", [LIST, f"{LIST}/{BOB}", "/nothing/of/ours", f"{LIST}/nothing"])
-def test_errors_too(target: str) -> None:
+def test_errors(target: str) -> None:
     answer = render_error(ERROR, f"{target}.json?x=.csv", STYLE)
     assert (answer.status, answer.content_type) == (400, "application/json")
     assert json.loads(answer.body) == {
@@ -133,7 +133,7 @@ ANY_TEXT = st.text(
 @example("&amp;")
 @example("\r")
 @example("\n x")
-def test_a_text_is_the_same_in_each(name: str) -> None:
+def test_texts_are_the_same_in_each_format(name: str) -> None:
     item = CallerId(BOB, ACCOUNT, name, "+14158675309", None, None)
     in_xml = etree.fromstring(write(item, "")[1]).findtext(".//FriendlyName") or ""
     in_json = json.loads(write(item, ".json")[1])["TwilioResponse"]["OutgoingCallerId"]["FriendlyName"]

@@ -40,7 +40,7 @@ def shown(listed: Sequence[CallerId], page: int, size: int) -> tuple[list[object
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("total", TOTALS)
-def test_every_page_and_some_past_the_end(total: int, size: int) -> None:
+def test_every_page_and_pages_past_the_end(total: int, size: int) -> None:
     listed, pages = caller_ids(total), naive(total, size)
     count = len([page for page, places in pages.items() if places])
     looked_at = range(count + 3) if count < 100 else [*range(3), count // 2, *range(count - 2, count + 3)]
@@ -81,7 +81,7 @@ def test_a_known_sample(total: int, page: int, size: int, attributes: str) -> No
 
 
 @pytest.mark.parametrize(("total", "size"), [(0, 50), (1, 50), (50, 50), (51, 50), (7, 2), (1001, 1000)])
-def test_uris_lead_to_the_pages_around(total: int, size: int) -> None:
+def test_page_uris_lead_to_neighbouring_pages(total: int, size: int) -> None:
     listed, count = caller_ids(total), -(-total // size)
     for page in range(count + 2):
         query = f"num={size}&page={page}&FriendlyName=Zo%C3%AB+%26+Co&x=y"
@@ -115,5 +115,5 @@ def followed(uri: str) -> tuple[int, str | None]:
     return operation.page_size, operation.friendly_name
 
 
-def test_no_uris_unless_they_are_wanted() -> None:
+def test_page_uris_are_off_by_default() -> None:
     assert b"uri" not in render(cut(caller_ids(3), 0, 2, STYLE), ROUTE, STYLE).body

@@ -34,7 +34,7 @@ ANN = BOB._replace(sid="PN" + "1" * 32, friendly_name="Ann")
 @example(rows=[BOB, ANN._replace(phone_number="+14158675309\n+14158675309")])
 @example(rows=[BOB, ANN._replace(friendly_name="a\nb")])
 @example(rows=[BOB, ANN._replace(friendly_name="<\n>")])
-def test_what_is_written_together_is_what_is_written_alone(policy: OutsideNanp, rows: list[CallerId]) -> None:
+def test_a_list_is_its_items_written_one_by_one(policy: OutsideNanp, rows: list[CallerId]) -> None:
     style = replace(STYLE, outside_nanp=policy)
     together, alone = listed(rows, style), [listed([row], style) for row in rows]
     assert together.text == b"".join(each.text for each in alone)
@@ -47,7 +47,7 @@ def test_what_is_written_together_is_what_is_written_alone(policy: OutsideNanp, 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @given(rows=ROWS)
-def test_a_filter_finds_what_is_equal_and_nothing_else(policy: OutsideNanp, rows: list[CallerId]) -> None:
+def test_a_filter_matches_exactly(policy: OutsideNanp, rows: list[CallerId]) -> None:
     style = replace(STYLE, outside_nanp=policy)
     whole = listed(rows, style)
     for name in ("Bob", "Bob & Co", "\ufffd", "Zoë"):
@@ -62,7 +62,7 @@ def test_a_filter_finds_what_is_equal_and_nothing_else(policy: OutsideNanp, rows
         ] * len(numbered)
 
 
-def test_an_instance_is_found_by_the_whole_of_its_sid() -> None:
+def test_an_instance_is_found_by_its_whole_sid() -> None:
     rows = [BOB._replace(sid=f"PN{index:032}") for index in range(1000)]
     whole = listed(rows, STYLE)
     for index in (0, 1, 499, 999):
@@ -74,12 +74,12 @@ def test_an_instance_is_found_by_the_whole_of_its_sid() -> None:
         assert whole.item(sid) is None
 
 
-def test_what_an_item_takes() -> None:
+def test_memory_per_item() -> None:
     rows = [BOB._replace(sid=f"PN{index:032}", date_updated=1207074392 + index) for index in range(10_000)]
     assert listed(rows, STYLE).nbytes < 500 * len(rows)
 
 
 @given(rows=ROWS)
-def test_a_list_comes_through_as_bytes(rows: list[CallerId]) -> None:
+def test_a_list_round_trips_as_bytes(rows: list[CallerId]) -> None:
     whole = listed(rows, STYLE)
     assert RenderedList.from_bytes(whole.to_bytes()) == whole

@@ -99,7 +99,7 @@ def test_a_route(method: str, target: str, body: bytes, operation: Operation) ->
         f"{LIST}?unknown=1&another&=",
     ],
 )
-def test_the_list_by_another_spelling(target: str) -> None:
+def test_other_spellings_of_the_list(target: str) -> None:
     assert read("GET", target) == PLAIN_LIST
 
 
@@ -154,13 +154,13 @@ NOT_SIDS = [
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "PATCH"])
 @pytest.mark.parametrize("sid", NOT_SIDS, ids=ascii)
-def test_what_is_no_sid_is_not_found(method: str, sid: str) -> None:
+def test_a_malformed_sid_is_not_found(method: str, sid: str) -> None:
     fault = refusal(method, f"{LIST}/{sid}", NAME)
     assert (fault.status, fault.code, fault.message) == (404, None, "The requested resource was not found")
 
 
 @pytest.mark.parametrize("sid", NOT_SIDS, ids=ascii)
-def test_what_is_no_account_is_not_found(sid: str) -> None:
+def test_a_malformed_account_is_not_found(sid: str) -> None:
     account = sid.replace("PN", "AC") if "PN" in sid else f"PN{sid}"
     assert refusal("GET", f"/2008-08-01/Accounts/{account}/OutgoingCallerIds").status == 404
 
@@ -211,20 +211,20 @@ def test_any_other_path_is_not_found(target: str) -> None:
 @pytest.mark.parametrize(
     "method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "FOO", ""]
 )
-def test_a_method_that_the_list_does_not_have(method: str) -> None:
+def test_methods_the_list_does_not_support(method: str) -> None:
     fault = refusal(method, LIST)
     assert (fault.status, fault.code, fault.headers) == (405, 20004, {"Allow": "GET, HEAD, POST"})
 
 
 @pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "CONNECT", "delete", "FOO", ""])
-def test_a_method_that_an_instance_does_not_have(method: str) -> None:
+def test_methods_an_instance_does_not_support(method: str) -> None:
     fault = refusal(method, INSTANCE)
     assert (fault.status, fault.code) == (405, 20004)
     assert set(fault.headers["Allow"].split(", ")) == {"GET", "HEAD", "PUT", "POST", "DELETE"}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_the_list_cannot_be_put_or_deleted_by_the_back_door(method: str) -> None:
+def test_method_parameters_do_not_apply_to_the_list(method: str) -> None:
     assert refusal("POST", f"{LIST}?_method={method}", NUMBER).status == 405
 
 
@@ -306,7 +306,7 @@ def test_leading_zeros_change_nothing(query: str, expected: List) -> None:
 
 
 @pytest.mark.parametrize("number", [10**18, 10**18 + 1, 10**100, 10**4000])
-def test_an_absurd_page_is_a_page_past_every_end(number: int) -> None:
+def test_a_huge_page_is_past_the_end(number: int) -> None:
     assert listed(f"page={number}").page >= 10**15
 
 
@@ -334,7 +334,7 @@ def test_the_filter_by_number(query: str, number: str | None) -> None:
 @pytest.mark.parametrize(
     "text", ["415", "4158675309x5", "%2B4158675309x", "*", "0", "abc", "415867530%D9%A3"]
 )
-def test_a_filter_by_what_is_no_number_matches_nothing(text: str) -> None:
+def test_a_filter_that_is_no_number_matches_nothing(text: str) -> None:
     assert listed(f"PhoneNumber={text}").nothing_matches
 
 
@@ -425,13 +425,13 @@ def test_a_new_number(number: bytes) -> None:
     ],
     ids=lambda body: ascii(body)[:40],
 )
-def test_what_is_no_new_number(body: bytes) -> None:
+def test_invalid_new_numbers(body: bytes) -> None:
     fault = refusal("POST", LIST, body)
     assert (fault.status, fault.code) == (400, 21401)
     assert "PhoneNumber" in fault.message
 
 
-def test_the_query_of_a_post_holds_no_parameters_of_it() -> None:
+def test_the_query_of_a_post_is_ignored() -> None:
     assert refusal("POST", f"{LIST}?PhoneNumber=4155551212").code == 21401
 
 
@@ -469,7 +469,7 @@ def test_call_delay(text: bytes, seconds: int) -> None:
     ],
     ids=lambda text: ascii(text)[:20],
 )
-def test_what_is_no_call_delay(text: bytes) -> None:
+def test_invalid_call_delays(text: bytes) -> None:
     fault = refusal("POST", LIST, NUMBER + b"&CallDelay=" + text)
     assert (fault.status, fault.code) == (400, 21454)
     assert "CallDelay" in fault.message
@@ -523,7 +523,7 @@ def test_a_name(body: bytes, name: str) -> None:
     ],
     ids=lambda body: ascii(body)[:40],
 )
-def test_what_is_no_name(body: bytes) -> None:
+def test_invalid_names(body: bytes) -> None:
     fault = refusal("PUT", INSTANCE, body)
     assert (fault.status, fault.code) == (400, 20002)
     assert "FriendlyName" in fault.message
@@ -559,7 +559,7 @@ ZOE = Validate(ACCOUNT, "+14155551212", "Zoë & Co", 0)
         ("application/xml", b"<!-- --><?x?>\n" + XML.replace("><", ">\n <").encode()),
     ],
 )
-def test_a_body_of_every_kind(content_type: str | None, body: bytes) -> None:
+def test_every_kind_of_body(content_type: str | None, body: bytes) -> None:
     assert created(body, content_type) == ZOE
 
 
@@ -697,7 +697,7 @@ BODIES = st.one_of(
 @given(METHODS, TARGETS, CONTENT_TYPES, BODIES)
 @example("PUT", INSTANCE.encode(), f"{FORM}; charset=us-ascii", b"FriendlyName=\xff")
 @example("GET", b"\xff\xfe", None, b"")
-def test_nothing_but_refusals_comes_of_nonsense(
+def test_random_requests_are_only_refused(
     method: str, target: bytes, content_type: str | None, body: bytes
 ) -> None:
     """A target is bytes on the wire; the server reads them as aiohttp does."""
@@ -708,7 +708,7 @@ def test_nothing_but_refusals_comes_of_nonsense(
 
 
 @given(st.sampled_from(["POST", "PUT"]), CONTENT_TYPES, BODIES)
-def test_no_body_is_too_strange(method: str, content_type: str | None, body: bytes) -> None:
+def test_random_bodies_are_parsed_or_refused(method: str, content_type: str | None, body: bytes) -> None:
     try:
         read(method, LIST if method == "POST" else INSTANCE, body, content_type)
     except LegacyError as error:

@@ -93,7 +93,7 @@ def test_an_instance() -> None:
     assert canonical(read(write(BOB))) == document(caller_id(BOB, "4158675309"))
 
 
-def test_an_instance_of_which_the_upstream_knows_little() -> None:
+def test_an_instance_with_few_fields() -> None:
     assert canonical(read(write(NAMELESS))) == document(caller_id(NAMELESS, "442071838750"))
     assert write(NAMELESS).body.endswith(
         b"<FriendlyName/><PhoneNumber>442071838750</PhoneNumber><DateCreated/><DateUpdated/>"
@@ -179,7 +179,7 @@ DOCUMENTS = [
 
 
 @pytest.mark.parametrize("answer", DOCUMENTS, ids=lambda answer: read(answer)[0].tag)
-def test_a_declaration_a_line_feed_and_then_no_white_space_between_elements(answer: Answer) -> None:
+def test_white_space_between_elements(answer: Answer) -> None:
     assert answer.body.startswith(DECLARATION + b"<TwilioResponse><")
     assert not re.search(rb">\s+<", answer.body.removeprefix(DECLARATION))
     assert b"\n" not in answer.body.removeprefix(DECLARATION)
@@ -189,7 +189,7 @@ def test_a_declaration_a_line_feed_and_then_no_white_space_between_elements(answ
     assert root.getroottree().docinfo.encoding in (None, "UTF-8")
 
 
-def test_an_empty_list_is_one_empty_tag() -> None:
+def test_an_empty_list_is_an_empty_element() -> None:
     assert write(cut([], 0, 50, STYLE)).body == (
         DECLARATION + b'<TwilioResponse><OutgoingCallerIds page="0" numpages="0" pagesize="50" total="0" '
         b'start="0" end="0"/></TwilioResponse>'
@@ -218,7 +218,7 @@ def friendly_name_of(name: str) -> str:
     return etree.fromstring(answer.body)[0].findtext("FriendlyName") or ""
 
 
-def test_every_character_there_is() -> None:
+def test_every_unicode_character() -> None:
     everything = "".join(map(chr, range(0x110000)))
     assert friendly_name_of(everything) == as_held(everything)
 
@@ -237,18 +237,18 @@ ANY_TEXT = st.text(
 @example("&#13;&lt;")
 @example("<script>alert('1')</script>")
 @example("\u202egnihtemos\u202c")
-def test_any_friendly_name_comes_back(name: str) -> None:
+def test_any_friendly_name_round_trips(name: str) -> None:
     assert friendly_name_of(name) == as_held(name)
 
 
 @given(ANY_TEXT)
-def test_any_message_comes_back(message: str) -> None:
+def test_any_message_round_trips(message: str) -> None:
     answer = write_error(Fault(400, message, 21401))
     assert (etree.fromstring(answer.body)[0].findtext("Message") or "") == as_held(message)
 
 
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, st.none() | st.integers(-(10**9), 4 * 10**9)), max_size=5))
-def test_a_list_of_anything_parses(values: list[tuple[str, str, int | None]]) -> None:
+def test_any_list_parses(values: list[tuple[str, str, int | None]]) -> None:
     items = [CallerId("PN", "AC", name, number, when, when) for name, number, when in values]
     root = etree.fromstring(write(cut(items, 0, 50, STYLE)).body)
     names = [element.text or "" for element in root.iter("FriendlyName")]

@@ -8,7 +8,7 @@ from support import leap
 from proxy.net.deadlines import GRACE, Deadlines, begin_request, seconds_left
 
 
-def test_each_task_has_its_own_time() -> None:
+def test_each_task_has_its_own_deadline() -> None:
     async def work(deadlines: Deadlines, after: float, seconds: float) -> float | None:
         await asyncio.sleep(after)
         begun = now()
@@ -39,7 +39,7 @@ def test_each_task_has_its_own_time() -> None:
     ]
 
 
-def test_one_after_the_other() -> None:
+def test_deadlines_in_sequence() -> None:
     async def main() -> None:
         deadlines = Deadlines(10)
         for _ in range(5):
@@ -55,7 +55,7 @@ def test_one_after_the_other() -> None:
     leap.run(main())
 
 
-def test_a_task_that_is_cancelled_by_somebody_else() -> None:
+def test_a_cancellation_from_outside_stays_one() -> None:
     async def work(deadlines: Deadlines) -> None:
         with deadlines:
             await asyncio.sleep(60)
@@ -76,7 +76,7 @@ def test_a_task_that_is_cancelled_by_somebody_else() -> None:
     leap.run(main())
 
 
-def test_another_failure_stays_itself() -> None:
+def test_other_exceptions_pass_through() -> None:
     async def fail_when_cancelled() -> None:
         try:
             await asyncio.sleep(60)
@@ -93,7 +93,7 @@ def test_another_failure_stays_itself() -> None:
     leap.run(main())
 
 
-def test_what_a_request_begins_ends_with_it() -> None:
+def test_tasks_share_the_deadline_of_their_request() -> None:
     async def work(deadlines: Deadlines, before: float) -> float:
         begun = asyncio.get_running_loop().time()
         await asyncio.sleep(before)
@@ -126,7 +126,7 @@ def test_one_request_after_the_other() -> None:
     leap.run(main())
 
 
-def test_who_is_cancelled_as_well_is_not_out_of_time() -> None:
+def test_a_cancellation_wins_over_the_deadline() -> None:
     async def work(deadlines: Deadlines, seen: list[bool]) -> None:
         with deadlines:
             try:
@@ -150,7 +150,7 @@ def test_who_is_cancelled_as_well_is_not_out_of_time() -> None:
     assert leap.run(main()) == ([True], [False])
 
 
-def test_what_is_left() -> None:
+def test_remaining_time() -> None:
     async def main() -> None:
         now = asyncio.get_running_loop().time
         begun = now()

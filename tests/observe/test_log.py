@@ -46,7 +46,7 @@ ELSEWHERE = ok(page(item(), following="http://elsewhere.example/"))
         (ELSEWHERE, "", "upstream 127.0.0.1: the next page is a URL of another origin"),
     ],
 )
-def test_a_hundred_requests_are_a_line(said: bytes, configuration: str, line: str) -> None:
+def test_a_hundred_equal_warnings_are_one_line(said: bytes, configuration: str, line: str) -> None:
     async def ask(between: Proxied) -> list[str]:
         with told(asyncio.get_running_loop().time) as lines:
             between.upstream.otherwise = lambda _: said
@@ -63,7 +63,7 @@ def test_a_hundred_requests_are_a_line(said: bytes, configuration: str, line: st
     assert second == f"{first} (left out before: 99 more)"
 
 
-def test_each_line_is_counted_by_itself() -> None:
+def test_each_message_is_counted_separately() -> None:
     now = 0.0
     server, security = logging.getLogger("proxy.server"), logging.getLogger("proxy.security")
     with told(lambda: now) as lines:
@@ -89,14 +89,14 @@ def test_each_line_is_counted_by_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["proxy.cache", "proxy.process", "proxy.sandbox"])
-def test_what_changes_is_told_each_time(name: str) -> None:
+def test_other_messages_are_always_logged(name: str) -> None:
     with told(lambda: 0) as lines:
         for _ in range(3):
             logging.getLogger(name).warning("Redis answers again")
     assert len(lines) == 3
 
 
-def test_what_is_kept_is_bounded() -> None:
+def test_the_filters_memory_is_bounded() -> None:
     """The line that was not told for longest is forgotten, and so is told again."""
     log = logging.getLogger("proxy.server")
     with told(lambda: 0) as lines:
@@ -105,7 +105,7 @@ def test_what_is_kept_is_bounded() -> None:
     assert lines == [str(number) for number in (*range(2047), 1)]
 
 
-def test_the_log_of_a_running_proxy_is_like_that() -> None:
+def test_a_running_proxy_limits_its_log() -> None:
     program = (
         "import logging; from proxy.observe import log; log.log_to_stderr()\n"
         "for _ in range(100): logging.getLogger('proxy.security').warning('refused'), logging.info('well')"

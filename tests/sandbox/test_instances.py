@@ -48,7 +48,7 @@ async def test_rename(client: Client, clock: Clock) -> None:
 @pytest.mark.parametrize(
     "name", ["x", "é" * 64, "😀" * 64, "<script>&]]>'\"", " padded ", "=1+1", "\u202eRTL"]
 )
-async def test_names_come_back_exactly(client: Client, name: str) -> None:
+async def test_names_round_trip_exactly(client: Client, name: str) -> None:
     assert (await client.post(instance_path(BOB.sid), FriendlyName=name)).body["friendly_name"] == name
 
 

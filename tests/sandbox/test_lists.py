@@ -19,7 +19,7 @@ from sandbox.client import (
 )
 
 
-async def test_a_new_sandbox_lists_the_examples_of_2008(client: Client) -> None:
+async def test_a_new_sandbox_lists_the_documented_examples(client: Client) -> None:
     answer = await client.get(list_path())
     assert answer.status == 200
     assert answer.body == {
@@ -98,11 +98,11 @@ async def test_page_sizes(client: Client, store: Store, asked: str, size: int) -
 
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "x", "1.5", "%2B5", "%D9%A3", "9" * 5000])
-async def test_what_is_no_page_size_is_refused(client: Client, asked: str) -> None:
+async def test_invalid_page_sizes_are_refused(client: Client, asked: str) -> None:
     assert (await client.get(f"{list_path()}?PageSize={asked}")).error == (400, 20400)
 
 
-async def test_a_walk_follows_next_page_uris_in_the_order_of_insertion(client: Client, store: Store) -> None:
+async def test_next_page_uris_lead_on_in_the_order_of_insertion(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 123)
     pages = [page async for page in client.walk(list_path())]
     assert [len(page["outgoing_caller_ids"]) for page in pages] == [50, 50, 25]
@@ -162,9 +162,7 @@ async def test_deletions_and_insertions_between_pages_neither_skip_nor_repeat(
     assert seen == [BOB.friendly_name, COMPANY.friendly_name, *(f"Line {n}" for n in range(3, 23))]
 
 
-async def test_a_row_added_after_the_newest_was_deleted_is_not_passed_over(
-    client: Client, store: Store
-) -> None:
+async def test_a_row_added_after_deleting_the_newest_is_listed(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 4)
     page = (await client.get(f"{list_path()}?PageSize=5")).body
     newest = (await client.get(page["next_page_uri"])).body["outgoing_caller_ids"][-1]
@@ -174,7 +172,7 @@ async def test_a_row_added_after_the_newest_was_deleted_is_not_passed_over(
     assert names((await client.get(page["next_page_uri"])).body) == ["Line 7"]
 
 
-async def test_a_page_emptied_meanwhile_still_leads_on_and_back(client: Client, store: Store) -> None:
+async def test_a_page_that_became_empty_has_both_links(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 1)
     first = (await client.get(f"{list_path()}?PageSize=2")).body
     last = (await client.get(first["next_page_uri"])).body
@@ -201,7 +199,7 @@ async def test_a_page_number_without_its_token_is_refused(client: Client, store:
 
 
 @pytest.mark.parametrize("page", ["", "-1", "x", "1.0", "%D9%A3", "9" * 5000])
-async def test_what_is_no_page_number_is_refused(client: Client, page: str) -> None:
+async def test_invalid_page_numbers_are_refused(client: Client, page: str) -> None:
     assert (await client.get(f"{list_path()}?Page={page}")).error == (400, 20400)
 
 

@@ -31,9 +31,7 @@ def basic(credentials: bytes) -> str:
         basic(f"{ACCOUNT}:demo-token".encode()).replace("Basic", "Digest"),
     ],
 )
-async def test_without_the_right_credentials_nobody_is_let_in(
-    client: Client, authorization: str | None
-) -> None:
+async def test_wrong_credentials_are_refused(client: Client, authorization: str | None) -> None:
     client.authorization = authorization
     for method, path in (("GET", list_path()), ("POST", list_path()), ("DELETE", instance_path(BOB.sid))):
         answer = await client.send(method, path)
@@ -65,7 +63,7 @@ async def test_another_accounts_path_is_not_found(client: Client, account_sid: s
     assert (await client.get(list_path(account_sid))).error == (404, 20404)
 
 
-async def test_a_suspended_account_is_told_so_once_authenticated(client: Client, store: Store) -> None:
+async def test_a_suspended_account_is_reported_after_authentication(client: Client, store: Store) -> None:
     store.add_account(ACCOUNT, "demo-token", active=False)
     answer = await client.get(list_path())
     assert answer.error == (401, 20005)
@@ -110,7 +108,7 @@ async def test_only_forms_are_read(client: Client, path: str, content_type: str)
 
 
 @pytest.mark.parametrize(("size", "status"), [(64 * 1024, 200), (64 * 1024 + 1, 413)])
-async def test_a_form_may_have_64_kib(client: Client, size: int, status: int) -> None:
+async def test_a_form_has_64_kib_at_most(client: Client, size: int, status: int) -> None:
     form = "FriendlyName=Fits&Unknown=".ljust(size, "x")
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = await client.send("POST", instance_path(BOB.sid), data=form, headers=headers)
@@ -121,7 +119,7 @@ async def test_a_form_may_have_64_kib(client: Client, size: int, status: int) ->
 @pytest.mark.parametrize(
     "form", [b"FriendlyName=%FF", b"FriendlyName=\xff", b"%ED%A0%80=x", b"&".join([b"a=1"] * 101)]
 )
-async def test_what_is_no_form_is_refused(client: Client, form: bytes) -> None:
+async def test_malformed_forms_are_refused(client: Client, form: bytes) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-16"}
     answer = await client.send("POST", instance_path(BOB.sid), data=form, headers=headers)
     assert answer.error == (400, 20400)

@@ -18,12 +18,12 @@ SIDS = [f"PN{n:032x}" for n in range(300)]
 pytestmark = pytest.mark.skipif(not SPEC.exists(), reason="no ../shared/specs beside this checkout")
 
 
-async def test_twilios_own_description(client: Client, tmp_path: Path) -> None:
+async def test_twilios_openapi_description(client: Client, tmp_path: Path) -> None:
     """Most requests here name an account that does not exist."""
     await schemathesis(SPEC, client.url, tmp_path, examples=10)
 
 
-async def test_the_description_with_what_it_says_in_prose_only(
+async def test_the_description_with_rules_from_its_prose(
     client: Client, store: Store, tmp_path: Path
 ) -> None:
     store.add_caller_ids(

@@ -39,7 +39,7 @@ def numbers(items: list[Any]) -> list[str]:
     return [item.phone_number for item in items]
 
 
-async def test_list_walks_all_pages(twilio: Twilio, store: Store) -> None:
+async def test_list_follows_all_pages(twilio: Twilio, store: Store) -> None:
     store.seed_many(ACCOUNT, 121)
     items = await run(twilio.outgoing_caller_ids.list, page_size=50)
     assert numbers(items) == [

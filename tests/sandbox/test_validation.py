@@ -39,7 +39,7 @@ def not_(code: str) -> str:
     return f"{(int(code) + 1) % 1_000_000:06}"
 
 
-async def test_the_example_of_2008_works_verbatim(client: Client, clock: Clock) -> None:
+async def test_the_documented_example_works_verbatim(client: Client, clock: Clock) -> None:
     example = {"FriendlyName": "My Home Phone Number", "PhoneNumber": "+14158675309"}
     request = await client.post(list_path(), **example)
     assert request.status == 200
@@ -106,7 +106,7 @@ async def test_the_default_name_is_the_formatted_number(client: Client, number: 
     assert (request["phone_number"], request["friendly_name"]) == (number, name)
 
 
-async def test_decoration_is_dropped_and_what_is_unknown_ignored(client: Client) -> None:
+async def test_decoration_and_unknown_parameters_are_ignored(client: Client) -> None:
     request = await client.send(
         "POST",
         list_path(),
@@ -145,7 +145,7 @@ async def test_decoration_is_dropped_and_what_is_unknown_ignored(client: Client)
         ),
     ],
 )
-async def test_bad_requests_ring_no_phone(
+async def test_bad_requests_place_no_call(
     client: Client, store: Store, form: dict[str, str], error: tuple[int, int]
 ) -> None:
     assert (await client.post(list_path(), **form)).error == error
@@ -184,9 +184,7 @@ async def test_a_newer_request_replaces_an_older_one(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", [{}, {"FriendlyName": ""}, {"FriendlyName": "Company Main Line"}])
-async def test_a_number_is_not_validated_twice_for_nothing(
-    client: Client, store: Store, name: dict[str, str]
-) -> None:
+async def test_a_validated_number_is_refused(client: Client, store: Store, name: dict[str, str]) -> None:
     answer = await client.post(list_path(), PhoneNumber=COMPANY.phone_number, **name)
     assert answer.error == (400, 21450)
     assert store.calls() == []
@@ -201,7 +199,9 @@ async def test_a_number_belongs_to_one_account(client: Client, store: Store) -> 
     assert answer.status == 200
 
 
-async def test_a_number_deleted_before_its_code_is_entered_joins_anew(client: Client, store: Store) -> None:
+async def test_a_number_deleted_before_its_code_is_entered_is_added_again(
+    client: Client, store: Store
+) -> None:
     code = (await client.post(list_path(), PhoneNumber=BOB.phone_number, FriendlyName="Anew")).body[
         "validation_code"
     ]
@@ -210,7 +210,7 @@ async def test_a_number_deleted_before_its_code_is_entered_joins_anew(client: Cl
     assert names((await client.get(list_path())).body) == ["Company Main Line", "Anew"]
 
 
-async def test_waiting_calls_show_what_the_phones_show(client: Client) -> None:
+async def test_pending_calls_are_listed(client: Client) -> None:
     assert (await client.get("/sandbox/calls")).body == []
     await client.post(list_path(), PhoneNumber=NEW, CallDelay="60")
     await client.post(list_path(), PhoneNumber=BOB.phone_number, FriendlyName="Robert")
@@ -287,7 +287,7 @@ async def test_answer_says_that_there_is_no_sandbox(url: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["hello", "[]", "{}"])
-async def test_answer_knows_a_sandbox_from_another_server(aiohttp_server: AiohttpServer, body: str) -> None:
+async def test_answer_detects_other_servers(aiohttp_server: AiohttpServer, body: str) -> None:
     async def other(_: web.Request) -> web.Response:
         return web.Response(text=body, content_type="application/json")
 

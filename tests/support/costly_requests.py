@@ -57,6 +57,8 @@ DEAR: Mapping[str, Dear] = {
     "a number of 4,000 ones": Dear(number(b"1" * 4000)),
     "a number of ones and spaces": Dear(number(b"1+" * 2000)),
 }
+BOMBS = ("a gzip bomb", "a billion laughs", "a quadratic blow-up")
+"""Those of rows 14 and 38."""
 
 
 async def cost(data: bytes, statuses: Sequence[int]) -> float:

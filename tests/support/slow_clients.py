@@ -238,3 +238,5 @@ WAITS: Mapping[str, Check] = {
     "74 idle seconds after a request": idle(ONE_BODY, 2, 74),
     "11 idle seconds after a line break": idle_after_a_line_break,
 }
+ROW_11 = ("silence", "half a head", "a head that trickles", "half a body")
+"""The ones that hardening/test_inputs.py runs."""

@@ -98,7 +98,7 @@ def error(answer: Message) -> dict[str, str | None]:
 
 @every_vendor
 @pytest.mark.parametrize("count", ["none", "one", "a page less one", "a page", "a page and one"])
-async def test_every_page_of_the_list_as_it_is(kind: Kind, count: str) -> None:
+async def test_every_page_of_the_list(kind: Kind, count: str) -> None:
     page = kind.page
     lengths = {"none": 0, "one": 1, "a page less one": page - 1, "a page": page, "a page and one": page + 1}
     total = lengths[count]
@@ -118,7 +118,7 @@ async def test_every_page_of_the_list_as_it_is(kind: Kind, count: str) -> None:
 
 
 @every_vendor
-async def test_a_page_that_was_asked_for_is_remembered_until_something_is_written(kind: Kind) -> None:
+async def test_a_page_is_cached_until_a_write(kind: Kind) -> None:
     async with before(kind, fresh=3600) as (client, vendor):
         vendor.fill(9)
         for parameters in ({"page": 1, "num": 4}, {"page": 2, "num": 4}, {"FriendlyName": "nobody"}):
@@ -134,7 +134,7 @@ async def test_a_page_that_was_asked_for_is_remembered_until_something_is_writte
 
 
 @every_vendor
-async def test_many_numbers_and_any_page_of_them(kind: Kind) -> None:
+async def test_any_page_of_many_numbers(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         vendor.fill(203)
         everything = shown(vendor, vendor.verified)
@@ -145,7 +145,7 @@ async def test_many_numbers_and_any_page_of_them(kind: Kind) -> None:
 
 
 @every_vendor
-async def test_a_number_from_elsewhere_keeps_all_its_digits(kind: Kind) -> None:
+async def test_a_foreign_number_keeps_all_its_digits(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         kept = vendor.keep("+442079460958", "London")
         _, items = await client.look()
@@ -181,7 +181,7 @@ async def test_filters_are_exact_and_describe_the_filtered_list(kind: Kind) -> N
 
 
 @every_vendor
-async def test_a_number_without_a_name_is_found_by_the_one_it_is_shown_with(kind: Kind) -> None:
+async def test_an_unnamed_number_is_found_by_its_shown_name(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         vendor.fill(3)
         unnamed = vendor.keep("+14158675309")
@@ -193,7 +193,7 @@ async def test_a_number_without_a_name_is_found_by_the_one_it_is_shown_with(kind
 
 
 @every_vendor
-async def test_one_number_until_it_is_deleted(kind: Kind) -> None:
+async def test_fetch_and_delete(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         vendor.fill(5)
         number = vendor.verified[2]
@@ -218,7 +218,7 @@ async def test_one_number_until_it_is_deleted(kind: Kind) -> None:
 
 @every_vendor
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-async def test_a_number_gets_another_name_or_why_not(kind: Kind, method: str) -> None:
+async def test_rename_or_its_refusal(kind: Kind, method: str) -> None:
     async with before(kind) as (client, vendor):
         vendor.fill(3)
         number = vendor.verified[1]
@@ -272,7 +272,7 @@ async def test_the_code_is_shown(kind: Kind) -> None:
 
 
 @some(*(kind for kind in VENDORS if kind.code != "shown"))
-async def test_without_a_code_to_show_nobody_is_called(kind: Kind) -> None:
+async def test_without_a_code_to_show_no_call_is_placed(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         told = error(await client.ask("POST", LIST, "PhoneNumber=4158675309"))
         assert (told["Status"], told["Code"]) == ("501", "20501")
@@ -280,7 +280,7 @@ async def test_without_a_code_to_show_nobody_is_called(kind: Kind) -> None:
 
 
 @vendors_that("spoken")
-async def test_the_code_comes_back_from_the_phone(kind: Kind) -> None:
+async def test_the_code_is_entered_on_the_page(kind: Kind) -> None:
     async with before(kind, "code_on_phone") as (client, vendor):
         vendor.fill(2)
         told = await client.read("POST", LIST, "PhoneNumber=415-867-5309&FriendlyName=My+Home")
@@ -294,7 +294,7 @@ async def test_the_code_comes_back_from_the_phone(kind: Kind) -> None:
 
 
 @vendors_that("spoken")
-async def test_a_number_that_is_there_already(kind: Kind) -> None:
+async def test_a_number_that_is_already_listed(kind: Kind) -> None:
     async with before(kind, "code_on_phone") as (client, vendor):
         vendor.fill(1)
         answer = await client.ask("POST", LIST, f"PhoneNumber={vendor.numbers[0].digits}")
@@ -324,7 +324,7 @@ async def test_a_wrong_token_never_reaches_the_upstream(kind: Kind) -> None:
 
 
 @every_vendor
-async def test_credentials_that_the_upstream_refuses_are_the_proxys(kind: Kind) -> None:
+async def test_refused_credentials_of_the_proxy_are_a_gateway_error(kind: Kind) -> None:
     async with before(kind, key="another") as (client, vendor):
         told = error(await client.ask("GET", LIST))
         assert (told["Status"], told["Code"]) == ("502", "20502")
@@ -333,7 +333,7 @@ async def test_credentials_that_the_upstream_refuses_are_the_proxys(kind: Kind) 
 
 
 @some(Twilio, Restcomm)
-async def test_credentials_of_the_callers_own_are_the_callers(kind: Kind) -> None:
+async def test_refused_credentials_of_the_caller_are_a_401(kind: Kind) -> None:
     vendor = kind()
     configuration = f"  profile: {kind.profile}\n  variables: {kind.variables}\n"
     async with listening(vendor), running_proxy(vendor.url, configuration) as port:
@@ -345,7 +345,7 @@ async def test_credentials_of_the_callers_own_are_the_callers(kind: Kind) -> Non
 @pytest.mark.parametrize(
     ("status", "shown_as", "code"), [(429, 429, "20429"), (500, 502, "20502"), (503, 503, "20503")]
 )
-async def test_an_upstream_in_trouble(kind: Kind, status: int, shown_as: int, code: str) -> None:
+async def test_a_failing_upstream(kind: Kind, status: int, shown_as: int, code: str) -> None:
     async with before(kind) as (client, vendor):
         vendor.instead.append(Answer(status, {"error": "no"}, {"Retry-After": "60"}))
         answer = await client.ask("GET", LIST)
@@ -355,7 +355,7 @@ async def test_an_upstream_in_trouble(kind: Kind, status: int, shown_as: int, co
 
 
 @every_vendor
-async def test_errors_in_json_too(kind: Kind) -> None:
+async def test_errors_in_json(kind: Kind) -> None:
     async with before(kind) as (client, _):
         answer = await client.ask("GET", f"{LIST}/{NOWHERE}.json")
         assert json.loads(answer.body)["TwilioResponse"]["RestException"]["Status"] == "404"
@@ -364,7 +364,7 @@ async def test_errors_in_json_too(kind: Kind) -> None:
 # What only one vendor does
 
 
-async def test_a_page_of_plivos_costs_three_calls_however_long_the_list() -> None:
+async def test_a_page_from_plivo_costs_three_calls_at_any_length() -> None:
     async with before(Plivo) as (client, vendor):
         vendor.fill(1000)
         said, items = await client.look(page=2)
@@ -376,7 +376,7 @@ async def test_a_page_of_plivos_costs_three_calls_however_long_the_list() -> Non
         assert vendor.received == calls
 
 
-async def test_telnyx_keeps_its_plus_sign_and_needs_no_list_for_a_number() -> None:
+async def test_telnyx_fetches_a_number_without_a_list() -> None:
     async with before(Telnyx) as (client, vendor):
         vendor.fill(3)
         await client.look(PhoneNumber="4155550001")
