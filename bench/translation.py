@@ -22,7 +22,7 @@ from proxy.process.assembly import assemble
 from proxy.profile.calls import Call, Reply
 from proxy.upstream.client import Client
 
-_ROUNDS = 25  # of some hundredths of a second, and a machine has worse moments than that
+_ROUNDS = 25  # of some hundredths of a second each, because a machine may be busy for longer
 _ITEMS = {50: 20, 1000: 2}
 """Items of a page, and how many pages a round has."""
 

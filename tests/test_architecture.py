@@ -1,6 +1,6 @@
-"""The import rules of the house, read from the source text: nothing of it is executed here.
+"""The import rules, read from the source text: no module is executed.
 
-Each rule is a table. A violation names the file and the line, what stands there and the rule it breaks.
+Each rule is a table. A violation names the file, the line, the import and the rule.
 """
 
 import ast
@@ -19,7 +19,7 @@ class Module:
     """One source file of ours."""
 
     path: str
-    """As people write it: `proxy/legacy/xml.py`."""
+    """For example `proxy/legacy/xml.py`."""
     tree: ast.Module
 
     @property
@@ -171,7 +171,7 @@ def level_of(room: str) -> int:
 
 
 def circles(of: list[Module]) -> list[str]:
-    """Find modules that import each other, however many stand between them."""
+    """Find circular imports of any length."""
     names = {module.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in of}
     edges = {
         name: {found for _, each in module.imports() if (found := longest_in(each, names)) and found != name}
@@ -267,7 +267,7 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-# What holds for the program
+# The project follows the rules
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +320,7 @@ def test_no_test_imports_another() -> None:
     obey(imported_tests, modules(TESTS))
 
 
-# That the rules would notice
+# The rules find violations
 
 
 def test_the_rules_see_the_whole_program(ours: list[Module]) -> None:

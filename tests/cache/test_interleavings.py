@@ -1,9 +1,8 @@
-"""Writes, walks, pages and faults at once, over two replicas of two workers each, while Redis comes and goes.
+"""Writes, listings, pages and faults at once, on two replicas with two workers, while Redis comes and goes.
 
-Each round has an account of its own, and several who ask and write at random, with two tokens. Whatever
-happens: nobody is shown less than what was acknowledged before he asked (G2), or anything of another account
-or token (G3), or attributes that disagree with the elements (G4), and nobody's number is called more often
-than was asked for (G1).
+Each round has its own account, and several clients that read and write at random, with two tokens. No answer
+is older than the writes acknowledged before its request (G2), shows data of another account or token (G3), or
+has attributes that disagree with its elements (G4), and no number is called more often than requested (G1).
 """
 
 import asyncio
@@ -27,37 +26,37 @@ from support.wire import Message, ask
 
 TOKENS = ("one", "two")
 AT_ONCE = 12
-"""Rounds that go on at the same time."""
+"""Concurrent rounds."""
 
 
 @dataclass
 class Round:
-    """An account, what has been acknowledged of it, and what has been tried."""
+    """An account, the acknowledged writes and the attempted ones."""
 
     account: str
     chance: random.Random
     ports: Sequence[int]
     acknowledged: dict[str, int] = field(default_factory=dict)
-    """Sid → the version that everybody must know of."""
+    """Sid → the latest acknowledged version."""
     tried: dict[str, int] = field(default_factory=dict)
-    """Sid → the latest version that anybody has asked for."""
+    """Sid → the latest version that was requested."""
     gone: set[str] = field(default_factory=set)
     """Sids whose deletion was acknowledged."""
     maybe_gone: set[str] = field(default_factory=set)
-    """Sids whose deletion was tried."""
+    """Sids whose deletion was attempted."""
     unsure: set[str] = field(default_factory=set)
-    """Sids that are being renamed, or were and nobody knows whether it will still come to that."""
+    """Sids with a rename in flight, or one whose outcome is unknown."""
     history: list[str] = field(default_factory=list)
-    """What was asked and answered, for people."""
+    """Requests and answers, for the message of a failure."""
     validated: dict[str, int] = field(default_factory=dict)
-    """Number → how often its validation was asked for."""
+    """Number → how often its validation was requested."""
 
     def __post_init__(self) -> None:
         self.acknowledged = dict.fromkeys(first_sids(self.account), 0)
         self.tried = dict(self.acknowledged)
 
     async def go_on(self, steps: int) -> None:
-        """Do something at random, a few times."""
+        """Carry out random steps."""
         for _ in range(steps):
             step = self.chance.choices(
                 [self.look, self.look_at_one, self.filter, self.rename, self.delete, self.validate],
@@ -135,7 +134,7 @@ class Round:
 
     async def rename(self) -> None:
         sid = self.chance.choice([*self.acknowledged])
-        if sid in self.unsure:  # of two renames at once nobody can say which comes last
+        if sid in self.unsure:  # the order of two concurrent renames is unknown
             return
         self.unsure.add(sid)
         version = self.tried[sid] = self.tried[sid] + 1
@@ -183,7 +182,7 @@ class Round:
 
 
 def check_attributes(listed: etree._Element, number: int, size: int, count: int) -> None:
-    """Hold every attribute of a list against what was asked and what is shown."""
+    """Compare every attribute of a list with the request and the elements."""
     total = int(str(listed.get("total")))
     assert count == max(0, min(size, total - number * size))
     assert {str(name): str(value) for name, value in listed.attrib.items()} == {
@@ -212,7 +211,7 @@ def replica(folder: Path, upstream: Restless, redis: str) -> Iterator[int]:
 
 
 async def disturb(chance: random.Random, server: Server, way: Relay, upstream: Restless) -> None:
-    """Make trouble, one after the other, until this is cancelled."""
+    """Cause one fault after the other, until this is cancelled."""
     while True:
         upstream.faults = Faults(
             before=chance.choice([0, 0, 0.05]),
@@ -238,7 +237,7 @@ async def disturb(chance: random.Random, server: Server, way: Relay, upstream: R
 
 @contextlib.asynccontextmanager
 async def everything(folder: Path, chance: random.Random) -> AsyncIterator[tuple[Restless, Sequence[int]]]:
-    """Run the upstream, Redis, two replicas and the trouble; yields the ports of the replicas."""
+    """Run the upstream, Redis, two replicas and the faults; yields the ports of the replicas."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(running_valkey())
         upstream = await stack.enter_async_context(restless_upstream(chance))

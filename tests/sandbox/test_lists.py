@@ -1,4 +1,4 @@
-"""Lists of caller ids: what a page says, filters, and a walk that nothing between its pages can break."""
+"""Lists of caller IDs: pages, filters, and cursors that survive changes between pages."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 

@@ -1,7 +1,7 @@
-"""SignalWire's profile before prism, which knows SignalWire by its own description only.
+"""SignalWire's profile, with prism and SignalWire's OpenAPI file as the upstream.
 
-It judges its own answers as well: `--errors` turns what breaks the description into an error. Two of its
-examples are mended, for with them every page would have a next one and no number would be verified.
+With `--errors` prism checks its own answers too. Two examples of the file are changed, since
+with them every page would have a next one, and no number would be verified.
 """
 
 import json
@@ -54,7 +54,7 @@ async def test_no_operation_breaks_the_description(tmp_path: Path) -> None:
         assert (told["PhoneNumber"], told["ValidationCode"]) == ("4158675309", None)
         assert await client.bring("4158675309", CODE) == 200
 
-        # and prism would have noticed
+        # and prism does refuse invalid requests
         headers = (("Host", "x"), ("Authorization", "Basic YTpi"), ("Content-Type", "application/json"))
         bad = Message(f"POST {BASE}/verified_caller_ids HTTP/1.1", headers, b'{"name": "x"}')
         assert (await ask(upstream.port, bad.encode())).status == 422
