@@ -1,7 +1,7 @@
 """The translation alone, in process: an upstream page in, the XML out; ours against the naive one.
 
-Ours runs whole but for the network: route, credentials, call, reading and rendering. Cold are pages whose
-dates have never been seen; warm is the second time.
+Ours is complete except for the network: route, credentials, call, parsing and rendering. The dates of a cold
+page are new to the process; a warm one is translated for the second time.
 """
 
 import asyncio

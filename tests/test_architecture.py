@@ -84,11 +84,11 @@ MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
 def forbidden_imports(of: list[Module]) -> list[str]:
     return [
         f"{module.path}:{line}: imports {name}, but {why}"
-        for who, what, exempt, why in MAY_NOT_IMPORT
+        for importers, imported, exempt, why in MAY_NOT_IMPORT
         for module in of
-        if stands_in(module.path, who)
+        if stands_in(module.path, importers)
         for line, name in module.imports()
-        if lies_in(name, what) and not (exempt and lies_in(name, exempt))
+        if lies_in(name, imported) and not (exempt and lies_in(name, exempt))
     ]
 
 
@@ -327,7 +327,7 @@ def test_the_rules_see_the_whole_program(ours: list[Module]) -> None:
     found = {module.path for module in ours}
     named = {
         place
-        for places in (BRIDGES, *ONLY_IN.values(), *(who for who, *_ in MAY_NOT_IMPORT))
+        for places in (BRIDGES, *ONLY_IN.values(), *(importers for importers, *_ in MAY_NOT_IMPORT))
         for place in places
     }
     missing = {place for place in named if not any(stands_in(path, (place,)) for path in found)}

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import pytest
 from lxml import etree
+from support.changing_upstream import ChangingUpstream, Faults, changing_upstream, first_sids, number_of
 from support.processes import running
 from support.relay import Relay, relay
-from support.restless import Faults, Restless, first_sids, number_of, restless_upstream
 from support.valkey import Server, running_valkey
 from support.wire import Message, ask
 
@@ -63,11 +63,11 @@ class Round:
                 [6, 4, 2, 4, 1, 0.3],
             )[0]
             if self.chance.random() < 0.1:  # hangs up
-                hasty = asyncio.create_task(step())
+                disconnecting = asyncio.create_task(step())
                 await asyncio.sleep(self.chance.random() * 0.01)
-                hasty.cancel()
+                disconnecting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await hasty
+                    await disconnecting
             else:
                 await step()
 
@@ -196,7 +196,7 @@ def check_attributes(listed: etree._Element, number: int, size: int, count: int)
 
 
 @contextmanager
-def replica(folder: Path, upstream: Restless, redis: str) -> Iterator[int]:
+def replica(folder: Path, upstream: ChangingUpstream, redis: str) -> Iterator[int]:
     """Run a replica of two workers; yields its port."""
     file = folder / f"{redis.rpartition(':')[2]}.yaml"
     remembered = f'{{fresh: 1.5, stale: 0.5, replicas: 2, redis: {{url: "{redis}"}}}}'
@@ -210,7 +210,7 @@ def replica(folder: Path, upstream: Restless, redis: str) -> Iterator[int]:
         assert server.stop() == 0
 
 
-async def disturb(chance: random.Random, server: Server, way: Relay, upstream: Restless) -> None:
+async def disturb(chance: random.Random, server: Server, way: Relay, upstream: ChangingUpstream) -> None:
     """Cause one fault after the other, until this is cancelled."""
     while True:
         upstream.faults = Faults(
@@ -236,11 +236,13 @@ async def disturb(chance: random.Random, server: Server, way: Relay, upstream: R
 
 
 @contextlib.asynccontextmanager
-async def everything(folder: Path, chance: random.Random) -> AsyncIterator[tuple[Restless, Sequence[int]]]:
+async def everything(
+    folder: Path, chance: random.Random
+) -> AsyncIterator[tuple[ChangingUpstream, Sequence[int]]]:
     """Run the upstream, Redis, two replicas and the faults; yields the ports of the replicas."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(running_valkey())
-        upstream = await stack.enter_async_context(restless_upstream(chance))
+        upstream = await stack.enter_async_context(changing_upstream(chance))
         way = await stack.enter_async_context(relay(server.port))
         with ExitStack() as replicas:
             ports = [replicas.enter_context(replica(folder, upstream, url)) for url in (server.url, way.url)]
@@ -259,7 +261,7 @@ async def test_nothing_is_stale_mixed_up_or_inconsistent(tmp_path: Path, full: b
     chance = random.Random(rounds)
     numbers = iter(range(rounds))
 
-    async def one_after_the_other(upstream: Restless, ports: Sequence[int]) -> None:
+    async def run_rounds(upstream: ChangingUpstream, ports: Sequence[int]) -> None:
         for number in numbers:
             played = Round(f"AC{chance.getrandbits(64):016x}{number:016x}", chance, ports)
             try:
@@ -273,4 +275,4 @@ async def test_nothing_is_stale_mixed_up_or_inconsistent(tmp_path: Path, full: b
 
     async with everything(tmp_path, chance) as (upstream, ports), asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
-            group.create_task(one_after_the_other(upstream, ports))
+            group.create_task(run_rounds(upstream, ports))

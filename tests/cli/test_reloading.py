@@ -91,7 +91,7 @@ async def test_accounts_are_added_and_removed(tmp_path: Path, workers: int) -> N
                 proxy.reload(configuration(tmp_path, upstream, ACCOUNT, other))
                 for each in kept:  # connections survive; logins on them are checked anew
                     await until(401, each, before)
-                    assert [(await each.ask(get(who))).status for who in (other, ACCOUNT)] == [200, 200]
+                    assert [(await each.ask(get(sid))).status for sid in (other, ACCOUNT)] == [200, 200]
                 before = other
             assert proxy.server.stop() == 0
 

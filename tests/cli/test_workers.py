@@ -88,8 +88,8 @@ async def test_no_worker_shows_lists_of_refused_credentials(tmp_path: Path, *, r
                     clients.append(client)
         refusal = json_answer(401, b'{"code": 20003}')
         upstream.otherwise = lambda _: refusal.encode()
-        nobody = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
-        assert (await clients[0].ask(nobody)).status == 401
+        missing = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
+        assert (await clients[0].ask(missing)).status == 401
         assert await statuses() == {401}
         upstream.otherwise = lambda _: answer.encode()
         assert await statuses() == {200}

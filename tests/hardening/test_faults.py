@@ -69,7 +69,7 @@ DECLINED = "The upstream API declines requests at the moment"
 SLOW = "The upstream API took too long to answer"
 LARGE = "The list is too large"
 MIB = 1024 * 1024
-REMEMBERING = "snapshots: {fresh: 3600}\n"
+CACHED = "snapshots: {fresh: 3600}\n"
 
 
 def head(*headers: str) -> bytes:
@@ -576,7 +576,7 @@ def test_fault_16_their_cached_lists_are_dropped(status: int, mapped: bool) -> N
         return [refused, (await between.ask()).status]
 
     script = [LISTED, *([] if mapped else [LISTED]), error(status), error(status), LISTED]
-    found = timed(ask, *script, configuration=REMEMBERING + (MAPPED if mapped else ""))
+    found = timed(ask, *script, configuration=CACHED + (MAPPED if mapped else ""))
     assert found == [502 if mapped else status] * 2
 
 
@@ -585,7 +585,7 @@ def test_fault_17_no_such_instance() -> None:
         found = [(await between.ask(target=AN_INSTANCE)).status for _ in range(2)]
         return found, between.upstream.hits("GET", f"{UPSTREAM_LIST}/{BOB}.json")
 
-    assert timed(ask, error(404), error(404), configuration=REMEMBERING) == ([404, 404], 2)
+    assert timed(ask, error(404), error(404), configuration=CACHED) == ([404, 404], 2)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -756,7 +756,7 @@ def test_fault_24_a_total_that_is_wrong(total: object) -> None:
 async def test_fault_25_the_clock_jumps(hours: int) -> None:
     """TTLs, pauses and deadlines are not affected."""
     pause = error(429, ("Retry-After", "1800"))
-    async with proxied(LISTED, pause, configuration=REMEMBERING) as between:
+    async with proxied(LISTED, pause, configuration=CACHED) as between:
         assert shown(await between.ask()) == ["Bob"]
         assert (await between.ask(token="another")).status == 429
         with time_machine.travel(time.time() + 3600 * hours, tick=True):
@@ -826,7 +826,7 @@ async def test_fault_26_a_hanging_redis(redis: Server) -> None:
 
 
 async def test_fault_27_a_hundred_requests_and_the_first_disconnects() -> None:
-    async with proxied(LISTED, configuration=REMEMBERING) as between, connect(between.port) as leader:
+    async with proxied(LISTED, configuration=CACHED) as between, connect(between.port) as leader:
         between.upstream.released.clear()
         request = Message(f"GET {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic())))
         await leader.send(request.encode())
@@ -914,7 +914,7 @@ async def test_fault_31_a_write_cannot_be_announced(redis: Server) -> None:
 
 async def test_fault_32_a_listing_from_before_a_write() -> None:
     ends = asyncio.Event()
-    async with proxied((ends, LISTED), RENAMED, ok(page(item("New"))), configuration=REMEMBERING) as between:
+    async with proxied((ends, LISTED), RENAMED, ok(page(item("New"))), configuration=CACHED) as between:
         before = asyncio.create_task(between.ask())
         await between.upstream.is_asked(1)
         assert (await between.ask("PUT", AN_INSTANCE)).status == 200

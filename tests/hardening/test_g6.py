@@ -183,7 +183,7 @@ def any_page(folder: Path) -> str:
     return f"  profile: {folder / 'profile.yaml'}\n"
 
 
-def remembering(redis: int) -> str:
+def with_redis(redis: int) -> str:
     """Return a configuration with a Redis at this port."""
     return f'snapshots: {{fresh: 5, stale: 5, redis: {{url: "redis://127.0.0.1:{redis}"}}}}\n'
 
@@ -192,7 +192,7 @@ def remembering(redis: int) -> str:
 def test_g6_every_request_ends(full: bool, tmp_path: Path) -> None:
     profile = any_page(tmp_path)
     with running_valkey() as server:
-        ended = leap.run(rounds(200 if full else 1, lambda redis: profile + remembering(redis), server))
+        ended = leap.run(rounds(200 if full else 1, lambda redis: profile + with_redis(redis), server))
     assert [each for each in ended if each.seconds > TOTAL + 1] == []
     late = {each.method == "GET" for each in ended if each.seconds > TOTAL - 1}
     assert late == {True, False}, "the test tried nothing"
@@ -251,7 +251,7 @@ def no_redis() -> Iterator[str]:
     """Reserve a port at which no process listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        yield remembering(bound.getsockname()[1])
+        yield with_redis(bound.getsockname()[1])
 
 
 DONE = "The change was made, but may not show for some seconds"

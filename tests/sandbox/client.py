@@ -73,7 +73,7 @@ class Client:
     async def post(self, path: str, **form: str) -> Answer:
         return await self.send("POST", path, data=form)
 
-    async def walk(self, uri: str | None, link: str = "next_page_uri") -> AsyncIterator[Any]:
+    async def follow(self, uri: str | None, link: str = "next_page_uri") -> AsyncIterator[Any]:
         """Follow a list's links from page to page."""
         while uri:
             answer = await self.get(uri)

@@ -110,10 +110,10 @@ class Running:
         self._process.send_signal(self._front.farewell)
         await asyncio.wait_for(self._process.wait(), _PATIENCE)
         lines = (line.split(" ", 2) for line in self._log.read_text(encoding="latin-1").splitlines())
-        return [Told(method, target) for server, method, target in lines if server not in _NOBODY]
+        return [Told(method, target) for server, method, target in lines if server not in _NO_SERVER]
 
 
-_NOBODY = ("", "-", "<NOSRV>")
+_NO_SERVER = ("", "-", "<NOSRV>")
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from support.prism import SPECS, needs_prism
 from support.seed import LIST
 from support.wire import Message, ask
 
-from vendors.before_prism import before_prism
 from vendors.client import texts
 from vendors.machinery import CODE
+from vendors.with_prism import with_prism
 
 pytestmark = needs_prism
 
@@ -34,7 +34,7 @@ def description(folder: Path) -> Path:
 
 
 async def test_no_operation_breaks_the_description(tmp_path: Path) -> None:
-    async with before_prism(description(tmp_path), PROFILE, BASE, SPACE) as (client, upstream):
+    async with with_prism(description(tmp_path), PROFILE, BASE, SPACE) as (client, upstream):
         # prism does not filter; the proxy checks once more
         for query, total in (
             ("", "1"),

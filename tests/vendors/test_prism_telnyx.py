@@ -4,9 +4,9 @@ from support.prism import SPECS, needs_prism
 from support.seed import LIST
 from support.wire import Message, ask
 
-from vendors.before_prism import before_prism
 from vendors.client import texts
 from vendors.machinery import CODE
+from vendors.with_prism import with_prism
 
 pytestmark = needs_prism
 
@@ -14,7 +14,7 @@ DESCRIPTION = SPECS / "telnyx_verified_numbers.reconstructed.yaml"
 
 
 async def test_no_operation_breaks_the_description() -> None:
-    async with before_prism(DESCRIPTION, "telnyx", "") as (client, upstream):
+    async with with_prism(DESCRIPTION, "telnyx", "") as (client, upstream):
         said, items = await client.look()
         assert said["total"] == "2"
         assert [(item["PhoneNumber"], item["DateCreated"]) for item in items] == [

@@ -45,7 +45,7 @@ class Faults:
 
 
 @dataclass
-class Restless:
+class ChangingUpstream:
     """The upstream; an account's state is created at its first request."""
 
     chance: random.Random
@@ -145,9 +145,9 @@ def _json(status: int, document: object) -> Message:
 
 
 @contextlib.asynccontextmanager
-async def restless_upstream(chance: random.Random) -> AsyncIterator[Restless]:
+async def changing_upstream(chance: random.Random) -> AsyncIterator[ChangingUpstream]:
     """Run it on a free port."""
-    upstream = Restless(chance)
+    upstream = ChangingUpstream(chance)
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     upstream.port = server.sockets[0].getsockname()[1]
     async with server:

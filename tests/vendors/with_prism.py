@@ -12,7 +12,7 @@ from vendors.client import Client
 
 
 @asynccontextmanager
-async def before_prism(
+async def with_prism(
     specification: Path, profile: str, base: str, variables: str = "{}"
 ) -> AsyncIterator[tuple[Client, Prism]]:
     configuration = (
