@@ -1,1 +1,1 @@
-"""The CPU time of a request, beside a bare pass-through proxy and other ways to do the same: make bench."""
+"""The CPU time of a request, compared with a pass-through proxy and other implementations: make bench."""

@@ -1,4 +1,4 @@
-"""make bench: measure, show, and with --quick decide."""
+"""make bench: measure and report; with --quick check the gate."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def main(*, quick: bool) -> None:
 
 
 class Found(NamedTuple):
-    """All that was measured."""
+    """All results."""
 
     rows: Sequence[Row]
     metrics: Metrics

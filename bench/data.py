@@ -1,4 +1,4 @@
-"""The caller IDs of the canned upstream. An account's Sid says how many it has: nothing is set up."""
+"""The caller IDs of the canned upstream. An account's Sid contains their number, so nothing is set up."""
 
 import base64
 import time
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 _FIRST_DATE = 1_175_000_000  # March 2007: from here on the US clocks follow one rule
 _DATES = 30 * 365 * 86_400
 CHANGING = "@@@@@@@@"
-"""In the place of a name that is another one each time."""
+"""The placeholder of a name that differs each time."""
 _NAMES = ("Line {}", "Zoë's line {}", "Sales & Service <{}>", "{} Front Desk", "Company Main Line {}")
 
 
@@ -20,7 +20,7 @@ class Owner(NamedTuple):
     """Milliseconds that the upstream takes for each call."""
     seed: int = 0
     changes: bool = False
-    """Whether one of its names is another one in each answer."""
+    """Whether one of its names differs in each answer."""
 
     @property
     def sid(self) -> str:
@@ -34,7 +34,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def changes_at(cls, target: str) -> bool:
-        """Whether a target of the upstream asks for an account that changes."""
+        """Tell whether a target of the upstream belongs to an account that changes."""
         return target[_CHANGES : _CHANGES + 1] == "1"
 
 
@@ -93,24 +93,24 @@ def _rfc_2822(seconds: int) -> str:
 
 
 class Question(NamedTuple):
-    """One question, as an old client asks it and as the upstream takes it."""
+    """One request, as a legacy client sends it and as the upstream gets it."""
 
     legacy: bytes
     modern: bytes
 
 
 def legacy_path(owner: Owner) -> str:
-    """Return where old clients find an account's list."""
+    """Return the legacy path of an account's list."""
     return f"/2008-08-01/Accounts/{owner.sid}/OutgoingCallerIds"
 
 
 def modern_path(owner: Owner) -> str:
-    """Return where the upstream has it, without the suffix."""
+    """Return the upstream's path of it, without the suffix."""
     return f"/2010-04-01/Accounts/{owner.sid}/OutgoingCallerIds"
 
 
 def authorization(caller: int = 0) -> str:
-    """Return credentials as a header has them: keys, which are as good for one account as for another."""
+    """Return a header's credentials: API keys, which are valid for every account."""
     return f"Basic {base64.b64encode(f'SK{caller:032x}:token'.encode()).decode()}"
 
 
@@ -123,7 +123,7 @@ def ask(target: str, owner: Owner | None = None, caller: int = 0) -> bytes:
 
 
 def the_list(owner: Owner, query: str = "", size: int = 50, caller: int = 0) -> Question:
-    """Ask for the list: an old client as `query` says, the upstream for its first page of this size."""
+    """Request the list: a legacy client with `query`, the upstream for its first page of this size."""
     return Question(
         ask(f"{legacy_path(owner)}{query}", owner, caller),
         ask(f"{modern_path(owner)}.json?PageSize={size}", owner, caller),
@@ -131,7 +131,7 @@ def the_list(owner: Owner, query: str = "", size: int = 50, caller: int = 0) -> 
 
 
 def the_instances(owner: Owner) -> Iterator[Question]:
-    """Ask for each caller ID by itself."""
+    """Request each caller ID."""
     for index in range(owner.items):
         sid = item_sid(owner, index)
         yield Question(

@@ -1,4 +1,4 @@
-"""Long lists: upstream calls, how long the loop stands still, and what an item costs."""
+"""Long lists: upstream calls, stalls of the event loop, and the cost of an item."""
 
 import asyncio
 import statistics
@@ -33,7 +33,7 @@ class Wait(NamedTuple):
 
 
 async def deep(modern: Server) -> tuple[Metrics, list[Wait]]:
-    """Return the figures for lists of 10,000 items, and what others waited while one was read."""
+    """Return the figures for lists of 10,000 items, and the latency of other requests meanwhile."""
     figures: Metrics = {}
     with _ours(modern) as server:
         async with connected(server.port, CONNECTIONS) as pool:
@@ -41,34 +41,34 @@ async def deep(modern: Server) -> tuple[Metrics, list[Wait]]:
             async with calls_counted(modern.port) as calls, _polled(server.port) as waits:
                 asked = [Asked(the_list(owner, f"?page={page}").legacy) for page in range(CONNECTIONS)]
                 await pool.run(asked, CONNECTIONS)
-            figures["calls for a list that many wait for"] = calls[0]
+            figures["calls for a shared listing"] = calls[0]
             seconds = [wait.seconds for wait in waits]
             figures["loop stall, ms"] = 1000 * (max(seconds) - statistics.median(seconds))
-            figures |= await _from_the_snapshot(server, pool, owner, modern)
+            figures |= await _from_cache(server, pool, owner, modern)
         figures["bytes an item"] = await _bytes_an_item(server, modern)
     return figures, waits
 
 
-async def _from_the_snapshot(server: Server, pool: Pool, owner: Owner, modern: Server) -> Metrics:
-    """Ask for what a snapshot knows already."""
+async def _from_cache(server: Server, pool: Pool, owner: Owner, modern: Server) -> Metrics:
+    """Request data of a cached list."""
     figures: Metrics = {}
     queries = ("?page=1", "?page=199", "?num=1000&page=3", "?PhoneNumber=4152000007", "?FriendlyName=Line+5")
     asked = [the_list(owner, query) for query in queries] + list(islice(the_instances(owner), 2))
     async with calls_counted(modern.port) as calls:
         for question in asked:
             await pool.ask(question.legacy)
-    figures["calls for what a snapshot knows"] = calls[0]
+    figures["calls for cached data"] = calls[0]
     pages = [the_list(owner, f"?page={page}").legacy for page in range(60, 60 + _PAGES)]
     for when in ("first", "after"):
         before = server.cpu()
         for request in pages:
             await pool.ask(request)
-        figures[f"page from the snapshot, {when}, us"] = (server.cpu() - before) / _PAGES * 1e6
+        figures[f"cached page, {when}, us"] = (server.cpu() - before) / _PAGES * 1e6
     return figures
 
 
 async def _bytes_an_item(server: Server, modern: Server) -> float:
-    """Compare the memory of one long list and of many: what reading needs for a while is then paid."""
+    """Compare the memory of one long list and of many: temporary memory of reading cancels out."""
     memory = []
     async with connected(server.port, 1) as pool:
         for _ in range(_LISTS):
@@ -80,19 +80,19 @@ async def _bytes_an_item(server: Server, modern: Server) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a list of some size costs."""
+    """The cost of a list of some size."""
 
     items: int
-    walk: float
-    """Seconds of CPU time until the first page of it is there."""
+    listing: float
+    """Seconds of CPU time until its first page is answered."""
     page: float
-    """Of one more page."""
+    """Seconds of CPU time for one more page."""
     grown: int
     """Bytes of memory."""
 
 
 async def growth(modern: Server) -> list[Size]:
-    """Return the costs of ever longer lists, each in a new process."""
+    """Return the costs of lists of several sizes, each in a new process."""
     sizes = []
     for items in _GROWTH:
         owner = await _prepared(Owner(items, 0, next(_seeds)), modern)
@@ -101,10 +101,10 @@ async def growth(modern: Server) -> list[Size]:
                 await pool.run([Asked(LIST.questions[0].legacy)], 50)
                 memory, before = server.memory(), server.cpu()
                 await pool.ask(the_list(owner).legacy)
-                walk, grown, before = server.cpu() - before, server.memory() - memory, server.cpu()
+                listing, grown, before = server.cpu() - before, server.memory() - memory, server.cpu()
                 await pool.run([Asked(the_list(owner).legacy)], 200)
                 page = (server.cpu() - before) / 200
-        sizes.append(Size(items, walk, page, grown))
+        sizes.append(Size(items, listing, page, grown))
     return sizes
 
 
@@ -115,7 +115,7 @@ def _ours(modern: Server) -> Iterator[Server]:
 
 
 async def _prepared(owner: Owner, modern: Server) -> Owner:
-    """Let the upstream make its answers before they are waited for."""
+    """Let the upstream build its answers before the measurement."""
     async with connected(modern.port, 1) as pool:
         await pool.ask(the_list(owner, size=_UPSTREAM_PAGE).modern)
         for page in range(1, -(-owner.items // _UPSTREAM_PAGE)):
@@ -126,7 +126,7 @@ async def _prepared(owner: Owner, modern: Server) -> Owner:
 
 @asynccontextmanager
 async def _polled(port: int) -> AsyncIterator[list[Wait]]:
-    """Ask for what does not exist, every millisecond; yields how long each answer took."""
+    """Request an unknown path every millisecond; yields the latency of each answer."""
     waits: list[Wait] = []
     start = time.perf_counter()
 

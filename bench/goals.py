@@ -1,4 +1,4 @@
-"""What is to be reached, and whether it is. CPU ratios and counters decide; wall time is only told."""
+"""Goals, and whether they are reached. CPU ratios and counters decide; wall time is reported only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bench.measuring import CHANGED, COLD, INSTANCE, LIST, Case, Metrics, Row
 from bench.peers.table import CONSTANT, OURS, SNAPSHOT, Peer
 
-_QUARTER = 0.25  # CPU time of one and the same program differs by nearly so much from run to run
+_QUARTER = 0.25  # CPU time of the same program differs by nearly this much between runs
 
 
 class Goal(NamedTuple):
@@ -17,16 +17,16 @@ class Goal(NamedTuple):
     limit: float
     at_least: bool = False
     allowance: float | None = _QUARTER
-    """How far beyond the limit does not count yet, as a share of it; None where nothing hangs on it."""
+    """The tolerated excess, as a share of the limit; None if the gate ignores this goal."""
     held_at: float | None = None
-    """What the gate holds where the limit is not reached yet."""
+    """The gate's own limit, for a goal that is not reached yet."""
 
     def excess(self, value: float) -> float:
-        """Return how far a value is beyond the limit, as a share of it; 0 or less where it is not."""
+        """Return how far a value is beyond the limit, as a share of it; 0 or less within it."""
         return _excess(value, self.limit, at_least=self.at_least)
 
     def fails(self, value: float) -> bool:
-        """Whether a value is so far beyond that the gate closes."""
+        """Tell whether the gate fails with a value."""
         if self.allowance is None:
             return False
         held = self.limit if self.held_at is None else self.held_at
@@ -34,7 +34,7 @@ class Goal(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """The limit in words."""
+        """The limit as text."""
         return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
 
 
@@ -44,58 +44,59 @@ def _excess(value: float, limit: float, *, at_least: bool) -> float:
 
 
 _EXACTLY = 0.0
-_ONLY_TOLD = None
+_ONLY_REPORTED = None
 
 GOALS = (
-    Goal("from a snapshot, instance", f"{SNAPSHOT.name}: instance", 0.30),
-    Goal("from a snapshot, list of 50", f"{SNAPSHOT.name}: list", 0.30),
+    Goal("cached, instance", f"{SNAPSHOT.name}: instance", 0.30),
+    Goal("cached, list of 50", f"{SNAPSHOT.name}: list", 0.30),
     Goal(
-        "a constant's CPU against a snapshot's, instance",
-        "constant against snapshot: instance",
+        "CPU of a constant against cached, instance",
+        "constant against cached: instance",
         0.85,
         at_least=True,
     ),
-    Goal(
-        "a constant's CPU against a snapshot's, list", "constant against snapshot: list", 0.85, at_least=True
-    ),
+    Goal("CPU of a constant against cached, list", "constant against cached: list", 0.85, at_least=True),
     Goal("instance, upstream asked", f"{OURS.name}: instance", 1.0),
-    Goal("list of 50, upstream asked, as it was", f"{OURS.name}: list", 1.9),
+    Goal("list of 50, upstream asked, unchanged", f"{OURS.name}: list", 1.9),
     Goal(
-        "list of 50, upstream asked, a name changed", f"{OURS.name}: list, changed", 2.7, allowance=_ONLY_TOLD
+        "list of 50, upstream asked, a name changed",
+        f"{OURS.name}: list, changed",
+        2.7,
+        allowance=_ONLY_REPORTED,
     ),
     Goal("list of 50, upstream asked, all new", f"{OURS.name}: list, new dates", 2.7, held_at=3.3),
     Goal("translation of 50 alone, all new", "translation of 50, cold", 0.20, held_at=0.33),
-    Goal("translation of 50 alone, as it was", "translation of 50, warm", 0.10),
+    Goal("translation of 50 alone, unchanged", "translation of 50, warm", 0.10),
     Goal("translation of 1000 alone, all new", "translation of 1000, cold", 0.20),
-    Goal("translation of 1000 alone, as it was", "translation of 1000, warm", 0.10),
+    Goal("translation of 1000 alone, unchanged", "translation of 1000, warm", 0.10),
     Goal(
-        "10,000 items: upstream calls for 32 who wait",
-        "calls for a list that many wait for",
+        "10,000 items: upstream calls for 32 requests",
+        "calls for a shared listing",
         10,
         allowance=_EXACTLY,
     ),
     Goal(
         "10,000 items: calls for other pages, filters, instances",
-        "calls for what a snapshot knows",
+        "calls for cached data",
         0,
         allowance=_EXACTLY,
     ),
     Goal("10,000 items: bytes an item", "bytes an item", 600),
-    Goal("10,000 items: loop stall, ms", "loop stall, ms", 10, allowance=_ONLY_TOLD),
-    Goal("page from the snapshot, first, µs", "page from the snapshot, first, us", 600, allowance=_ONLY_TOLD),
-    Goal("page from the snapshot, after, µs", "page from the snapshot, after, us", 100, allowance=_ONLY_TOLD),
-    Goal("two workers against one, throughput", "two workers", 1.5, at_least=True, allowance=_ONLY_TOLD),
-    Goal("p99 against the pass-through's, instance", "p99: instance", 1.25, allowance=_ONLY_TOLD),
-    Goal("p99 against the pass-through's, list", "p99: list", 1.25, allowance=_ONLY_TOLD),
+    Goal("10,000 items: loop stall, ms", "loop stall, ms", 10, allowance=_ONLY_REPORTED),
+    Goal("cached page, first, µs", "cached page, first, us", 600, allowance=_ONLY_REPORTED),
+    Goal("cached page, after, µs", "cached page, after, us", 100, allowance=_ONLY_REPORTED),
+    Goal("two workers against one, throughput", "two workers", 1.5, at_least=True, allowance=_ONLY_REPORTED),
+    Goal("p99 against the pass-through's, instance", "p99: instance", 1.25, allowance=_ONLY_REPORTED),
+    Goal("p99 against the pass-through's, list", "p99: list", 1.25, allowance=_ONLY_REPORTED),
 )
 
 
 class Verdict(NamedTuple):
-    """A goal and what came of it."""
+    """A goal and its measured value."""
 
     goal: Goal
     value: float | None
-    """None for what was not measured."""
+    """None if it was not measured."""
 
     @property
     def reached(self) -> bool:
@@ -104,12 +105,12 @@ class Verdict(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether it is so far beyond that the gate closes."""
+        """Whether the gate fails."""
         return self.value is not None and self.goal.fails(self.value)
 
     @property
     def words(self) -> str:
-        """What came of it, in words."""
+        """The result as text."""
         if self.value is None:
             return "not measured"
         if self.reached:
@@ -124,7 +125,7 @@ class Verdict(NamedTuple):
 
 
 def figures(rows: Sequence[Row]) -> Metrics:
-    """Return the figures that goals are about from the table of peers."""
+    """Return the figures of the goals from the rows of the peers."""
     by = {(row.peer, row.case): row for row in rows}
 
     def ratio(peer: Peer, case: Case) -> float | None:
@@ -136,7 +137,7 @@ def figures(rows: Sequence[Row]) -> Metrics:
         found[f"{OURS.name}: {case.name}"] = ratio(OURS, case)
         found[f"{SNAPSHOT.name}: {case.name}"] = snapshot = ratio(SNAPSHOT, case)
         constant = ratio(CONSTANT, case)
-        found[f"constant against snapshot: {case.name}"] = (
+        found[f"constant against cached: {case.name}"] = (
             constant / snapshot if constant and snapshot else None
         )
         asked = by.get((OURS.name, case.name))
@@ -145,5 +146,5 @@ def figures(rows: Sequence[Row]) -> Metrics:
 
 
 def judge(metrics: Metrics) -> list[Verdict]:
-    """Hold every goal against what was measured."""
+    """Compare every goal with its figure."""
     return [Verdict(goal, metrics[goal.figure]) for goal in GOALS]

@@ -1,4 +1,4 @@
-"""A lean load generator: connections that stay, each with one request under way, and every answer checked."""
+"""A small load generator: persistent connections, one request in flight on each, every answer checked."""
 
 import asyncio
 import itertools
@@ -13,14 +13,14 @@ _END = b"\r\n\r\n"
 
 
 class Asked(NamedTuple):
-    """A request and, where it is known, the body that must come."""
+    """A request and, if known, the expected body."""
 
     request: bytes
     body: bytes | None = None
 
 
 class Outcome(NamedTuple):
-    """How a number of requests went."""
+    """The results of a number of requests."""
 
     seconds: float
     latencies: Sequence[float]
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 class WrongAnswerError(Exception):
-    """An answer is not what it has to be; nothing was measured."""
+    """An answer is not the expected one; nothing was measured."""
 
 
 class _Connection(asyncio.Protocol):
@@ -51,7 +51,7 @@ class _Connection(asyncio.Protocol):
     def carry_out(
         self, todo: Iterator[Asked], latencies: list[float], status: bytes
     ) -> asyncio.Future[bytes]:
-        """Ask until there is nothing left to do; the result is the last body."""
+        """Send requests until none is left; the result is the last body."""
         self._todo, self._latencies, self._status = todo, latencies, status
         self._done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._next(b"")
@@ -60,7 +60,7 @@ class _Connection(asyncio.Protocol):
     def _next(self, body: bytes) -> None:
         asked = next(self._todo, None)
         if asked is None:
-            if not self._done.done():  # who asked may have been cancelled meanwhile
+            if not self._done.done():  # the request may have been cancelled meanwhile
                 self._done.set_result(body)
             return
         self._asked, self._since = asked, time.perf_counter()
@@ -104,7 +104,7 @@ class Pool:
         self._connections = connections
 
     async def run(self, requests: Sequence[Asked], total: int) -> Outcome:
-        """Ask `total` requests in all, going through `requests` again and again."""
+        """Send `total` requests in all, cycling through `requests`."""
         todo = itertools.islice(itertools.cycle(requests), total)
         latencies: list[float] = []
         since = time.perf_counter()
@@ -112,7 +112,7 @@ class Pool:
         return Outcome(time.perf_counter() - since, sorted(latencies))
 
     async def ask(self, request: bytes, status: bytes = b"200") -> bytes:
-        """Ask once; return the body."""
+        """Send one request; return the body."""
         return await self._connections[0].carry_out(iter([Asked(request)]), [], status)
 
 

@@ -1,4 +1,4 @@
-"""What is measured, each against the pass-through in turn with it: A B A B."""
+"""Measurements, each alternating with the pass-through: A B A B."""
 
 import asyncio
 import statistics
@@ -22,10 +22,10 @@ CONNECTIONS = 32
 _FIFTY = Owner(50)
 _TRIAL = 200  # requests
 _UNTIL_ALL_ARE_THERE = 1  # second
-_NEW = 200  # lists at a time: so many that no date cache could know their dates
+_NEW = 200  # lists at a time: too many for any cache of dates
 
 Metrics = dict[str, float | None]
-"""By name; None for what is not there."""
+"""By name; None if not available."""
 
 
 class Case(NamedTuple):
@@ -34,11 +34,11 @@ class Case(NamedTuple):
     name: str
     questions: Sequence[Question]
     new_each_time: bool = False
-    """Whether every round asks for lists that nobody has asked for before."""
+    """Whether every round requests lists that were never requested before."""
 
 
 INSTANCE = Case("instance", list(the_instances(_FIFTY)))
-# With as many credentials as may be on their way at once: who asks the same with the same ones shares a walk
+# As many credentials as concurrent requests: equal requests with equal credentials share a listing
 LIST = Case("list", [the_list(_FIFTY, caller=number) for number in range(2 * CONNECTIONS)])
 CHANGED = Case(
     "list, changed", [the_list(Owner(50, changes=True), caller=number) for number in range(2 * CONNECTIONS)]
@@ -99,7 +99,7 @@ async def calls_counted(port: int) -> AsyncIterator[list[int]]:
 
 
 async def _run(server: Server, first: Asked, requests: Sequence[Asked], total: int) -> Run:
-    """Ask `total` requests; what opening connections costs, up to the answer to `first`, does not count."""
+    """Send `total` requests; the cost of opening connections, up to the answer to `first`, does not count."""
     async with connected(server.port, CONNECTIONS) as pool:
         await pool.run([first], 2 * CONNECTIONS)
         before = server.cpu()
@@ -132,24 +132,24 @@ def _canonical(document: bytes) -> bytes:
 
 
 class Comparison:
-    """One pass-through, which each peer is measured in turn with."""
+    """One pass-through, which alternates with each peer."""
 
     def __init__(self, modern: Server, yardstick: Server, on: Cores, rounds: int, seconds: float) -> None:
-        """Let each of `rounds` runs take about so many `seconds` of CPU time."""
+        """Set the number of runs, and the CPU time of each in `seconds`."""
         self._modern, self._yardstick, self._on = modern, yardstick, on
         self._rounds, self._seconds = rounds, seconds
         self._yardstick_runs: dict[str, list[Run]] = {}
         self._expected: dict[bytes, bytes] = {}
 
     async def expect(self) -> None:
-        """Remember what ours answers: every peer's XML has to say the same."""
+        """Keep our answers: every peer's XML has to be equal."""
         with started(OURS, self._modern.port, self._on) as server:
             async with connected(server.port, 1) as pool:
                 for question in (*LIST.questions, *INSTANCE.questions):
                     self._expected[question.legacy] = await pool.ask(question.legacy)
 
     async def measure(self, peer: Peer, cases: Sequence[Case]) -> list[Row]:
-        """Check what a peer answers, then measure it in every case."""
+        """Check the answers of a peer, then measure it in every case."""
         try:
             with started(peer, self._modern.port, self._on) as server:
                 asked = await self._checked(peer, server)
@@ -158,7 +158,7 @@ class Comparison:
             return [Row(case.name, peer.name, peer.ours, why_not=str(error)) for case in cases]
 
     async def _checked(self, peer: Peer, server: Server) -> dict[Question, Asked]:
-        """Return what a peer answers to each question, in which it agrees with ours, or with the upstream."""
+        """Return a peer's answer to each question, after comparing it with ours or the upstream's."""
         checked: dict[Question, Asked] = {}
         async with connected(server.port, 1) as pool, connected(self._modern.port, 1) as modern:
             for question in (*LIST.questions, *INSTANCE.questions):
@@ -211,7 +211,7 @@ class Comparison:
         )
 
     async def _new_lists(self) -> Sequence[Question]:
-        """Return lists that no proxy has seen; the upstream makes its answers now, so that nobody waits."""
+        """Return lists that no proxy has seen; the upstream builds its answers before the measurement."""
         owners = [Owner(50, seed=next(_seeds)) for _ in range(_NEW)]
         async with connected(self._modern.port, 1) as pool:
             for size in (50, 1000):  # which ours asks for
@@ -227,7 +227,7 @@ class Comparison:
 
 
 async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: float) -> list[Row]:
-    """Measure every peer; ours also with dates that are new each time."""
+    """Measure every peer; ours also with new dates each time."""
     on, _ = cores()
     with started(PASS_THROUGH, modern.port, on) as yardstick:
         comparison = Comparison(modern, yardstick, on, rounds, seconds)
@@ -243,7 +243,7 @@ async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: 
 async def workers(modern: Server, rounds: int) -> float:
     """Return the throughput of two workers against that of one, for answers that cost them milliseconds.
 
-    What is cheaper says nothing here: load and upstream need the second core too, and more of it.
+    Cheaper answers show nothing here: load and upstream need more of the second core than they do.
     """
     everywhere = frozenset.union(*cores())
     owner = Owner(1000)
@@ -255,7 +255,7 @@ async def workers(modern: Server, rounds: int) -> float:
             with started(peer, modern.port, everywhere) as server:
                 await asyncio.sleep(_UNTIL_ALL_ARE_THERE)
                 warmed = await _run(server, requests[0], requests, 4 * CONNECTIONS)
-                await asyncio.sleep(_UNTIL_ALL_ARE_THERE)  # and have seen who is gone
+                await asyncio.sleep(_UNTIL_ALL_ARE_THERE)  # and have noticed closed connections
                 run = await _run(server, requests[0], requests, max(_TRIAL, int(2 * warmed.throughput)))
                 measured.append(run.throughput)
     return statistics.median(speeds[2]) / statistics.median(speeds[1])

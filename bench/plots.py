@@ -26,7 +26,7 @@ _CASES = {"instance": "One caller ID", "list": "A list of 50"}
 
 
 def requests(rows: list[dict[str, Any]]) -> None:
-    """Draw what a request costs, the cheapest first."""
+    """Draw the cost of a request, the cheapest first."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     for ax, (case, title) in zip(axes, _CASES.items(), strict=True):
         shown = sorted(
@@ -52,12 +52,12 @@ def requests(rows: list[dict[str, Any]]) -> None:
 
 
 def growth(sizes: list[dict[str, Any]]) -> None:
-    """Draw what lists of every size cost."""
+    """Draw the cost of lists of every size."""
     items = [size["items"] for size in sizes]
     curves: list[tuple[str, str, list[float | None]]] = [
-        ("First answer: the whole list is read", "CPU ms", [1e3 * it["walk"] for it in sizes]),
+        ("First answer: the whole list is read", "CPU ms", [1e3 * it["listing"] for it in sizes]),
         (
-            "One more page of it, from the snapshot",
+            "One more page of it, from the cache",
             "CPU µs",
             [it["page"] and 1e6 * it["page"] for it in sizes],
         ),
@@ -95,7 +95,7 @@ def _curve(ax: Axes, items: list[int], values: list[float | None]) -> None:
 
 
 def stall(waits: list[tuple[float, float]]) -> None:
-    """Draw what others waited while a long list was read."""
+    """Draw the latency of other requests while a long list was read."""
     figure, ax = plt.subplots(figsize=(11, 2.8), layout="constrained")
     ax.vlines([at for at, _ in waits], 0.05, [1e3 * wait for _, wait in waits], color=_OURS, linewidth=1.2)
     ax.axhline(10, color=_YARDSTICK, linewidth=1)

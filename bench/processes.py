@@ -1,4 +1,4 @@
-"""Processes that are measured: started on a core of their own, and asked for their CPU time and memory."""
+"""Measured processes: each on its own core, with its CPU time and memory."""
 
 import os
 import socket
@@ -22,14 +22,14 @@ Cores = frozenset[int]
 
 @cache  # before anything is pinned
 def cores() -> tuple[Cores, Cores]:
-    """Return where the proxy runs, and where load and upstream do: one core each if there are two."""
+    """Return the core of the proxy, and the core of load and upstream: two if there are two."""
     ours = sorted(os.sched_getaffinity(0))
     return frozenset(ours[:1]), frozenset(ours[1:2] or ours)
 
 
 @contextmanager
 def pinned(to: Cores) -> Iterator[None]:
-    """Run this process, and what it starts, on some cores only."""
+    """Pin this process and its children to some cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, to)
     try:
@@ -39,7 +39,7 @@ def pinned(to: Cores) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -77,7 +77,7 @@ def _cpu(pid: int) -> float:
 
 
 def _read(file: Path) -> str:
-    """Read what the kernel says about a process or thread, of which nothing is left when it has ended."""
+    """Read a file of /proc about a process or thread; empty if that has ended."""
     try:
         return file.read_text(encoding="ascii")
     except OSError:

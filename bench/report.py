@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, and what a terminal shows."""
+"""The tables of docs/performance.md and of the terminal."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ _TITLES = {
 
 
 def markdown(rows: Sequence[Row], sizes: Sequence[Size], verdicts: Sequence[Verdict]) -> str:
-    """Return all that is measured."""
+    """Return all tables."""
     return "\n\n".join(
         [
             f"Measured on {time.strftime('%Y-%m-%d', time.gmtime())}, {_machine()}.",
@@ -70,8 +70,8 @@ def _growth(sizes: Iterable[Size]) -> str:
     lines = [
         (
             f"{size.items:,}",
-            f"{size.walk * 1e3:.1f}",
-            f"{size.walk / size.items * 1e6:.1f}",
+            f"{size.listing * 1e3:.1f}",
+            f"{size.listing / size.items * 1e6:.1f}",
             f"{size.page * 1e6:.0f}",
             f"{size.grown / 1e6:.1f}",
         )
@@ -81,8 +81,8 @@ def _growth(sizes: Iterable[Size]) -> str:
         (
             "items",
             "first answer, CPU ms",
-            "of that an item, µs",
-            "page from the snapshot, CPU µs",
+            "per item, µs",
+            "cached page, CPU µs",
             "memory, MB",
         ),
         lines,
@@ -104,7 +104,7 @@ def _machine() -> str:
 
 
 def write(text: str) -> None:
-    """Put the tables where docs/performance.md has a place for them."""
+    """Replace the tables in docs/performance.md."""
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
     DOCUMENT.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the peers need, fetched once into build/bench; nothing is installed into the machine itself."""
+"""The tools of the peers, fetched once into build/bench; nothing is installed on the machine itself."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
 class UnavailableError(Exception):
-    """A peer cannot be had here; says why."""
+    """A peer is not available here; the message says why."""
 
 
 @cache

@@ -1,7 +1,7 @@
 """The translation alone, in process: an upstream page in, the XML out; ours against the naive one.
 
-Ours runs whole but for the network: route, credentials, call, reading and rendering. Cold are pages whose
-dates have never been seen; warm is the second time.
+Ours is complete except for the network: route, credentials, call, parsing and rendering. The dates of a cold
+page are new to the process; a warm one is translated for the second time.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from proxy.process.assembly import assemble
 from proxy.profile.calls import Call, Reply
 from proxy.upstream.client import Client
 
-_ROUNDS = 25  # of some hundredths of a second, and a machine has worse moments than that
+_ROUNDS = 25  # of some hundredths of a second each, because a machine may be busy for longer
 _ITEMS = {50: 20, 1000: 2}
 """Items of a page, and how many pages a round has."""
 

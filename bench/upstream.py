@@ -1,4 +1,4 @@
-"""A canned upstream that costs next to nothing: each answer is made once, and then only written.
+"""A canned upstream with little CPU time: each answer is built once, and then only written.
 
 Behaves as Twilio's 2010-04-01 does for lists, with PageSize and next_page_uri, and for instances. It counts:
 GET /_calls answers with the number of calls so far, itself not among them.
@@ -24,7 +24,7 @@ _LARGEST_PAGE = 1000
 
 @lru_cache(maxsize=16_384)
 def answer(target: str) -> tuple[bytes, float]:
-    """Return what is written for a target, and after how many seconds."""
+    """Return the answer to a target, and its delay in seconds."""
     url = urlsplit(target)
     found = _PATH.fullmatch(url.path)
     if not found:

@@ -1,6 +1,6 @@
-"""How hypothesis works here: the same examples every time, and no stop-watch.
+"""Hypothesis settings: the same examples every time, and no deadline.
 
-`--hypothesis-profile fuzz` looks further: other examples each time, and a hundred times as many.
+`--hypothesis-profile fuzz` tries other examples each time, and a hundred times as many.
 """
 
 import os
@@ -16,18 +16,18 @@ settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make soak` have what is random at its full length."""
-    parser.addoption("--full", action="store_true", help="do not sample: run what is random to its end")
+    """Add the option of `make soak`: random tests at full length."""
+    parser.addoption("--full", action="store_true", help="run random tests at full length")
 
 
 @pytest.fixture
 def full(request: pytest.FixtureRequest) -> bool:
-    """Tell whether a test is to go to its full length, which takes minutes."""
+    """Tell whether a random test runs at full length, for minutes."""
     return bool(request.config.getoption("--full"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where more is skipped than .ci/run allows: tests whose reason names one of the things it lacks."""
+    """Fail if a test is skipped for a reason that names none of the tools that .ci/run may lack."""
     lacking = os.environ.get("CALLERID_PROXY_MAY_LACK")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if lacking is None or reporter is None:  # not the gate, or a worker of xdist's

@@ -1,6 +1,6 @@
-"""The import rules of the house, read from the source text: nothing of it is executed here.
+"""The import rules, read from the source text: no module is executed.
 
-Each rule is a table. A violation names the file and the line, what stands there and the rule it breaks.
+Each rule is a table. A violation names the file, the line, the import and the rule.
 """
 
 import ast
@@ -19,7 +19,7 @@ class Module:
     """One source file of ours."""
 
     path: str
-    """As people write it: `proxy/legacy/xml.py`."""
+    """For example `proxy/legacy/xml.py`."""
     tree: ast.Module
 
     @property
@@ -84,11 +84,11 @@ MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
 def forbidden_imports(of: list[Module]) -> list[str]:
     return [
         f"{module.path}:{line}: imports {name}, but {why}"
-        for who, what, exempt, why in MAY_NOT_IMPORT
+        for importers, imported, exempt, why in MAY_NOT_IMPORT
         for module in of
-        if stands_in(module.path, who)
+        if stands_in(module.path, importers)
         for line, name in module.imports()
-        if lies_in(name, what) and not (exempt and lies_in(name, exempt))
+        if lies_in(name, imported) and not (exempt and lies_in(name, exempt))
     ]
 
 
@@ -171,7 +171,7 @@ def level_of(room: str) -> int:
 
 
 def circles(of: list[Module]) -> list[str]:
-    """Find modules that import each other, however many stand between them."""
+    """Find circular imports of any length."""
     names = {module.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in of}
     edges = {
         name: {found for _, each in module.imports() if (found := longest_in(each, names)) and found != name}
@@ -321,7 +321,7 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-# What holds for the program
+# The project follows the rules
 
 
 @pytest.fixture(scope="module")
@@ -387,14 +387,14 @@ def test_no_test_imports_another() -> None:
     obey(imported_tests, modules(TESTS))
 
 
-# That the rules would notice
+# The rules find violations
 
 
 def test_the_rules_see_the_whole_program(ours: list[Module]) -> None:
     found = {module.path for module in ours}
     named = {
         place
-        for places in (BRIDGES, *ONLY_IN.values(), *(who for who, *_ in MAY_NOT_IMPORT))
+        for places in (BRIDGES, *ONLY_IN.values(), *(importers for importers, *_ in MAY_NOT_IMPORT))
         for place in places
     }
     missing = {place for place in named if not any(stands_in(path, (place,)) for path in found)}

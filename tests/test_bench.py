@@ -1,4 +1,4 @@
-"""What measures is itself held against what is known: counts, answers, and where the gate closes."""
+"""The benchmark against known values: counts, answers, and the limits of the gate."""
 
 import json
 import sys

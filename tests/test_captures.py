@@ -1,7 +1,7 @@
-"""Requests of client libraries of the time, recorded byte for byte, against a proxy before a sandbox.
+"""Recorded requests of client libraries of the time, sent to a proxy with a sandbox.
 
-Each gets a sandbox of its own, so their order does not matter. The recordings are no part of the project:
-without them these tests are skipped.
+Each gets its own sandbox, so their order does not matter. The recordings are not part of the project; without
+them these tests are skipped.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,14 +28,14 @@ if not FILES:
     pytest.skip("no ../shared/captures beside this checkout", allow_module_level=True)
 
 Check = Callable[[Element, Store], None]
-"""Looks at the resource in the answer, the root's only child, and at what the request did to the sandbox."""
+"""Checks the resource in the answer, the root's only child, and the state of the sandbox after it."""
 
 
 class Expected(NamedTuple):
     status: int
     check: Check
     upstream: bool = True
-    """Whether the upstream is asked."""
+    """Whether the upstream is called."""
 
 
 # The checks
@@ -109,7 +109,7 @@ def children(resource: Element, tag: str) -> dict[str, str | None]:
     return {str(child.tag): child.text for child in resource}
 
 
-# Which capture is answered how
+# The answer to each capture
 
 LIST_OF_TWO = Expected(200, lists(BOB, COMPANY))
 SECOND_PAGE = Expected(200, lists(COMPANY, page=1, numpages=2, pagesize=1))
@@ -139,7 +139,7 @@ ROWS: Mapping[str, Expected] = {
     "perl-www-twilio-api-0.14/11_POST.txt": renamed("X"),  # ?_method=PUT
     "perl-www-twilio-api-0.14/12_POST.txt": DELETED,  # ?_method=DELETE
     "perl-www-twilio-api-0.14/13_GET.txt": NO_SUCH_SID,
-    "perl-www-twilio-api-0.14/14_GET.txt": NO_SUCH_SID,  # and a wrong token, which nobody looks at
+    "perl-www-twilio-api-0.14/14_GET.txt": NO_SUCH_SID,  # and a wrong token, which is not checked
     "twilio-php-2.0.8/01_GET.txt": LIST_OF_TWO,  # two leading slashes
     "twilio-php-2.0.8/02_GET.txt": LIST_OF_TWO,
     "twilio-php-2.0.8/03_GET.txt": ONE_NUMBER,
@@ -176,7 +176,7 @@ WITHOUT_UPSTREAM = sorted(name for name, expected in ROWS.items() if not expecte
 
 @asynccontextmanager
 async def proxy_before_sandbox() -> AsyncIterator[tuple[int, Store]]:
-    """Run both; yields the proxy's port and what the sandbox remembers."""
+    """Run both; yields the proxy's port and the sandbox's store."""
     with closing(Store(clock=lambda: NOW)) as store:
         store.add_account(ACCOUNT, TOKEN)
         async with running_sandbox(store) as url, running_proxy(url) as port:

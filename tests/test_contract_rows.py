@@ -1,8 +1,8 @@
-"""Which conversation shows which row of the contract of 2008, so that none is left without one.
+"""The conversations that show each row of the contract of 2008; every row has one.
 
 The rows are those of the contract's sections: 1 resources and methods, 2 parameters, 3 XML, 4 errors, 5 what
-real clients of the time do. A file may show several rows, and shows one at least. What cannot be told as a
-conversation is tested elsewhere: TLS 1.0 in server/test_tls.py, what is no HTTP in server/test_raw.py.
+real clients of the time do. A file may show several rows, and shows one at least. Some rows cannot be
+conversations: TLS 1.0 is tested in server/test_tls.py, malformed HTTP in server/test_raw.py.
 """
 
 from collections import Counter

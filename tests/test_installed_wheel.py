@@ -1,4 +1,4 @@
-"""What a user installs must work without the checkout: the wheel alone, in an empty folder."""
+"""The wheel works without the checkout, in an empty folder."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(installed: Path) -> dict[str, str]:
-    """Put the installed folder first, so that it wins over the checkout's editable installation."""
+    """Put the installed folder first, before the checkout's editable installation."""
     return os.environ | {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 

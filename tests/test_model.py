@@ -1,4 +1,4 @@
-"""Columns of caller IDs against the rows they stand for."""
+"""Columns of caller IDs, compared with their rows."""
 
 from itertools import chain
 

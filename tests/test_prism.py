@@ -1,4 +1,4 @@
-"""The proxy before a foreign upstream that knows Twilio only by the vendor's own specification."""
+"""The proxy, with prism and Twilio's OpenAPI file as the upstream."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def request(method: str, target: str, form: bytes = b"", username: str = ACCOUNT
 
 
 async def legacy(client: RawClient, method: str, target: str, form: bytes = b"") -> etree._Element:
-    """Return what is in the document of an answer that must not be a refusal."""
+    """Return the content of the document of a successful answer."""
     answer = await client.ask(request(method, target, form))
     assert answer.status == 200, answer
     (child,) = etree.fromstring(answer.body)
@@ -57,7 +57,7 @@ MISTAKES = [
     "options",
     [
         ["twilio_outgoing_caller_ids.json"],
-        # The vendor's own examples break it; where that is mended, prism may judge its answers as well
+        # The vendor's own examples break it; with corrected ones, prism can check its answers too
         ["twilio_outgoing_caller_ids.relaxed.json", "--errors"],
     ],
     ids=["as published", "relaxed"],
@@ -106,7 +106,7 @@ async def test_no_operation_breaks_the_specification(options: list[str]) -> None
         deleted = await client.ask(request("DELETE", f"{LIST}/{SID}"))
         assert (deleted.status, deleted.body) == (204, b"")
 
-        # and prism would have noticed
+        # and prism does refuse invalid requests
         for method, target, form in MISTAKES:
             assert (await ask(upstream.port, request(method, target, form))).status in (400, 422)
     assert upstream.count("Request received") == 13 + len(MISTAKES)
@@ -114,11 +114,11 @@ async def test_no_operation_breaks_the_specification(options: list[str]) -> None
 
 
 async def test_every_valid_request_gets_an_answer(tmp_path: Path) -> None:
-    """Fields of any content, and many of them null: what the proxy cannot read is 502."""
+    """Fields with any content, many of them null: what the proxy cannot parse is a 502."""
     profile = shipped_profiles()["twilio-2010-04-01"].read_text(encoding="utf-8")
     indifferent = re.sub(
         r"^  account: .*\n", "", profile, flags=re.MULTILINE
-    )  # whose the numbers are is chance
+    )  # the account of the numbers is random
     assert indifferent != profile
     (tmp_path / "profile.yaml").write_text(indifferent, encoding="utf-8")
     asked = [

@@ -1,7 +1,7 @@
 """The examples of the 2008 documentation, in the order in which they make sense, on a fresh sandbox.
 
-They contradict each other and every other sample of the time in three places, and README.md tells which value
-stands: `end` counts the last item, AccountSid is the one of the path, one Sid has the name it was given last.
+They contradict each other and every other sample of the time in three places; README.md has the choices:
+`end` counts the last item, AccountSid is the one of the path, one Sid has its latest name.
 """
 
 import pytest

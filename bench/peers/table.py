@@ -125,7 +125,7 @@ _haproxy = partial(_debian, "haproxy", "haproxy.cfg")
 
 PASS_THROUGH = Peer("bare aiohttp pass-through", partial(_python, "passthrough"), speaks="modern")
 OURS = Peer("ours, upstream asked", ours, ours=True)
-SNAPSHOT = Peer("ours, from a snapshot", partial(ours, fresh=3600), snapshot=True, ours=True)
+SNAPSHOT = Peer("ours, cached", partial(ours, fresh=3600), snapshot=True, ours=True)
 CONSTANT = Peer("constant, aiohttp web.Application", partial(_python, "constant"), constant=True)
 
 QUICK = (OURS, SNAPSHOT, CONSTANT)

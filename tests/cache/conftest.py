@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from support.cached import Clock, Shared, patient_store
+from support.cached import Clock, Shared, tolerant_store
 from support.valkey import Server, running_valkey
 
 from proxy.cache import (
@@ -31,11 +31,11 @@ async def _shared(kind: str, valkey: Server) -> AsyncIterator[Shared]:
         case "workers":
             yield Shared([SharedMemoryStore(counters, each, clock) for each in (0, 1)], lambda _: None, clock)
         case "redis":
-            secret = secrets.token_bytes()  # its names are nobody else's
+            secret = secrets.token_bytes()  # keys that no other test has
             async with AsyncExitStack() as stack:
                 stores: list[Store] = []
                 for _ in range(2):
-                    stores.append(patient_store(valkey.url, secret, counters))
+                    stores.append(tolerant_store(valkey.url, secret, counters))
                     stack.push_async_callback(stores[-1].close)
                 yield Shared(stores, valkey.pass_time, clock)
 

@@ -1,4 +1,4 @@
-"""Whose time what runs out: of who asks, of a walk that many share, of a write that Redis is not told of."""
+"""Deadlines of requests, of shared listings, and of writes that Redis cannot be told of."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 from support import leap
-from support.cached import ALICE, Lists, Upstream, Value, ask, get_or_load, known, patient_store
+from support.cached import ALICE, Lists, Upstream, Value, ask, get_or_load, known, tolerant_store
 from support.relay import Relay, relay
 from support.valkey import Server, running_valkey
 
@@ -20,17 +20,17 @@ OWNER = derive_owner(ALICE)
 A_MOMENT = 0.2  # seconds
 
 
-# What is shared
+# Shared listings
 
 
 def test_a_shared_listing_outlasts_its_first_request() -> None:
-    """Who began it had two seconds left; who joined it has all of his."""
+    """The first request has two seconds left, the one that joins has 25."""
 
     async def main() -> None:
         deadlines = Deadlines()
         lists: Lists = ListCache(Value, CachePolicy(5, 0, 100_000), SharedMemoryStore())
 
-        async def walk(_: Value | None) -> Value:
+        async def read_list(_: Value | None) -> Value:
             with deadlines:
                 await asyncio.sleep(20)
             return Value("new")
@@ -38,7 +38,7 @@ def test_a_shared_listing_outlasts_its_first_request() -> None:
         async def asked(seconds: float) -> str:
             begin_request(seconds)
             with deadlines:
-                return (await get_or_load(lists, ALICE, load=walk)).text
+                return (await get_or_load(lists, ALICE, load=read_list)).text
 
         early, late = (asyncio.create_task(asked(seconds)) for seconds in (2, 25))
         with pytest.raises(TimeoutError):
@@ -49,13 +49,13 @@ def test_a_shared_listing_outlasts_its_first_request() -> None:
 
 
 def test_a_background_refresh_has_its_own_deadline() -> None:
-    """What is stale is shown at once, by a request that has hardly any time left."""
+    """A request with hardly any time left gets the stale list at once."""
 
     async def main() -> None:
         deadlines, clock = Deadlines(), asyncio.get_running_loop().time
         lists: Lists = ListCache(Value, CachePolicy(5, 60, 100_000), SharedMemoryStore(), clock)
 
-        async def walk(_: Value | None) -> Value:
+        async def read_list(_: Value | None) -> Value:
             with deadlines:
                 await asyncio.sleep(20)
             return Value("new")
@@ -63,7 +63,7 @@ def test_a_background_refresh_has_its_own_deadline() -> None:
         await ask(lists, ALICE, Upstream())
         await asyncio.sleep(6)
         begin_request(0.1)
-        assert (await get_or_load(lists, ALICE, load=walk)).text == "old"
+        assert (await get_or_load(lists, ALICE, load=read_list)).text == "old"
         await lists.finish_background()
         assert await known(lists, ALICE) == "new"
 
@@ -74,7 +74,7 @@ def test_a_background_refresh_has_its_own_deadline() -> None:
 
 
 class Replicas(NamedTuple):
-    """One that reads, and one that writes and may be cut off; what they remember is fresh for an hour."""
+    """A replica that reads, and one that writes and can be cut off from Redis; their TTL is an hour."""
 
     reader: Lists
     writer: Lists
@@ -90,7 +90,7 @@ def server() -> Iterator[Server]:
 @pytest_asyncio.fixture
 async def replicas(server: Server) -> AsyncIterator[Replicas]:
     async with relay(server.port) as stretch:
-        stores = [patient_store(url, b"secret") for url in (server.url, stretch.url)]
+        stores = [tolerant_store(url, b"secret") for url in (server.url, stretch.url)]
         reader, writer = (Lists(Value, CachePolicy(3600, 0, 1_000_000), store) for store in stores)
         yield Replicas(reader, writer, stretch)
         for store in stores:
@@ -98,7 +98,7 @@ async def replicas(server: Server) -> AsyncIterator[Replicas]:
 
 
 async def shows_nothing_old(replicas: Replicas, upstream: Upstream) -> None:
-    """Wait until everybody has been told of a write, which nobody waits for any more."""
+    """Wait until the reader has been told of a write."""
     replicas.stretch.mend()
     await replicas.writer.finish_background()  # and not for an hour
     assert (await ask(replicas.reader, ALICE, upstream)).text == "new"
@@ -117,7 +117,7 @@ async def test_a_write_that_cannot_be_announced_in_time_fails(replicas: Replicas
     await shows_nothing_old(replicas, upstream)
 
 
-async def test_a_write_chooses_the_fault_for_that(replicas: Replicas) -> None:
+async def test_a_write_chooses_the_fault_of_its_timeout(replicas: Replicas) -> None:
     replicas.stretch.cut()
     begin_request(A_MOMENT)
     with pytest.raises(LegacyError) as caught:
@@ -129,7 +129,7 @@ async def test_a_write_chooses_the_fault_for_that(replicas: Replicas) -> None:
 
 
 async def test_a_failed_write_keeps_its_own_fault(replicas: Replicas) -> None:
-    """It may have been done, so others hear of it too."""
+    """The upstream may have carried it out, so it is announced too."""
     upstream = Upstream()
     await ask(replicas.reader, ALICE, upstream)
     replicas.stretch.cut()
@@ -147,7 +147,7 @@ async def test_a_failed_write_keeps_its_own_fault(replicas: Replicas) -> None:
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_cancelled_write_leaves_no_task_behind(replicas: Replicas, steps: int) -> None:
-    """Whenever that is: while others are told, or between two attempts."""
+    """Cancel during an announcement, or between two attempts."""
     upstream, has_written = Upstream(), asyncio.Event()
     await ask(replicas.reader, ALICE, upstream)
     replicas.stretch.cut()

@@ -1,9 +1,8 @@
-"""Writes, walks, pages and faults at once, over two replicas of two workers each, while Redis comes and goes.
+"""Writes, listings, pages and faults at once, on two replicas with two workers, while Redis comes and goes.
 
-Each round has an account of its own, and several who ask and write at random, with two tokens. Whatever
-happens: nobody is shown less than what was acknowledged before he asked (G2), or anything of another account
-or token (G3), or attributes that disagree with the elements (G4), and nobody's number is called more often
-than was asked for (G1).
+Each round has its own account, and several clients that read and write at random, with two tokens. No answer
+is older than the writes acknowledged before its request (G2), shows data of another account or token (G3), or
+has attributes that disagree with its elements (G4), and no number is called more often than requested (G1).
 """
 
 import asyncio
@@ -19,56 +18,56 @@ from urllib.parse import quote
 
 import pytest
 from lxml import etree
+from support.changing_upstream import ChangingUpstream, Faults, changing_upstream, first_sids, number_of
 from support.processes import running
 from support.relay import Relay, relay
-from support.restless import Faults, Restless, first_sids, number_of, restless_upstream
 from support.valkey import Server, running_valkey
 from support.wire import Message, ask
 
 TOKENS = ("one", "two")
 AT_ONCE = 12
-"""Rounds that go on at the same time."""
+"""Concurrent rounds."""
 
 
 @dataclass
 class Round:
-    """An account, what has been acknowledged of it, and what has been tried."""
+    """An account, the acknowledged writes and the attempted ones."""
 
     account: str
     chance: random.Random
     ports: Sequence[int]
     acknowledged: dict[str, int] = field(default_factory=dict)
-    """Sid → the version that everybody must know of."""
+    """Sid → the latest acknowledged version."""
     tried: dict[str, int] = field(default_factory=dict)
-    """Sid → the latest version that anybody has asked for."""
+    """Sid → the latest version that was requested."""
     gone: set[str] = field(default_factory=set)
     """Sids whose deletion was acknowledged."""
     maybe_gone: set[str] = field(default_factory=set)
-    """Sids whose deletion was tried."""
+    """Sids whose deletion was attempted."""
     unsure: set[str] = field(default_factory=set)
-    """Sids that are being renamed, or were and nobody knows whether it will still come to that."""
+    """Sids with a rename in flight, or one whose outcome is unknown."""
     history: list[str] = field(default_factory=list)
-    """What was asked and answered, for people."""
+    """Requests and answers, for the message of a failure."""
     validated: dict[str, int] = field(default_factory=dict)
-    """Number → how often its validation was asked for."""
+    """Number → how often its validation was requested."""
 
     def __post_init__(self) -> None:
         self.acknowledged = dict.fromkeys(first_sids(self.account), 0)
         self.tried = dict(self.acknowledged)
 
     async def go_on(self, steps: int) -> None:
-        """Do something at random, a few times."""
+        """Carry out random steps."""
         for _ in range(steps):
             step = self.chance.choices(
                 [self.look, self.look_at_one, self.filter, self.rename, self.delete, self.validate],
                 [6, 4, 2, 4, 1, 0.3],
             )[0]
             if self.chance.random() < 0.1:  # hangs up
-                hasty = asyncio.create_task(step())
+                disconnecting = asyncio.create_task(step())
                 await asyncio.sleep(self.chance.random() * 0.01)
-                hasty.cancel()
+                disconnecting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await hasty
+                    await disconnecting
             else:
                 await step()
 
@@ -135,7 +134,7 @@ class Round:
 
     async def rename(self) -> None:
         sid = self.chance.choice([*self.acknowledged])
-        if sid in self.unsure:  # of two renames at once nobody can say which comes last
+        if sid in self.unsure:  # the order of two concurrent renames is unknown
             return
         self.unsure.add(sid)
         version = self.tried[sid] = self.tried[sid] + 1
@@ -183,7 +182,7 @@ class Round:
 
 
 def check_attributes(listed: etree._Element, number: int, size: int, count: int) -> None:
-    """Hold every attribute of a list against what was asked and what is shown."""
+    """Compare every attribute of a list with the request and the elements."""
     total = int(str(listed.get("total")))
     assert count == max(0, min(size, total - number * size))
     assert {str(name): str(value) for name, value in listed.attrib.items()} == {
@@ -197,7 +196,7 @@ def check_attributes(listed: etree._Element, number: int, size: int, count: int)
 
 
 @contextmanager
-def replica(folder: Path, upstream: Restless, redis: str) -> Iterator[int]:
+def replica(folder: Path, upstream: ChangingUpstream, redis: str) -> Iterator[int]:
     """Run a replica of two workers; yields its port."""
     file = folder / f"{redis.rpartition(':')[2]}.yaml"
     remembered = f'{{fresh: 1.5, stale: 0.5, replicas: 2, redis: {{url: "{redis}"}}}}'
@@ -211,8 +210,8 @@ def replica(folder: Path, upstream: Restless, redis: str) -> Iterator[int]:
         assert server.stop() == 0
 
 
-async def disturb(chance: random.Random, server: Server, way: Relay, upstream: Restless) -> None:
-    """Make trouble, one after the other, until this is cancelled."""
+async def disturb(chance: random.Random, server: Server, way: Relay, upstream: ChangingUpstream) -> None:
+    """Cause one fault after the other, until this is cancelled."""
     while True:
         upstream.faults = Faults(
             before=chance.choice([0, 0, 0.05]),
@@ -237,11 +236,13 @@ async def disturb(chance: random.Random, server: Server, way: Relay, upstream: R
 
 
 @contextlib.asynccontextmanager
-async def everything(folder: Path, chance: random.Random) -> AsyncIterator[tuple[Restless, Sequence[int]]]:
-    """Run the upstream, Redis, two replicas and the trouble; yields the ports of the replicas."""
+async def everything(
+    folder: Path, chance: random.Random
+) -> AsyncIterator[tuple[ChangingUpstream, Sequence[int]]]:
+    """Run the upstream, Redis, two replicas and the faults; yields the ports of the replicas."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(running_valkey())
-        upstream = await stack.enter_async_context(restless_upstream(chance))
+        upstream = await stack.enter_async_context(changing_upstream(chance))
         way = await stack.enter_async_context(relay(server.port))
         with ExitStack() as replicas:
             ports = [replicas.enter_context(replica(folder, upstream, url)) for url in (server.url, way.url)]
@@ -260,7 +261,7 @@ async def test_nothing_is_stale_mixed_up_or_inconsistent(tmp_path: Path, full: b
     chance = random.Random(rounds)
     numbers = iter(range(rounds))
 
-    async def one_after_the_other(upstream: Restless, ports: Sequence[int]) -> None:
+    async def run_rounds(upstream: ChangingUpstream, ports: Sequence[int]) -> None:
         for number in numbers:
             played = Round(f"AC{chance.getrandbits(64):016x}{number:016x}", chance, ports)
             try:
@@ -274,4 +275,4 @@ async def test_nothing_is_stale_mixed_up_or_inconsistent(tmp_path: Path, full: b
 
     async with everything(tmp_path, chance) as (upstream, ports), asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
-            group.create_task(one_after_the_other(upstream, ports))
+            group.create_task(run_rounds(upstream, ports))

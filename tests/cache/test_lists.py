@@ -1,4 +1,4 @@
-"""What is remembered: for how long, for whom, and never across a write. Over every store."""
+"""Cached lists over every store: their TTL, their callers, and invalidation by writes."""
 
 import asyncio
 import itertools
@@ -30,25 +30,25 @@ from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemorySto
 from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
 from proxy.model import Account, Credentials
 
-# How long
+# TTL
 
 
 async def test_one_listing_serves_for_the_ttl(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    for passed, walks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2), (0.1, 3)):
+    upstream, lists = Upstream(), shared.open_cache()
+    for passed, listings in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2), (0.1, 3)):
         shared.pass_time(passed)
         await ask(lists, ALICE, upstream)
         await lists.finish_background()
-        assert upstream.walks == walks
+        assert upstream.listings == listings
 
 
 async def test_a_cached_list_ages_from_the_start_of_its_listing(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     shared.pass_time(4)
-    upstream.go_on.set()
+    upstream.released.set()
     await asked
     await lists.finish_background()
     shared.pass_time(1)
@@ -56,50 +56,50 @@ async def test_a_cached_list_ages_from_the_start_of_its_listing(shared: Shared) 
 
 
 async def test_a_ttl_of_zero_disables_cache_and_single_flight(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(fresh=0)
+    upstream, lists = Upstream(), shared.open_cache(fresh=0)
     await asyncio.gather(*(ask(lists, ALICE, upstream) for _ in range(3)))
     await ask(lists, ALICE, upstream)
-    assert upstream.walks == 4
+    assert upstream.listings == 4
 
 
 async def test_a_listing_older_than_the_ttl_is_not_joined(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     early = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     shared.pass_time(5)
     late = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(2)
-    upstream.go_on.set()
+    await upstream.wait_for_listings(2)
+    upstream.released.set()
     await asyncio.gather(early, late)
 
 
 async def test_a_stale_list_is_served_while_it_is_refreshed(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(stale=4)
+    upstream, lists = Upstream(), shared.open_cache(stale=4)
     await ask(lists, ALICE, upstream)
     await lists.finish_background()
     upstream.text = "new"
-    upstream.go_on.clear()
+    upstream.released.clear()
     shared.pass_time(6)
     assert {(await ask(lists, ALICE, upstream)).text for _ in range(5)} == {"old"}
-    await upstream.walks_are(2)
-    upstream.go_on.set()
+    await upstream.wait_for_listings(2)
+    upstream.released.set()
     await lists.finish_background()
     assert (await ask(lists, ALICE, upstream)).text == "new"
-    assert upstream.walks == 2
+    assert upstream.listings == 2
     shared.pass_time(9)
     await ask(lists, ALICE, upstream)
-    assert upstream.walks == 3
+    assert upstream.listings == 3
 
 
 async def test_finding_a_stale_list_refreshes_it(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(stale=4)
+    upstream, lists = Upstream(), shared.open_cache(stale=4)
     await ask(lists, ALICE, upstream)
     await lists.finish_background()
     upstream.text = "new"
     shared.pass_time(6)
     view = await lists.view(derive_owner(ALICE))
-    found = await view.find(derive_key(ALICE), loader(upstream.walk))
+    found = await view.find(derive_key(ALICE), loader(upstream.read_list))
     await lists.finish_background()
     assert found == Value("old")
     assert await known(lists, ALICE) == "new"
@@ -108,18 +108,18 @@ async def test_finding_a_stale_list_refreshes_it(shared: Shared) -> None:
 async def test_a_listing_gets_the_previous_list_even_if_expired(
     shared: Shared,
 ) -> None:
-    lists = shared.snapshots()
+    lists = shared.open_cache()
     told: list[Value | None] = []
 
-    async def walk(last: Value | None) -> Value:
+    async def read_list(last: Value | None) -> Value:
         told.append(last)
         return Value(str(len(told)))
 
-    async def walk_and_write(last: Value | None) -> Value:
+    async def read_and_write(last: Value | None) -> Value:
         async with lists.invalidating(derive_owner(ALICE)):
-            return await walk(last)
+            return await read_list(last)
 
-    for each in (walk, walk_and_write, walk):
+    for each in (read_list, read_and_write, read_list):
         await get_or_load(lists, ALICE, load=each)
         await lists.finish_background()
         shared.pass_time(5)
@@ -127,23 +127,23 @@ async def test_a_listing_gets_the_previous_list_even_if_expired(
 
 
 async def test_an_older_listing_replaces_no_newer_list(shared: Shared) -> None:
-    upstream, late, lists = Upstream(), Upstream(), shared.snapshots()
+    upstream, late, lists = Upstream(), Upstream(), shared.open_cache()
     late.text = "new"
-    upstream.go_on.clear()
+    upstream.released.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     shared.pass_time(6)
     await ask(lists, ALICE, late)
-    upstream.go_on.set()
+    upstream.released.set()
     assert (await asked).text == "old"
     assert await known(lists, ALICE) == "new"
 
 
 async def test_a_write_drops_stale_lists(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(stale=60)
+    upstream, lists = Upstream(), shared.open_cache(stale=60)
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
-    async with shared.snapshots(1).invalidating(derive_owner(ALICE)):
+    async with shared.open_cache(1).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
@@ -152,7 +152,7 @@ async def test_a_write_drops_stale_lists(shared: Shared) -> None:
 async def test_a_failed_refresh_keeps_the_stale_list_unless_unauthenticated(
     shared: Shared, fault: Any, left: str | None
 ) -> None:
-    upstream, lists = Upstream(), shared.snapshots(stale=60)
+    upstream, lists = Upstream(), shared.open_cache(stale=60)
     await ask(lists, ALICE, upstream)
     shared.pass_time(6)
 
@@ -164,7 +164,7 @@ async def test_a_failed_refresh_keeps_the_stale_list_unless_unauthenticated(
     assert await known(lists, ALICE) == left
 
 
-# For whom
+# Callers
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ async def test_a_failed_refresh_keeps_the_stale_list_unless_unauthenticated(
 )
 async def test_no_other_caller_is_shown_the_list(shared: Shared, other: Account) -> None:
     upstream = Upstream()
-    await ask(shared.snapshots(), ALICE, upstream)
+    await ask(shared.open_cache(), ALICE, upstream)
     for which in (0, 1):
-        assert await known(shared.snapshots(which), other) is None
-    await ask(shared.snapshots(), other, upstream)
-    assert upstream.walks == 2
+        assert await known(shared.open_cache(which), other) is None
+    await ask(shared.open_cache(), other, upstream)
+    assert upstream.listings == 2
 
 
 def test_a_key_holds_no_token() -> None:
@@ -186,7 +186,7 @@ def test_a_key_holds_no_token() -> None:
 
 
 def test_bytes_that_are_not_text_have_a_key() -> None:
-    """Variables of the environment may hold any, and Python reads them as lone surrogates."""
+    """Environment variables may contain any bytes, which Python reads as lone surrogates."""
     accounts = [
         Account("AC1", upstream_id, Credentials(username, password), "vendor")
         for upstream_id, username, password in itertools.product(("\udcfe", "\udcff"), repeat=3)
@@ -200,30 +200,30 @@ def test_bytes_that_are_not_text_have_a_key() -> None:
 
 @pytest.mark.parametrize("which", [0, 1])
 async def test_lists_of_refused_credentials_are_dropped(shared: Shared, which: int) -> None:
-    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
-    everything = [(who, what) for who in (ALICE, *OTHERS) for what in ((), ("a filter",))]
+    upstream, workers = Upstream(), [shared.open_cache(each) for each in (0, 1)]
+    everything = [(caller, what) for caller in (ALICE, *OTHERS) for what in ((), ("a filter",))]
     for lists in workers:
-        for who, what in everything:
-            await ask(lists, who, upstream, *what)
+        for caller, what in everything:
+            await ask(lists, caller, upstream, *what)
         await lists.finish_background()
     workers[which].revoke(derive_key(ALICE, "another"))
     for lists in workers:
-        found = {(who, what) for who, what in everything if await known(lists, who, *what) is None}
+        found = {(caller, what) for caller, what in everything if await known(lists, caller, *what) is None}
         assert found == {(ALICE, ()), (ALICE, ("a filter",))}
         assert lists.peek(derive_key(ALICE)) is None
         if not shared.stores[0].saves_lists:
-            assert all(lists.peek(derive_key(who)) for who in OTHERS)
+            assert all(lists.peek(derive_key(caller)) for caller in OTHERS)
 
 
 async def test_a_refusal_covers_every_account_of_the_credential(shared: Shared) -> None:
-    lists = shared.snapshots()
+    lists = shared.open_cache()
     await ask(lists, OTHER_SID, Upstream())
     lists.revoke(derive_key(ALICE))
     assert await known(lists, OTHER_SID) is None
 
 
 async def test_lists_read_after_a_refusal_are_shown(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
+    upstream, lists = Upstream(), shared.open_cache()
     lists.revoke(derive_key(ALICE))
     shared.pass_time(0.001)
     await ask(lists, ALICE, upstream)
@@ -235,17 +235,17 @@ async def test_lists_read_after_a_refusal_are_shown(shared: Shared) -> None:
 async def test_a_listing_from_before_a_refusal_serves_only_its_own_requests(
     shared: Shared, which: int
 ) -> None:
-    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
-    upstream.go_on.clear()
+    upstream, workers = Upstream(), [shared.open_cache(each) for each in (0, 1)]
+    upstream.released.clear()
     before = asyncio.create_task(ask(workers[0], ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     shared.pass_time(1)
     workers[which].revoke(derive_key(ALICE))
     shared.pass_time(1)
     upstream.text = "new"
     after = asyncio.create_task(ask(workers[0], ALICE, upstream))
-    await upstream.walks_are(2)
-    upstream.go_on.set()
+    await upstream.wait_for_listings(2)
+    upstream.released.set()
     assert ((await before).text, (await after).text) == ("old", "new")
     await workers[0].finish_background()
     assert await known(workers[0], ALICE) == "new"
@@ -253,60 +253,60 @@ async def test_a_listing_from_before_a_refusal_serves_only_its_own_requests(
 
 @pytest.mark.parametrize("which", [0, 1])
 async def test_a_listing_from_before_a_refusal_is_not_cached(shared: Shared, which: int) -> None:
-    upstream, workers = Upstream(), [shared.snapshots(each) for each in (0, 1)]
-    upstream.go_on.clear()
+    upstream, workers = Upstream(), [shared.open_cache(each) for each in (0, 1)]
+    upstream.released.clear()
     before = asyncio.create_task(ask(workers[0], ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     workers[which].revoke(derive_key(ALICE))
-    upstream.go_on.set()
+    upstream.released.set()
     await before
     await workers[0].finish_background()
     assert [await known(lists, ALICE) for lists in workers] == [None, None]
 
 
-# Together
+# Single-flight
 
 
 async def test_equal_requests_share_a_listing(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     asked = [asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(32)]
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     await settle()
-    upstream.go_on.set()
+    upstream.released.set()
     assert {value.text for value in await asyncio.gather(*asked)} == {"old"}
-    assert upstream.walks == 1
+    assert upstream.listings == 1
 
 
 async def test_a_disconnect_does_not_cancel_a_shared_listing(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     first, second = (asyncio.create_task(ask(lists, ALICE, upstream)) for _ in range(2))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     await settle()
     first.cancel()
     await settle()
-    upstream.go_on.set()
+    upstream.released.set()
     assert (await second).text == "old"
-    assert (upstream.walks, first.cancelled()) == (1, True)
+    assert (upstream.listings, first.cancelled()) == (1, True)
 
 
 async def test_a_listing_without_waiters_is_cancelled_and_not_joined(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     first = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     first.cancel()
     await asyncio.sleep(0)
     late = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(2)
+    await upstream.wait_for_listings(2)
     assert upstream.ended == 1
-    upstream.go_on.set()
+    upstream.released.set()
     assert (await late).text == "old"
 
 
 async def test_a_failure_reaches_all_waiters_and_is_not_cached(shared: Shared) -> None:
-    lists, upstream = shared.snapshots(), Upstream()
+    lists, upstream = shared.open_cache(), Upstream()
 
     async def fail(_: Value | None) -> Value:
         await settle()
@@ -324,16 +324,16 @@ async def test_a_failure_reaches_all_waiters_and_is_not_cached(shared: Shared) -
 @pytest.mark.parametrize("writer", [ALICE, OTHER_TOKEN, OTHER_SID])
 @pytest.mark.parametrize("which", [0, 1])
 async def test_a_write_with_any_credentials_invalidates(shared: Shared, writer: Account, which: int) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
+    upstream, lists = Upstream(), shared.open_cache()
     await ask(lists, ALICE, upstream)
-    async with shared.snapshots(which).invalidating(derive_owner(writer)):
+    async with shared.open_cache(which).invalidating(derive_owner(writer)):
         pass
     assert lists.peek(derive_key(ALICE)) is None
     assert await known(lists, ALICE) is None
 
 
 async def test_a_failed_write_invalidates(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
+    upstream, lists = Upstream(), shared.open_cache()
     await ask(lists, ALICE, upstream)
     with pytest.raises(LookupError):
         async with lists.invalidating(derive_owner(ALICE)):
@@ -345,45 +345,45 @@ async def test_a_failed_write_invalidates(shared: Shared) -> None:
 async def test_a_listing_that_overlaps_a_write_serves_only_its_own_requests(
     shared: Shared, which: int
 ) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    upstream.go_on.clear()
+    upstream, lists = Upstream(), shared.open_cache()
+    upstream.released.clear()
     before = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
-    async with shared.snapshots(which).invalidating(derive_owner(ALICE)):
+    await upstream.wait_for_listings(1)
+    async with shared.open_cache(which).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     after = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(2)
-    upstream.go_on.set()
+    await upstream.wait_for_listings(2)
+    upstream.released.set()
     assert ((await before).text, (await after).text) == ("old", "new")
     assert await known(lists, ALICE) == "new"
 
 
 async def test_a_list_read_during_a_write_is_not_shown_after_it(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots()
-    async with shared.snapshots(1).invalidating(derive_owner(ALICE)):
+    upstream, lists = Upstream(), shared.open_cache()
+    async with shared.open_cache(1).invalidating(derive_owner(ALICE)):
         assert (await ask(lists, ALICE, upstream)).text == "old"
         upstream.text = "new"
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
 
 async def test_no_list_is_cached_while_a_call_may_change_it(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(fresh=60)
-    async with shared.snapshots(1).invalidating(derive_owner(ALICE), unsettled_for=600):
+    upstream, lists = Upstream(), shared.open_cache(fresh=60)
+    async with shared.open_cache(1).invalidating(derive_owner(ALICE), unsettled_for=600):
         pass
-    for passed, walks in ((0, 1), (1, 2), (569, 3), (31, 4), (1, 4)):
+    for passed, listings in ((0, 1), (1, 2), (569, 3), (31, 4), (1, 4)):
         shared.pass_time(passed)
         await ask(lists, ALICE, upstream)
         await lists.finish_background()
-        assert upstream.walks == walks
+        assert upstream.listings == listings
     await ask(lists, OTHER_ACCOUNT, upstream)
     assert await known(lists, OTHER_ACCOUNT) == "old"
 
 
-# How much
+# Memory
 
 
 async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
-    lists = shared.snapshots(size=10_000)
+    lists = shared.open_cache(size=10_000)
 
     async def large(_: Value | None) -> Value:
         return Value(nbytes=3000)
@@ -391,25 +391,25 @@ async def test_memory_is_bounded_by_bytes(shared: Shared) -> None:
     async def too_large(_: Value | None) -> Value:
         return Value(nbytes=10_000)
 
-    async def walk(name: str, walk: Any) -> None:
-        await get_or_load(lists, ALICE, name, load=walk)
+    async def read_list(name: str, read_list: Any) -> None:
+        await get_or_load(lists, ALICE, name, load=read_list)
 
-    def are_remembered() -> Sequence[bool]:
+    def are_cached() -> Sequence[bool]:
         return [derive_key(ALICE, name) in lists for name in names]
 
     names = [str(number) for number in range(5)]
     for name in names:
-        await walk(name, large)
-    assert are_remembered() == [False, False, False, True, True]
-    await walk("another", too_large)
-    assert are_remembered() == [False, False, False, True, True]
+        await read_list(name, large)
+    assert are_cached() == [False, False, False, True, True]
+    await read_list("another", too_large)
+    assert are_cached() == [False, False, False, True, True]
 
 
-# At once
+# Without awaiting
 
 
 async def test_peek_answers_from_memory_alone(shared: Shared) -> None:
-    upstream, lists = Upstream(), shared.snapshots(stale=5)
+    upstream, lists = Upstream(), shared.open_cache(stale=5)
     assert lists.peek(derive_key(ALICE)) is None
     value = await ask(lists, ALICE, upstream)
     others_may_have_written = shared.stores[0].saves_lists
@@ -429,7 +429,7 @@ async def test_a_workers_death_invalidates() -> None:
 
 
 def test_a_dead_workers_row_alone_is_advanced() -> None:
-    """The others go on counting in theirs: one of two at once would be lost."""
+    """Workers that live advance their own rows: of two increments of one row, one could be lost."""
     counters, slot = GenerationTable(workers=3), derive_owner(ALICE).slot % 65_536
     counters.advance_all(1)
     assert [counters.counts[row + slot] > 0 for row in counters.rows] == [False, True, False]
@@ -439,7 +439,7 @@ def test_a_dead_workers_row_alone_is_advanced() -> None:
 
 
 class History:
-    """Walks that begin, end and are cancelled between writes, and what each asker had to be told at least."""
+    """Listings that begin, end and are cancelled between writes, and the least version for each request."""
 
     def __init__(self) -> None:
         clock, counters = Clock(), GenerationTable(workers=2)
@@ -452,21 +452,23 @@ class History:
         self.gates: list[asyncio.Event] = []
         self.asked: list[tuple[asyncio.Task[Value], str, int]] = []
 
-    async def ask(self, who: Account, which: int) -> None:
-        async def walk(_: Value | None) -> Value:
-            text, gate = f"{who.upstream_id}={self.written[who.upstream_id]}", asyncio.Event()
+    async def ask(self, caller: Account, which: int) -> None:
+        async def read_list(_: Value | None) -> Value:
+            text, gate = f"{caller.upstream_id}={self.written[caller.upstream_id]}", asyncio.Event()
             self.gates.append(gate)
             await gate.wait()
             return Value(text)
 
         async def asked() -> Value:
-            return await get_or_load(self.lists[which], who, load=walk)
+            return await get_or_load(self.lists[which], caller, load=read_list)
 
-        self.asked.append((asyncio.create_task(asked()), who.upstream_id, self.written[who.upstream_id]))
+        self.asked.append(
+            (asyncio.create_task(asked()), caller.upstream_id, self.written[caller.upstream_id])
+        )
 
-    async def write(self, who: Account, which: int) -> None:
-        async with self.lists[which].invalidating(derive_owner(who)):
-            self.written[who.upstream_id] += 1
+    async def write(self, caller: Account, which: int) -> None:
+        async with self.lists[which].invalidating(derive_owner(caller)):
+            self.written[caller.upstream_id] += 1
             await settle()
 
     async def end(self, number: int) -> None:
@@ -487,10 +489,10 @@ class History:
             await settle()
 
 
-SOMEBODY = st.sampled_from([ALICE, OTHER_TOKEN, OTHER_ACCOUNT])
+CALLERS = st.sampled_from([ALICE, OTHER_TOKEN, OTHER_ACCOUNT])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["ask", "ask", "write"]), SOMEBODY, st.integers(0, 1)),
+        st.tuples(st.sampled_from(["ask", "ask", "write"]), CALLERS, st.integers(0, 1)),
         st.tuples(st.sampled_from(["end", "cancel", "wait"]), st.integers(0, 6)),
     ),
     max_size=30,
@@ -500,7 +502,7 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=300)
 def test_no_stale_read_after_a_write_in_any_order(steps: list[tuple[Any, ...]]) -> None:
-    """Who asks after a write is told at least what it wrote, and of no other account."""
+    """A request after a write gets at least that version, and no other account's."""
 
     async def replay() -> None:
         history = History()

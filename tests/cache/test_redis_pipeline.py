@@ -1,4 +1,4 @@
-"""A line to a server that speaks Redis's protocol as a test wants it, by a clock that leaps."""
+"""A pipeline to a scripted Redis, in virtual time."""
 
 import asyncio
 import logging
@@ -12,27 +12,27 @@ from support.scripted_redis import INFO, ScriptedRedis, bulk, scripted_redis
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
 
-PATIENCE = 10
+TIMEOUT = 10
 
 
 @asynccontextmanager
-async def line_to_speaker() -> AsyncIterator[tuple[ScriptedRedis, RedisPipeline]]:
-    async with scripted_redis() as speaker:
-        line = RedisPipeline(
-            lambda: Connection(port=speaker.port, protocol=2, driver_info=None, socket_timeout=None), PATIENCE
+async def connected_pipeline() -> AsyncIterator[tuple[ScriptedRedis, RedisPipeline]]:
+    async with scripted_redis() as server:
+        pipeline = RedisPipeline(
+            lambda: Connection(port=server.port, protocol=2, driver_info=None, socket_timeout=None), TIMEOUT
         )
         try:
-            yield speaker, line
+            yield server, pipeline
         finally:
-            await line.close()
+            await pipeline.close()
 
 
-def leaping(test: Callable[[ScriptedRedis, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
-    """Run a test on a loop that leaps."""
+def in_virtual_time(test: Callable[[ScriptedRedis, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test on a loop with virtual time."""
 
     async def run() -> None:
-        async with line_to_speaker() as (speaker, line):
-            await test(speaker, line)
+        async with connected_pipeline() as (server, pipeline):
+            await test(server, pipeline)
 
     def test_it() -> None:
         leap.run(run())
@@ -44,116 +44,122 @@ def echo(word: bytes) -> Command:
     return b"ECHO", word
 
 
-async def seconds_without_reply(line: RedisPipeline, **how: bool) -> int:
-    """Return how many seconds it takes to hear that there is no reply."""
+async def seconds_without_reply(pipeline: RedisPipeline, **how: bool) -> int:
+    """Return after how many seconds a command fails."""
     now = asyncio.get_running_loop().time
     asked = now()
     with pytest.raises(UnavailableError):
-        await line.execute(echo(b"hello"), **how)
+        await pipeline.execute(echo(b"hello"), **how)
     return round(now() - asked)
 
 
-@leaping
-async def test_commands_during_a_batch_form_the_next_one(speaker: ScriptedRedis, line: RedisPipeline) -> None:
+@in_virtual_time
+async def test_commands_during_a_batch_form_the_next_one(
+    server: ScriptedRedis, pipeline: RedisPipeline
+) -> None:
     replies = await asyncio.gather(
-        line.execute(echo(b"1"), echo(b"2")), line.execute(echo(b"3")), line.execute(echo(b"4"), echo(b"5"))
+        pipeline.execute(echo(b"1"), echo(b"2")),
+        pipeline.execute(echo(b"3")),
+        pipeline.execute(echo(b"4"), echo(b"5")),
     )
     assert [*replies] == [(b"one", [b"1", b"2"]), (b"one", [b"3"]), (b"one", [b"4", b"5"])]
-    speaker.hush()
-    first = asyncio.create_task(line.execute(echo(b"6")))
+    server.stop_replying()
+    first = asyncio.create_task(pipeline.execute(echo(b"6")))
     await asyncio.sleep(1)
-    others = [asyncio.create_task(line.execute(echo(word))) for word in (b"7", b"8")]
+    others = [asyncio.create_task(pipeline.execute(echo(word))) for word in (b"7", b"8")]
     await asyncio.sleep(1)
-    speaker.speak()
+    server.resume()
     assert [(await task)[1] for task in (first, *others)] == [[b"6"], [b"7"], [b"8"]]
-    assert speaker.batches[-2:] == [[b"ECHO 6"], [b"ECHO 7", b"ECHO 8"]]
-    assert speaker.connections == 1
+    assert server.batches[-2:] == [[b"ECHO 6"], [b"ECHO 7", b"ECHO 8"]]
+    assert server.connections == 1
 
 
-@leaping
-async def test_an_error_reaches_only_its_own_command(speaker: ScriptedRedis, line: RedisPipeline) -> None:
+@in_virtual_time
+async def test_an_error_reaches_only_its_own_command(server: ScriptedRedis, pipeline: RedisPipeline) -> None:
     asked = [(echo(b"1"),), ((b"UNHEARD",), echo(b"2")), (echo(b"3"),)]
-    first, second, third = [asyncio.create_task(line.execute(*commands)) for commands in asked]
+    first, second, third = [asyncio.create_task(pipeline.execute(*commands)) for commands in asked]
     with pytest.raises(UnavailableError):
         await second
     assert (await first, await third) == ((b"one", [b"1"]), (b"one", [b"3"]))
-    assert await line.execute(echo(b"4")) == (b"one", [b"4"])
-    assert speaker.connections == 1
+    assert await pipeline.execute(echo(b"4")) == (b"one", [b"4"])
+    assert server.connections == 1
 
 
-@leaping
+@in_virtual_time
 async def test_a_silent_handshake_times_out_after_a_second(
-    speaker: ScriptedRedis, line: RedisPipeline
+    server: ScriptedRedis, pipeline: RedisPipeline
 ) -> None:
-    speaker.hush()
-    assert await seconds_without_reply(line) == 1
+    server.stop_replying()
+    assert await seconds_without_reply(pipeline) == 1
     await asyncio.sleep(0.1)
-    assert (speaker.connections, speaker.open) == (1, 0)
+    assert (server.connections, server.open) == (1, 0)
 
 
-@leaping
-async def test_a_reply_times_out(speaker: ScriptedRedis, line: RedisPipeline) -> None:
-    await line.execute(echo(b"hello"))
-    speaker.hush()
-    assert await seconds_without_reply(line) == PATIENCE
+@in_virtual_time
+async def test_a_reply_times_out(server: ScriptedRedis, pipeline: RedisPipeline) -> None:
+    await pipeline.execute(echo(b"hello"))
+    server.stop_replying()
+    assert await seconds_without_reply(pipeline) == TIMEOUT
     await asyncio.sleep(0.1)
-    speaker.speak()
+    server.resume()
     await asyncio.sleep(1)
-    assert (await line.execute(echo(b"another")))[1] == [b"another"], "what came too late is nobody's"
-    assert (speaker.connections, speaker.open) == (2, 1)
+    assert (await pipeline.execute(echo(b"another")))[1] == [b"another"], "the late reply is discarded"
+    assert (server.connections, server.open) == (2, 1)
 
 
-@leaping
-async def test_a_queued_command_times_out(speaker: ScriptedRedis, line: RedisPipeline) -> None:
-    """Another one's batch is on its way."""
-    await line.execute(echo(b"hello"))
-    speaker.hush()
-    first = asyncio.create_task(seconds_without_reply(line))
+@in_virtual_time
+async def test_a_queued_command_times_out(server: ScriptedRedis, pipeline: RedisPipeline) -> None:
+    """Another batch is in flight."""
+    await pipeline.execute(echo(b"hello"))
+    server.stop_replying()
+    first = asyncio.create_task(seconds_without_reply(pipeline))
     await asyncio.sleep(4)
-    second = asyncio.create_task(seconds_without_reply(line))
-    assert (await first, await second) == (PATIENCE, PATIENCE - 4 + 1)
-    assert speaker.connections == 2
+    second = asyncio.create_task(seconds_without_reply(pipeline))
+    assert (await first, await second) == (TIMEOUT, TIMEOUT - 4 + 1)
+    assert server.connections == 2
 
 
-@leaping
+@in_virtual_time
 async def test_for_a_second_after_a_failure_only_insist_reconnects(
-    speaker: ScriptedRedis, line: RedisPipeline
+    server: ScriptedRedis, pipeline: RedisPipeline
 ) -> None:
-    speaker.hush()
-    assert await seconds_without_reply(line) == 1
+    server.stop_replying()
+    assert await seconds_without_reply(pipeline) == 1
     for _ in range(9):
-        assert await seconds_without_reply(line) == 0
+        assert await seconds_without_reply(pipeline) == 0
         await asyncio.sleep(0.1)
-    assert speaker.connections == 1
-    assert await seconds_without_reply(line, insist=True) == 1
-    assert speaker.connections == 2
+    assert server.connections == 1
+    assert await seconds_without_reply(pipeline, insist=True) == 1
+    assert server.connections == 2
     await asyncio.sleep(1)
-    assert await seconds_without_reply(line) == 1
-    speaker.speak()
-    assert await line.execute(echo(b"hello"), insist=True)
-    assert await line.execute(echo(b"hello")), "it is there again"
-    assert speaker.connections == 4
+    assert await seconds_without_reply(pipeline) == 1
+    server.resume()
+    assert await pipeline.execute(echo(b"hello"), insist=True)
+    assert await pipeline.execute(echo(b"hello")), "the server replies again"
+    assert server.connections == 4
 
 
-@leaping
-async def test_closing_fails_pending_and_queued_commands(speaker: ScriptedRedis, line: RedisPipeline) -> None:
-    await line.execute(echo(b"hello"))
-    speaker.hush()
-    asking = [asyncio.create_task(seconds_without_reply(line))]
+@in_virtual_time
+async def test_closing_fails_pending_and_queued_commands(
+    server: ScriptedRedis, pipeline: RedisPipeline
+) -> None:
+    await pipeline.execute(echo(b"hello"))
+    server.stop_replying()
+    asking = [asyncio.create_task(seconds_without_reply(pipeline))]
     await asyncio.sleep(1)
-    asking.append(asyncio.create_task(seconds_without_reply(line)))
+    asking.append(asyncio.create_task(seconds_without_reply(pipeline)))
     await asyncio.sleep(1)
-    await line.close()
+    await pipeline.close()
     assert [await task for task in asking] == [2, 1]
-    speaker.speak()
+    server.resume()
     await asyncio.sleep(0.1)
-    assert speaker.open == 0
+    assert server.open == 0
 
 
-@leaping
-async def test_an_unused_pipeline_can_be_closed(speaker: ScriptedRedis, line: RedisPipeline) -> None:
-    await line.close()
-    assert speaker.connections == 0
+@in_virtual_time
+async def test_an_unused_pipeline_can_be_closed(server: ScriptedRedis, pipeline: RedisPipeline) -> None:
+    await pipeline.close()
+    assert server.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -162,27 +168,27 @@ async def test_an_unused_pipeline_can_be_closed(speaker: ScriptedRedis, line: Re
 )
 def test_a_server_without_a_run_id_is_unavailable(info: bytes) -> None:
     async def run() -> None:
-        async with line_to_speaker() as (speaker, line):
-            speaker.replies[b"INFO"] = info
-            assert await seconds_without_reply(line) == 0
-            assert speaker.batches == [[b"INFO server"]]
-            speaker.replies[b"INFO"] = INFO
-            assert await line.execute(echo(b"hello"), insist=True) == (b"one", [b"hello"])
+        async with connected_pipeline() as (server, pipeline):
+            server.replies[b"INFO"] = info
+            assert await seconds_without_reply(pipeline) == 0
+            assert server.batches == [[b"INFO server"]]
+            server.replies[b"INFO"] = INFO
+            assert await pipeline.execute(echo(b"hello"), insist=True) == (b"one", [b"hello"])
 
     leap.run(run())
 
 
 def test_failure_and_recovery_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
-        async with line_to_speaker() as (speaker, line):
+        async with connected_pipeline() as (server, pipeline):
             for _ in range(2):
                 for _ in range(3):
-                    await line.execute(echo(b"hello"))
-                speaker.hush()
+                    await pipeline.execute(echo(b"hello"))
+                server.stop_replying()
                 for _ in range(3):
-                    await seconds_without_reply(line, insist=True)
-                speaker.speak()
-                await line.execute(echo(b"hello"), insist=True)
+                    await seconds_without_reply(pipeline, insist=True)
+                server.resume()
+                await pipeline.execute(echo(b"hello"), insist=True)
 
     caplog.set_level(logging.INFO)
     leap.run(run())

@@ -1,4 +1,4 @@
-"""Whatever Redis does, answers stay right: it goes, comes back, forgets, lies, hangs and is full."""
+"""Lists stay correct when Redis stops, restarts, loses data, returns corrupt data, hangs or is full."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from support.cached import (
     Value,
     ask,
     known,
-    patient_store,
+    tolerant_store,
 )
 from support.relay import Relay, relay
 from support.scripted_redis import ScriptedRedis, bulk, scripted_redis
@@ -39,7 +39,7 @@ SECRET = b"secret"
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Run a server of the test's own, which it may break."""
+    """Run a server that only this test uses, and may break."""
     with running_valkey("a password") as server:
         yield server
 
@@ -47,66 +47,66 @@ def server() -> Iterator[Server]:
 @pytest_asyncio.fixture
 async def stores(server: Server) -> AsyncIterator[list[RedisStore]]:
     """Three replicas; the last one has another secret."""
-    stores = [patient_store(server.url, secret) for secret in (SECRET, SECRET, b"another")]
+    stores = [tolerant_store(server.url, secret) for secret in (SECRET, SECRET, b"another")]
     yield stores
     for store in stores:
         await store.close()
 
 
 @pytest_asyncio.fixture
-async def hasty(server: Server) -> AsyncIterator[RedisStore]:
-    """Run a replica that waits for no longer than it does anywhere."""
+async def strict_store(server: Server) -> AsyncIterator[RedisStore]:
+    """Run a replica with the default timeouts."""
     store = RedisStore.at(server.url, SECRET)
     yield store
     await store.close()
 
 
-def remembering(store: RedisStore, fresh: float = 60) -> Lists:
+def cache_over(store: RedisStore, fresh: float = 60) -> Lists:
     return ListCache(Value, CachePolicy(fresh, 0, 1_000_000), store)
 
 
-async def until_it_is_back(store: RedisStore) -> None:
-    """After a failure nobody asks for a second."""
+async def wait_for_redis(store: RedisStore) -> None:
+    """Wait out the second without calls after a failure."""
     async with asyncio.timeout(10):
         while await store.state(OWNER) is None:
             await asyncio.sleep(0.05)
 
 
-async def walked_and_kept(store: RedisStore, upstream: Upstream) -> None:
-    lists = remembering(store)
+async def list_and_save(store: RedisStore, upstream: Upstream) -> None:
+    lists = cache_over(store)
     await ask(lists, ALICE, upstream)
     await lists.finish_background()
 
 
 async def test_a_list_of_one_replica_serves_the_others(stores: list[RedisStore]) -> None:
     upstream = Upstream()
-    await walked_and_kept(stores[0], upstream)
-    assert await known(remembering(stores[1]), ALICE) == "old"
-    assert await known(remembering(stores[1]), ALICE, "a filter") is None
-    assert await known(remembering(stores[2]), ALICE) is None
-    assert upstream.walks == 1
+    await list_and_save(stores[0], upstream)
+    assert await known(cache_over(stores[1]), ALICE) == "old"
+    assert await known(cache_over(stores[1]), ALICE, "a filter") is None
+    assert await known(cache_over(stores[2]), ALICE) is None
+    assert upstream.listings == 1
 
 
 async def test_lists_loaded_together_are_not_mixed_up(stores: list[RedisStore]) -> None:
-    lists = remembering(stores[0])
-    for who in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
+    lists = cache_over(stores[0])
+    for caller in (ALICE, OTHER_ACCOUNT, OTHER_TOKEN):
         upstream = Upstream()
-        upstream.text = repr(derive_key(who))
-        await ask(lists, who, upstream)
+        upstream.text = repr(derive_key(caller))
+        await ask(lists, caller, upstream)
     await lists.finish_background()
-    another = remembering(stores[1])
-    everybody = (ALICE, OTHER_ACCOUNT, OTHER_TOKEN, ALICE)
-    taken_over = await asyncio.gather(*(known(another, who) for who in everybody))
-    assert taken_over == [repr(derive_key(who)) for who in everybody]
+    another = cache_over(stores[1])
+    callers = (ALICE, OTHER_ACCOUNT, OTHER_TOKEN, ALICE)
+    taken_over = await asyncio.gather(*(known(another, caller) for caller in callers))
+    assert taken_over == [repr(derive_key(caller)) for caller in callers]
 
 
 async def test_a_loaded_list_is_cached_in_memory(server: Server, stores: list[RedisStore]) -> None:
-    await walked_and_kept(stores[0], Upstream())
-    lists = remembering(stores[1])
+    await list_and_save(stores[0], Upstream())
+    lists = cache_over(stores[1])
     assert await known(lists, ALICE) == "old"
     server.client.delete(named(server, "list"))
     assert await known(lists, ALICE) == "old"
-    assert await known(remembering(stores[1]), ALICE) is None
+    assert await known(cache_over(stores[1]), ALICE) is None
 
 
 async def test_after_a_refusal_other_replicas_lists_are_ignored_until_they_expire(
@@ -115,27 +115,27 @@ async def test_after_a_refusal_other_replicas_lists_are_ignored_until_they_expir
     clock = Clock()
     lists: Lists = ListCache(Value, CachePolicy(60, 5, 1_000_000), stores[0], clock)
     lists.revoke(KEY)
-    await walked_and_kept(stores[1], Upstream())
+    await list_and_save(stores[1], Upstream())
     for passed, found in ((0, None), (64.9, None), (0.1, "old")):
         clock.now += passed
         assert await known(lists, ALICE) == found
 
 
 async def test_a_listing_from_before_a_refusal_is_not_saved(server: Server, stores: list[RedisStore]) -> None:
-    lists, upstream = remembering(stores[0]), Upstream()
-    upstream.go_on.clear()
+    lists, upstream = cache_over(stores[0]), Upstream()
+    upstream.released.clear()
     asked = asyncio.create_task(ask(lists, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     lists.revoke(KEY)
-    upstream.go_on.set()
+    upstream.released.set()
     await asked
     await lists.finish_background()
     assert server.client.keys("callerid-proxy:list:*") == []
 
 
 async def test_a_list_may_be_older_than_the_loading_host(stores: list[RedisStore]) -> None:
-    """Its clock says 0 where it has just been started."""
-    await walked_and_kept(stores[0], Upstream())
+    """The clock of a host that has just started says 0."""
+    await list_and_save(stores[0], Upstream())
     clock = Clock()
     clock.now = 0
     lists: Lists = ListCache(Value, CachePolicy(60, 0, 1_000_000), stores[1], clock)
@@ -155,7 +155,7 @@ async def test_a_list_is_found_by_its_query(stores: list[RedisStore]) -> None:
 
 
 async def test_a_saved_list_keeps_its_age(server: Server, stores: list[RedisStore]) -> None:
-    await walked_and_kept(stores[0], Upstream())
+    await list_and_save(stores[0], Upstream())
     server.pass_time(40)
     clock = Clock()
     taken_over: Lists = ListCache(Value, CachePolicy(60, 0, 1_000_000), stores[1], clock)
@@ -172,7 +172,7 @@ async def test_a_list_saved_late_expires_no_later(server: Server, stores: list[R
     keeping = asyncio.create_task(stores[1].save(KEY, state.generation, SavedList(b"a list", 0.3)))
     with server.frozen():
         await asyncio.sleep(0.4)
-    await keeping  # more patient than that
+    await keeping  # with longer timeouts than the default
     assert await stores[0].load(KEY, state.generation) is None
 
 
@@ -181,12 +181,12 @@ async def test_a_list_with_too_long_a_ttl_is_not_loaded(stores: list[RedisStore]
     state = await stores[0].state(OWNER)
     assert state
     await stores[0].save(KEY, state.generation, SavedList(b"a list", 3600))
-    assert await known(remembering(stores[1], fresh=5), ALICE) is None
-    assert await known(remembering(stores[1], fresh=3700), ALICE) == "a list"
+    assert await known(cache_over(stores[1], fresh=5), ALICE) is None
+    assert await known(cache_over(stores[1], fresh=3700), ALICE) == "a list"
 
 
 async def test_a_list_without_a_ttl_is_not_loaded(server: Server, stores: list[RedisStore]) -> None:
-    """Somebody has told Redis to keep it for ever."""
+    """The TTL was removed by hand."""
     state = await stores[0].state(OWNER)
     assert state
     await stores[0].save(KEY, state.generation, SavedList(b"a list", 60))
@@ -195,72 +195,72 @@ async def test_a_list_without_a_ttl_is_not_loaded(server: Server, stores: list[R
 
 
 async def test_a_restart_of_redis_invalidates(server: Server, stores: list[RedisStore]) -> None:
-    lists = remembering(stores[0])
+    lists = cache_over(stores[0])
     await ask(lists, ALICE, Upstream())
     server.stop()
     server.start()
-    await until_it_is_back(stores[0])
+    await wait_for_redis(stores[0])
     assert await known(lists, ALICE) is None
 
 
 async def test_a_restored_dump_has_another_generation(server: Server, stores: list[RedisStore]) -> None:
     """Redis restarts with what it last saved, from before a write."""
-    lists, upstream = remembering(stores[0]), Upstream()
+    lists, upstream = cache_over(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
     server.client.save()
-    async with remembering(stores[1]).invalidating(derive_owner(ALICE)):
+    async with cache_over(stores[1]).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     server.stop()
     server.start()
     assert server.client.keys("callerid-proxy:generation:*")
-    await asyncio.gather(*map(until_it_is_back, stores))
+    await asyncio.gather(*map(wait_for_redis, stores))
     assert await known(lists, ALICE) is None
     assert (await ask(lists, ALICE, upstream)).text == "new"
 
 
 async def test_a_flush_of_redis_invalidates(server: Server, stores: list[RedisStore]) -> None:
-    lists = remembering(stores[0])
+    lists = cache_over(stores[0])
     await ask(lists, ALICE, Upstream())
     server.client.flushall()
     assert await known(lists, ALICE) is None
 
 
 async def test_without_redis_every_replica_lists_for_itself(server: Server, stores: list[RedisStore]) -> None:
-    lists, upstream = remembering(stores[0]), Upstream()
+    lists, upstream = cache_over(stores[0]), Upstream()
     await ask(lists, ALICE, upstream)
     server.stop()
     upstream.text = "changed by another replica"
-    for walks in (2, 3):
+    for listings in (2, 3):
         assert (await ask(lists, ALICE, upstream)).text == "changed by another replica"
-        assert upstream.walks == walks
+        assert upstream.listings == listings
 
 
-async def test_a_hanging_redis_times_out(server: Server, hasty: RedisStore) -> None:
-    lists, upstream = remembering(hasty), Upstream()
+async def test_a_hanging_redis_times_out(server: Server, strict_store: RedisStore) -> None:
+    lists, upstream = cache_over(strict_store), Upstream()
     await ask(lists, ALICE, upstream)
     with server.frozen():
-        for walks in (2, 3, 4):
+        for listings in (2, 3, 4):
             await ask(lists, ALICE, upstream)
-            assert upstream.walks == walks
+            assert upstream.listings == listings
     async with asyncio.timeout(30):
         while await known(lists, ALICE) != "old":
-            await until_it_is_back(hasty)
+            await wait_for_redis(strict_store)
             await ask(lists, ALICE, upstream)
 
 
 async def test_loading_and_saving_time_out(
-    server: Server, stores: list[RedisStore], hasty: RedisStore
+    server: Server, stores: list[RedisStore], strict_store: RedisStore
 ) -> None:
     state = await stores[0].state(OWNER)
     assert state
     await stores[0].save(KEY, state.generation, SavedList(b"a list", 60))
-    await hasty.load(KEY, state.generation)  # it is connected, if that did not take too long
+    await strict_store.load(KEY, state.generation)  # connects, unless that times out
     with server.frozen():
-        assert await hasty.load(KEY, state.generation) is None
+        assert await strict_store.load(KEY, state.generation) is None
 
 
 async def test_a_hanging_handshake_times_out() -> None:
-    """It takes connections and says nothing."""
+    """The server accepts connections and sends nothing."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -270,16 +270,16 @@ async def test_a_hanging_handshake_times_out() -> None:
     store = RedisStore.at(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET)
     before = time.monotonic()
     assert await store.state(OWNER) is None
-    assert time.monotonic() - before < 30  # it has not been waited for for ever
+    assert time.monotonic() - before < 30  # a timeout ended it
     await store.close()
     silent.close()
 
 
 @pytest_asyncio.fixture
 async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
-    """Run a replica behind a stretch of network."""
+    """Run a replica with a relay between it and Redis."""
     async with relay(server.port) as stretch:
-        store = patient_store(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET)
+        store = tolerant_store(f"redis://:{server.password}@127.0.0.1:{stretch.port}", SECRET)
         yield stretch, store
         await store.close()
 
@@ -287,12 +287,12 @@ async def cut_off(server: Server) -> AsyncIterator[tuple[Relay, RedisStore]]:
 async def test_a_list_loaded_during_a_refusal_is_not_shown(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
-    """However late it comes, it has been kept before."""
+    """The list has been saved, however late its reply is."""
     stretch, store = cut_off
-    lists = remembering(store)
+    lists = cache_over(store)
     view = await lists.view(KEY.owner)
     assert await view.find(KEY.with_query("another, to be connected")) is None
-    await walked_and_kept(stores[0], Upstream())
+    await list_and_save(stores[0], Upstream())
     stretch.delay = 0.5
     finding = asyncio.create_task(view.find(KEY))
     await asyncio.sleep(0.1)
@@ -305,16 +305,16 @@ async def test_a_list_loaded_during_a_refusal_is_not_shown(
 async def test_an_unannounced_write_is_acknowledged_once_older_lists_expired(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
-    """One replica is cut off from Redis, the other one is not."""
-    fresh = 2  # seconds, in which the replica that is not cut off has to be asked
+    """One of two replicas is cut off from Redis."""
+    fresh = 2  # seconds, in which the connected replica must be asked
     stretch, store = cut_off
-    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
-    await until_it_is_back(store)
+    reader, writer, upstream = cache_over(stores[0], fresh), cache_over(store, fresh), Upstream()
+    await wait_for_redis(store)
     stretch.cut()
     async with writer.invalidating(derive_owner(ALICE)):
         assert (await ask(reader, ALICE, upstream)).text == "old"
         upstream.text = "new"
-        assert await known(reader, ALICE) == "old"  # it does not know better, nor need it yet
+        assert await known(reader, ALICE) == "old"  # the write is not yet acknowledged
     assert (await ask(reader, ALICE, upstream)).text == "new"
 
 
@@ -323,16 +323,16 @@ async def test_a_listing_from_before_an_unannounced_write_is_not_joined(
 ) -> None:
     fresh = 0.4
     stretch, store = cut_off
-    reader, writer, upstream = remembering(stores[0], fresh), remembering(store, fresh), Upstream()
-    upstream.go_on.clear()
+    reader, writer, upstream = cache_over(stores[0], fresh), cache_over(store, fresh), Upstream()
+    upstream.released.clear()
     early = asyncio.create_task(ask(reader, ALICE, upstream))
-    await upstream.walks_are(1)
+    await upstream.wait_for_listings(1)
     stretch.cut()
     async with writer.invalidating(derive_owner(ALICE)):
         upstream.text = "new"
     late = asyncio.create_task(ask(reader, ALICE, upstream))
-    await upstream.walks_are(2)
-    upstream.go_on.set()
+    await upstream.wait_for_listings(2)
+    upstream.released.set()
     assert ((await early).text, (await late).text) == ("old", "new")
 
 
@@ -340,7 +340,7 @@ async def test_a_write_is_acknowledged_once_redis_recovers(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]
 ) -> None:
     stretch, store = cut_off
-    reader, writer, upstream = remembering(stores[0], fresh=3600), remembering(store, fresh=3600), Upstream()
+    reader, writer, upstream = cache_over(stores[0], fresh=3600), cache_over(store, fresh=3600), Upstream()
     await ask(reader, ALICE, upstream)
     stretch.cut()
 
@@ -361,7 +361,7 @@ async def test_a_late_announcement_covers_later_effects(
 ) -> None:
     stretch, store = cut_off
     stretch.cut()
-    async with remembering(store).invalidating(OWNER, unsettled_for=60):
+    async with cache_over(store).invalidating(OWNER, unsettled_for=60):
         asyncio.get_running_loop().call_later(0.1, stretch.mend)
     state = await stores[0].state(OWNER)
     assert state
@@ -372,7 +372,7 @@ async def test_a_late_announcement_covers_later_effects(
 async def test_a_write_is_announced_right_after_a_failure(
     stores: list[RedisStore], cut_off: tuple[Relay, RedisStore], unsettled_for: float
 ) -> None:
-    """Who only asks would be told nothing for a second."""
+    """Reads would skip Redis for a second."""
     stretch, store = cut_off
     before, others = [await stores[0].state(owner) for owner in (OWNER, derive_owner(OTHER_ACCOUNT))]
     assert before
@@ -391,18 +391,18 @@ async def test_a_write_is_announced_right_after_a_failure(
 
 async def test_a_late_reply_is_discarded(stores: list[RedisStore], cut_off: tuple[Relay, RedisStore]) -> None:
     stretch, store = cut_off
-    await until_it_is_back(store)
+    await wait_for_redis(store)
     alice, other = derive_owner(ALICE), derive_owner(OTHER_ACCOUNT)
     true = [await stores[0].state(owner) for owner in (alice, other)]
     stretch.delay = 3
     assert await store.state(alice) is None
     stretch.delay = 0
-    await until_it_is_back(store)
+    await wait_for_redis(store)
     assert [await store.state(owner) for owner in (alice, other)] == true
 
 
 async def test_a_cancelled_call_leaves_no_reply_to_another(stores: list[RedisStore]) -> None:
-    """Two thousand lists are asked for at random, and half of those who ask are cancelled at any moment."""
+    """Two thousand random reads, half of them cancelled at a random moment."""
     chance = random.Random(2008)
     accounts = [
         Account(f"AC{number}", f"up{number}", Credentials("name", "token"), "vendor") for number in range(50)
@@ -464,11 +464,11 @@ async def test_a_corrupt_list_is_ignored(
     server: Server, stores: list[RedisStore], kind: str, spoil: Callable[[Server, bytes], None]
 ) -> None:
     upstream = Upstream()
-    await walked_and_kept(stores[0], upstream)
+    await list_and_save(stores[0], upstream)
     spoil(server, named(server, kind))
-    assert await known(remembering(stores[1]), ALICE) is None
-    lists = remembering(stores[1])
-    for _ in range(3):  # what nobody can read is put right by whoever meets it
+    assert await known(cache_over(stores[1]), ALICE) is None
+    lists = cache_over(stores[1])
+    for _ in range(3):  # the first replica that finds an unreadable value replaces it
         await ask(lists, ALICE, upstream)
     assert await known(lists, ALICE) == "old"
 
@@ -486,10 +486,10 @@ async def test_a_list_under_another_key_is_not_shown(server: Server, stores: lis
 
 
 async def test_lists_of_another_schema_are_not_loaded(server: Server) -> None:
-    german, french = (patient_store(server.url, SECRET).with_schema(each) for each in ("german", "french"))
+    german, french = (tolerant_store(server.url, SECRET).with_schema(each) for each in ("german", "french"))
     state = await german.state(OWNER)
     assert state
-    assert await french.state(OWNER) == state  # but of writes both hear
+    assert await french.state(OWNER) == state  # but both are told of writes
     await german.save(KEY, state.generation, SavedList(b"Guten Tag", 60))
     assert await german.load(KEY, state.generation)
     assert await french.load(KEY, state.generation) is None
@@ -498,24 +498,24 @@ async def test_lists_of_another_schema_are_not_loaded(server: Server) -> None:
 
 
 async def test_a_full_redis_still_takes_announcements(server: Server, stores: list[RedisStore]) -> None:
-    lists, upstream = remembering(stores[0], fresh=3600), Upstream()
+    lists, upstream = cache_over(stores[0], fresh=3600), Upstream()
     await ask(lists, ALICE, upstream)
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", "1")
-    async with remembering(stores[1], fresh=3600).invalidating(derive_owner(ALICE)):
+    async with cache_over(stores[1], fresh=3600).invalidating(derive_owner(ALICE)):
         upstream.text = "new"
-    for walks in (2, 3):
+    for listings in (2, 3):
         assert (await ask(lists, ALICE, upstream)).text == "new"
-        assert upstream.walks == walks
+        assert upstream.listings == listings
 
 
 async def test_no_credentials_are_in_keys_or_values(server: Server, stores: list[RedisStore]) -> None:
     token = secrets.token_hex()
     account = Account("AC1", "up1", Credentials("AC1", token), "vendor")
-    await ask(remembering(stores[0]), account, Upstream())
-    async with remembering(stores[0]).invalidating(derive_owner(account), unsettled_for=60):
+    await ask(cache_over(stores[0]), account, Upstream())
+    async with cache_over(stores[0]).invalidating(derive_owner(account), unsettled_for=60):
         pass
-    await ask(remembering(stores[0]), ALICE, Upstream())
+    await ask(cache_over(stores[0]), ALICE, Upstream())
     stored = b"".join(bytes(name) + bytes(server.client.get(name) or b"") for name in server.client.keys("*"))
     digests = [derive_key(account).credential, sha256(token.encode()).digest()]
     for secret in (token.encode(), *digests, *(digest.hex().encode() for digest in digests), SECRET):
@@ -541,18 +541,18 @@ async def test_announcements_expire(server: Server, stores: list[RedisStore]) ->
     assert week - 60 < kept.ttl <= week
 
 
-# What Redis is asked
+# Commands
 
 
 def asking(test: Callable[[ScriptedRedis, RedisStore], Awaitable[None]]) -> Callable[[], None]:
-    """Run a test with a store that has somebody else to ask."""
+    """Run a test with a store whose Redis is scripted."""
 
     async def run() -> None:
-        async with scripted_redis() as speaker:
-            store = patient_store(f"redis://:password@127.0.0.1:{speaker.port}", SECRET)
-            speaker.replies[b"AUTH"] = b"+OK\r\n"
+        async with scripted_redis() as scripted:
+            store = tolerant_store(f"redis://:password@127.0.0.1:{scripted.port}", SECRET)
+            scripted.replies[b"AUTH"] = b"+OK\r\n"
             try:
-                await test(speaker, store)
+                await test(scripted, store)
             finally:
                 await store.close()
 
@@ -562,42 +562,40 @@ def asking(test: Callable[[ScriptedRedis, RedisStore], Awaitable[None]]) -> Call
     return test_it
 
 
-def commands(speaker: ScriptedRedis) -> list[bytes]:
-    """Return what has been asked, without parameters: a line for what went together."""
-    return [b" ".join(command.split()[0] for command in batch) for batch in speaker.batches]
+def commands(scripted: ScriptedRedis) -> list[bytes]:
+    """Return the names of the commands, one item per batch."""
+    return [b" ".join(command.split()[0] for command in batch) for batch in scripted.batches]
 
 
 @asking
-async def test_each_call_is_one_command_after_login(speaker: ScriptedRedis, store: RedisStore) -> None:
-    speaker.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
+async def test_each_call_is_one_command_after_login(scripted: ScriptedRedis, store: RedisStore) -> None:
+    scripted.replies |= {b"DEL": b":1\r\n", b"SET": b"+OK\r\n"}
     for _ in range(2):
         assert await store.advance(OWNER)
     assert await store.advance(OWNER, unsettled_for=60)
-    assert commands(speaker) == [b"AUTH", b"INFO", b"DEL", b"DEL", b"SET", b"DEL"]
+    assert commands(scripted) == [b"AUTH", b"INFO", b"DEL", b"DEL", b"SET", b"DEL"]
 
 
 @asking
-async def test_a_generation_that_cannot_be_created_is_deleted(
-    speaker: ScriptedRedis, store: RedisStore
-) -> None:
-    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
+async def test_a_generation_of_another_type_is_deleted(scripted: ScriptedRedis, store: RedisStore) -> None:
+    scripted.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": b"-WRONGTYPE\r\n"}
     assert await store.state(OWNER) is None
-    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
+    assert commands(scripted) == [b"AUTH", b"INFO", b"MGET", b"SET GET", b"DEL"]
 
 
 @asking
-async def test_an_unreadable_generation_is_ignored(speaker: ScriptedRedis, store: RedisStore) -> None:
-    speaker.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
+async def test_an_unreadable_generation_is_ignored(scripted: ScriptedRedis, store: RedisStore) -> None:
+    scripted.replies |= {b"MGET": b"*2\r\n$-1\r\n$-1\r\n", b"SET": b"$-1\r\n", b"GET": bulk(b"nonsense")}
     assert await store.state(OWNER) is None
-    assert commands(speaker) == [b"AUTH", b"INFO", b"MGET", b"SET GET"]
+    assert commands(scripted) == [b"AUTH", b"INFO", b"MGET", b"SET GET"]
 
 
 @asking
-async def test_a_list_expires_by_the_servers_clock(speaker: ScriptedRedis, store: RedisStore) -> None:
-    speaker.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
+async def test_a_list_expires_by_the_servers_clock(scripted: ScriptedRedis, store: RedisStore) -> None:
+    scripted.replies |= {b"TIME": b"*2\r\n" + bulk(b"2008") + bulk(b"900000"), b"SET": b"+OK\r\n"}
     await store.save(KEY, b"generation", SavedList(b"a list", 60))
-    assert commands(speaker) == [b"AUTH", b"INFO", b"TIME", b"SET"]
-    *_, unit, end = speaker.batches[-1][0].split()
+    assert commands(scripted) == [b"AUTH", b"INFO", b"TIME", b"SET"]
+    *_, unit, end = scripted.batches[-1][0].split()
     assert unit == b"PXAT"
     assert 2008.9 + 59 < int(end) / 1000 <= 2008.9 + 60
 
@@ -610,9 +608,9 @@ async def test_no_reconnect_right_after_a_disconnect() -> None:
         calls += 1
         writer.close()
 
-    rude = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    store = RedisStore.at(f"redis://:password@127.0.0.1:{rude.sockets[0].getsockname()[1]}", SECRET)
+    closing_server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    store = RedisStore.at(f"redis://:password@127.0.0.1:{closing_server.sockets[0].getsockname()[1]}", SECRET)
     assert await store.state(OWNER) is None
     await store.close()
-    rude.close()
+    closing_server.close()
     assert calls == 1

@@ -1,4 +1,4 @@
-"""ListCache over real sockets: how often the upstream is asked, and that every write shows at once."""
+"""The cache over real sockets: the number of upstream calls, and invalidation by writes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,11 +17,11 @@ from proxy.sandbox.model import CallerId, Cursor, Page, Wanted
 ACCOUNT = "AC" + "7" * 32
 TOKEN = "list-token"
 LIST = f"/2008-08-01/Accounts/{ACCOUNT}/OutgoingCallerIds"
-REMEMBERING = "snapshots: {fresh: 3600}\n"
+CACHED = "snapshots: {fresh: 3600}\n"
 
 
 class CountingStore(Store):
-    """A store that counts what it is asked for."""
+    """A store that counts requests."""
 
     pages = 0
     instances = 0
@@ -44,7 +44,7 @@ def store() -> Iterator[CountingStore]:
 
 @pytest.fixture
 async def port(store: CountingStore) -> AsyncIterator[int]:
-    async with running_sandbox(store) as url, running_proxy(url, REMEMBERING) as port:
+    async with running_sandbox(store) as url, running_proxy(url, CACHED) as port:
         yield port
 
 
@@ -58,7 +58,7 @@ async def request(port: int, method: str, target: str, token: str = TOKEN, **for
 
 
 async def look(port: int, **query: str | int) -> tuple[int, list[str]]:
-    """Return the total that a list tells, and the names in it."""
+    """Return the total of a list, and the names in it."""
     answer = await request(port, "GET", f"{LIST}?{urlencode(query)}")
     assert answer.status == 200
     listed = etree.fromstring(answer.body)[0]

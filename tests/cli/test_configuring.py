@@ -28,7 +28,7 @@ def called(*arguments: str | Path, **variables: str) -> Result:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a file with a secret of each kind, whose upstream asks for Sids that nobody can make up."""
+    """Return a file with a secret of each kind, for an upstream whose Sids need a secret key."""
     (tmp_path / "token").write_text(f"{SECRET}\n", encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(
         (SHIPPED / "upstreams" / "example-rest.yaml")
@@ -99,7 +99,7 @@ def test_no_secret_is_printed(file: Path) -> None:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_printed_configuration_is_equivalent_yaml(name: str, tmp_path: Path) -> None:
-    """Taken as a configuration, what is printed for a profile comes to the same profile."""
+    """The printed profile, read again, is the same profile."""
     variables = everything_for(name)
     file = tmp_path / "proxy.yaml"
     file.write_text(called("init", name).stdout, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_printed_configuration_is_equivalent_yaml(name: str, tmp_path: Path) -> 
 
 
 def everything_for(name: str) -> Mapping[str, str]:
-    """Return a value for each variable that the file of `init` leaves open."""
+    """Return a value for each variable in the file of `init`."""
     names = re.findall(r"^ *\w+: \$\{(\w+)\}", called("init", name).stdout, re.MULTILINE)
     return dict.fromkeys(names, "value")
 

@@ -1,4 +1,4 @@
-"""`serve` at SIGTERM: others are given time to turn to another proxy, and what is under way to end."""
+"""`serve` at SIGTERM: load balancers get time to notice, requests in flight get time to end."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ NEVER = 3600
 
 @dataclass(frozen=True)
 class Served:
-    """A proxy, and where to ask how it is."""
+    """A proxy, and the address of its health checks."""
 
     server: Running
     port: int
@@ -33,7 +33,7 @@ class Served:
         return status == 200
 
     async def retires(self) -> None:
-        """Tell it to stop, and wait until it says so itself."""
+        """Send the signal, and wait for the log line."""
         assert await self.is_ready()
         self.server.process.send_signal(signal.SIGTERM)
         while await self.is_ready():
@@ -71,12 +71,14 @@ async def test_draining_is_not_ready_and_closes_after_each_answer(
             if options:
                 workers_of(proxy.server, 2)
             async with connect(proxy.port) as asked, connect(proxy.port) as idle:
-                for _ in range(2):  # the second from what is remembered
+                for _ in range(2):  # the second from the cache
                     answer = await asked.ask(GET)
                     assert (answer.status, answer.header("Connection")) == (200, None)
                 await proxy.retires()
-                proxy.server.process.send_signal(signal.SIGHUP)  # which ends nothing
-                for client in (asked, idle):  # these do not break either, however long they were silent
+                proxy.server.process.send_signal(
+                    signal.SIGHUP
+                )  # a second one of the same kind changes nothing
+                for client in (asked, idle):  # idle connections stay open too
                     answer = await client.ask(GET)
                     assert (answer.status, answer.header("Connection")) == (200, "close")
                     assert await client.is_closed()
@@ -98,7 +100,7 @@ async def test_it_ends_after_the_last_answer(tmp_path: Path) -> None:
                 await client.send(GET.replace(b"OutgoingCallerIds", f"OutgoingCallerIds/{BOB}".encode()))
                 await upstream.is_asked(1)
                 await proxy.retires()
-                assert await idle.is_closed(within=10)  # when the time to turn to others is over
+                assert await idle.is_closed(within=10)  # at the end of the drain
                 assert not await proxy.is_ready()  # which can still be asked
                 upstream.released.set()
                 answer = await client.receive()
@@ -148,7 +150,7 @@ async def test_no_connection_waits_in_a_closed_backlog(tmp_path: Path, options: 
 
 
 async def is_let_in(port: int) -> bool:
-    """Whether one can connect, be it only to be sent away."""
+    """Tell whether a connection is accepted, even if only to be closed."""
     try:
         async with connect(port):
             return True

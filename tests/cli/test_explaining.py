@@ -1,4 +1,4 @@
-"""explain and translate: nothing is sent, no credential shows, and what is said is what the proxy does."""
+"""explain and translate: they send nothing, print no credentials, and match what the proxy does."""
 
 import re
 from pathlib import Path

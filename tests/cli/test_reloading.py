@@ -1,4 +1,4 @@
-"""`serve` at SIGHUP: what another configuration changes, and what it must leave alone."""
+"""`serve` at SIGHUP: what a new configuration changes, and what it must not."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ class Served:
     file: Path
 
     def reload(self, text: str, told: str = TAKEN_UP) -> None:
-        """Write another configuration and wait until the log has `told` what comes of it."""
+        """Write another configuration and wait for the log line `told`."""
         self.file.write_text(text, encoding="utf-8")
         self.server.process.send_signal(signal.SIGHUP)
         self.server.until(told)
@@ -72,7 +72,7 @@ def get(account: str, token: str = TOKEN) -> bytes:
 
 
 async def until(status: int, client: RawClient, account: str) -> None:
-    """Ask until the worker at the other end has heard."""
+    """Ask until the worker has the new configuration."""
     async with asyncio.timeout(20):
         while (await client.ask(get(account))).status != status:
             await asyncio.sleep(0.05)
@@ -89,9 +89,9 @@ async def test_accounts_are_added_and_removed(tmp_path: Path, workers: int) -> N
             for other in others:
                 assert [(await each.ask(get(before))).status for each in kept] == [200] * 4
                 proxy.reload(configuration(tmp_path, upstream, ACCOUNT, other))
-                for each in kept:  # which outlive it, and whoever was known over one is known no more
+                for each in kept:  # connections survive; logins on them are checked anew
                     await until(401, each, before)
-                    assert [(await each.ask(get(who))).status for who in (other, ACCOUNT)] == [200, 200]
+                    assert [(await each.ask(get(sid))).status for sid in (other, ACCOUNT)] == [200, 200]
                 before = other
             assert proxy.server.stop() == 0
 
@@ -148,7 +148,7 @@ def test_a_reload_before_listening_takes_effect_then(tmp_path: Path, workers: in
     following.write_text("listen: 127.0.0.1:0\n", encoding="utf-8")
     os.mkfifo(file)
     with running("serve", "--config", file, "--workers", str(workers), shows_log=True) as server:
-        with file.open("w", encoding="utf-8") as written:  # which is being read by then
+        with file.open("w", encoding="utf-8") as written:  # which is being read at that time
             following.replace(file)
             server.process.send_signal(signal.SIGHUP)
             written.write("listen: 127.0.0.1:0\n")
@@ -216,7 +216,7 @@ async def test_a_write_across_a_reload_invalidates_the_new_cache(tmp_path: Path)
                 assert b"New" in (await second.ask(get(ACCOUNT))).body
                 asked = len(upstream.received)
                 assert b"New" in (await second.ask(get(ACCOUNT))).body
-                assert len(upstream.received) == asked  # and it is remembered
+                assert len(upstream.received) == asked  # and it is cached
 
 
 async def test_a_pending_validation_survives_a_reload(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ async def test_a_pending_validation_survives_a_reload(tmp_path: Path) -> None:
                 headers = (("Host", "x"), ("Authorization", basic()))
                 call = Message(f"POST {LIST} HTTP/1.1", headers, b"PhoneNumber=4155551212").encode()
                 assert (await client.ask(call)).status == 200
-                # Of an API that is not asked any more nobody wants to know a code
+                # Codes for an upstream that is no longer configured are refused
                 proxy.reload(spoken.replace(upstream.url, another.url))
                 assert await bring(client) == 404
                 proxy.reload(spoken)
@@ -316,7 +316,7 @@ async def test_listen_addresses_need_a_restart_and_a_warning_says_so(tmp_path: P
                 proxy.server.until(later.format(key))
             os.kill(
                 workers_of(proxy.server, 2)[0], signal.SIGKILL
-            )  # the next one has to agree with the other
+            )  # the next certificate has to match the key
             async with connect(proxy.port) as client:
                 await until(200, client, OTHERS[0])
             for _ in range(4):

@@ -1,4 +1,4 @@
-"""The command line as processes: what is written, what the exit status says, if the demo's advice is good."""
+"""The command line as processes: output, exit status, and the commands that the demo prints."""
 
 import re
 import shlex
@@ -224,7 +224,7 @@ def execute(command: list[str]) -> str:
 
 
 def ask(command: list[str]) -> Answer:
-    """Run a line of the demo's with curl, or do the same where there is none."""
+    """Run one of the demo's curl commands, or the same request without curl."""
     assert command[0] == "curl"
     if shutil.which("curl") is None:
         return ask_like_curl(command[1:])
@@ -309,7 +309,7 @@ def test_a_number_is_validated_by_answering_the_phone(tmp_path: Path) -> None:
             assert get(f"{url}?PhoneNumber=4155551212").texts("FriendlyName") == ["Zoë"]
 
             assert run("healthcheck", "--url", legacy).returncode == 0
-            assert healthcheck(upstream) == 1  # somebody is there, but not a proxy
+            assert healthcheck(upstream) == 1  # the server there is not a proxy
             assert proxy.stop() == 0
             assert healthcheck(legacy) == 1
         assert sandbox.stop() == 0

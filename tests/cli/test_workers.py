@@ -1,4 +1,4 @@
-"""`serve --workers`: processes that serve side by side, and what happens when one of them goes."""
+"""`serve --workers`: several processes, and what happens when one of them ends."""
 
 import asyncio
 import os
@@ -81,15 +81,15 @@ async def test_no_worker_shows_lists_of_refused_credentials(tmp_path: Path, *, r
             return {(await client.ask(request)).status for client in clients}
 
         async with asyncio.timeout(30):
-            while len(clients) < (16 if redis else 2):  # with each worker at the end of one
+            while len(clients) < (16 if redis else 2):  # one connection to each worker
                 client, asked = await stack.enter_async_context(connect(port)), len(upstream.received)
                 assert (await client.ask(request)).status == 200
                 if redis or len(upstream.received) > asked:
                     clients.append(client)
         refusal = json_answer(401, b'{"code": 20003}')
         upstream.otherwise = lambda _: refusal.encode()
-        nobody = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
-        assert (await clients[0].ask(nobody)).status == 401
+        missing = Message(f"GET {LIST}/PN{'0' * 32} HTTP/1.1", ASKED).encode()
+        assert (await clients[0].ask(missing)).status == 401
         assert await statuses() == {401}
         upstream.otherwise = lambda _: answer.encode()
         assert await statuses() == {200}
@@ -131,7 +131,7 @@ async def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
         with serving(tmp_path, upstream) as (server, port):
             for _ in range(3):
                 before = workers_of(server, 2)
-                await asyncio.sleep(1)  # one that has only just been started is not replaced at once
+                await asyncio.sleep(1)  # a worker that ends right after its start is replaced later
                 os.kill(before[0], signal.SIGKILL)
                 workers_of(server, 1, [before[0]])
                 assert await names(port)  # the other one goes on

@@ -1,4 +1,4 @@
-"""A proxy on real sockets, plain and with TLS, before a sandbox whose clock stands still."""
+"""A proxy on real sockets, plain and with TLS, with a sandbox whose clock stands still."""
 
 from collections.abc import AsyncIterator
 from contextlib import closing

@@ -23,7 +23,7 @@ class Server(NamedTuple):
 
 @functools.cache
 def works(*command: str | Path) -> bool:
-    """Tell whether a command can be started and succeeds; it is asked once."""
+    """Tell whether a command can be started and succeeds; the answer is cached."""
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT)
     except (OSError, subprocess.SubprocessError):

@@ -19,9 +19,9 @@ class Language(NamedTuple):
     driver: str
     plain: str
     trusting: str
-    """The same, and how a user adds a CA to those that it trusts."""
+    """The same, with a CA that a user added."""
     check: list[str]
-    """Fails where it cannot be run."""
+    """Fails if the language is not installed."""
     needs: str
 
 

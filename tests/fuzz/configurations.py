@@ -1,7 +1,7 @@
-"""Bytes of any kind as a proxy.yaml and as a profile beside it.
+"""Any bytes as a proxy.yaml and as a profile beside it.
 
-Either there is a configuration, and requests can be made of it, or it is told what is wrong. No file is read
-that is not named, none is written, and what variables and secret files hold is not told.
+The result is a configuration whose requests can be encoded, or errors. Only named files are read, no file is
+written, and no error contains the value of a variable or of a secret file.
 """
 
 import os
@@ -34,7 +34,7 @@ VARIABLES = {
     "BY_FILE": SECRET,  # which is read from a file
 }
 BETWEEN = b"\xff"
-"""What no text holds: it parts the one file from the other."""
+"""Separates the two files; no text contains it."""
 
 _SYSTEM = (*sysconfig.get_paths().values(), sys.base_prefix, *zoneinfo.TZPATH)
 _SHIPPED = [str(file) for file in shipped_profiles().values()]
@@ -79,7 +79,7 @@ def _load(folder: Path) -> Configuration | None:
 
 
 def _assert_of_use(loaded: Configuration) -> None:
-    """Check that whatever is asked for can be said to the upstream, or is known not to be."""
+    """Check that every operation can be encoded for the upstream, or is unsupported."""
     for settings in loaded.upstreams().values():
         profile = create_profile(loaded, settings)
         account = Account(ACCOUNT, "7", Credentials("a-key", "its-secret"), is_own=False)
@@ -90,7 +90,7 @@ def _assert_of_use(loaded: Configuration) -> None:
             encoding.encode(call, target, "upstream.example")
 
 
-# What is done outside the program
+# Effects outside the program
 
 
 _Event = tuple[str, Any]
@@ -108,7 +108,7 @@ sys.addaudithook(_watch)
 
 @contextmanager
 def _watched() -> Iterator[Sequence[_Event]]:
-    """Collect what the interpreter tells of files, sockets and processes."""
+    """Collect the interpreter's audit events about files, sockets and processes."""
     _watching.append([])
     try:
         yield _watching[-1]

@@ -1,4 +1,4 @@
-"""Documents of every format, read by readers that are not ours: they hold what was put in, and no more."""
+"""Documents of every format, read by independent parsers: they contain their input, and no more."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ STYLES = [
 
 
 def assert_shows_list(rows: Sequence[CallerId], style: Style, page: int = 0, size: int = 50) -> None:
-    """Write a page of these, and one of them by itself."""
+    """Render a page of these, and each item by itself."""
     numbers = [style.number(row.phone_number) for row in rows]
     shown = [(row, number) for row, number in zip(rows, numbers, strict=True) if number is not None]
     expected = [

@@ -1,4 +1,4 @@
-"""The page that takes codes, given any form and any headers: what is shown is that page and nothing else."""
+"""The code page with any form and any headers: the answer is always that page."""
 
 import asyncio
 import tempfile
@@ -32,7 +32,7 @@ _UNASKED = (400, 403, 404, 405, 413, 415, 429)
 
 
 class _Upstream:
-    """ConcurrencyLimiter a call, and then answers as it is told."""
+    """Places a call, and then sends the given reply."""
 
     def __init__(self, reply: Reply) -> None:
         self.calls: list[Call] = []
@@ -44,7 +44,7 @@ class _Upstream:
 
 
 class Page(HTMLParser):
-    """What a page consists of, and what has been put into it."""
+    """The parts of a page, and the texts inserted into it."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ _ACCOUNTS = create_accounts(_CONFIGURATION.settings)
 
 
 def _translator(upstream: _Upstream) -> Translator:
-    """Return one that remembers nothing of what went before."""
+    """Return a translator without a cache."""
     lists: Lists = ListCache(RenderedList, CachePolicy(0, 0, 0), SharedMemoryStore())
     return Translator(_ACCOUNTS, {name_upstream(_UPSTREAM): Upstream(_PROFILE, upstream)}, STYLES[0], lists)
 
@@ -105,7 +105,7 @@ def _translator(upstream: _Upstream) -> Translator:
 async def _brought(
     method: str, headers: dict[str, str], body: bytes, reply: Reply
 ) -> tuple[Answer, Sequence[Call]]:
-    """Bring a code while a call waits for it."""
+    """Enter a code for a pending call."""
     upstream = _Upstream(reply)
     translator = _translator(upstream)
     validate = Request("POST", LIST, (basic(),), None, f"PhoneNumber={NUMBER}".encode())
@@ -115,7 +115,7 @@ async def _brought(
 
 
 def page(method: str, headers: dict[str, str], body: bytes, reply: Reply) -> None:
-    """Check what is answered."""
+    """Check the answer."""
     answer, calls = asyncio.run(_brought(method, headers, body, reply))
     if method in ("GET", "HEAD"):
         assert answer.status == 200
@@ -143,7 +143,7 @@ def _number(content_type: str | None, body: bytes) -> str:
 
 
 def _known() -> Sequence[object]:
-    """Return what the pages consist of: the form, the form with a complaint, and thanks."""
+    """Return the parts of the known pages: the form, the form with an error, and the confirmation."""
     right = f"PhoneNumber={NUMBER}&Code=123456".encode()
     asked: Sequence[tuple[str, bytes]] = (("GET", b""), ("POST", b""), ("POST", right))
     every = [asyncio.run(_brought(method, {}, body, Reply(200, VERIFIED))) for method, body in asked]

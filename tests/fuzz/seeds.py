@@ -1,4 +1,4 @@
-"""What fuzzing starts from: what is said in the conversations, and recordings where there are some."""
+"""Seeds for fuzzing: the messages of the conversations, and recordings if present."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _TESTS = Path(__file__).parents[1]
 _CAPTURES = sorted((_TESTS.parents[1] / "shared" / "captures").glob("*/*.txt"))
 _TWILIO = "twilio-2010-04-01"
 _UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-# Lists of the shipped profiles that no conversation speaks of
+# Lists of the shipped profiles that no conversation contains
 _LISTS = {
     "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
     "plivo": '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}',
@@ -34,11 +34,11 @@ _LISTS = {
 _TEXTS = ("Bob & <Co>", "]]>", "=1+1", '"', "a,b\r\nc", "\r", "\0\ufffe", "\ud800", "שלום", "📞" * 64, "</b>")
 
 Seed = tuple[str, bytes]
-"""A target's name, and what it may be given."""
+"""A target's name, and an input for it."""
 
 
 def seeds() -> Mapping[str, Sequence[bytes]]:
-    """Return what there is for each target."""
+    """Return the seeds of each target."""
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
     every = (
         *(_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes()),
@@ -109,7 +109,7 @@ def _request(message: Message) -> Iterator[Seed]:
 
 
 def _answer(vendor: str, message: Message) -> Iterator[Seed]:
-    """Name the vendor, a good status, and each operation in turn: what fits none is fuzzed all the same."""
+    """Name the vendor, a good status, and each operation in turn, whether the answer fits or not."""
     which = list(VENDORS).index(vendor)
     link, content_range = ((message.header(name) or "").encode() for name in ("Link", "Content-Range"))
     yield "list", b"\n".join([bytes((which, 0, 1)), link, content_range, message.body])

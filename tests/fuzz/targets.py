@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes any bytes, and raises where something comes of them that should not.
+"""Fuzz targets: each takes any bytes, and raises if the result is wrong.
 
-Only LegacyError, and what the client makes one of, may come out of what reads. What is written is read again,
-and holds what was put in.
+Parsers may raise LegacyError only, or what the client turns into one. Rendered documents are parsed again:
+they must contain their input.
 """
 
 import itertools
@@ -63,7 +63,7 @@ def nth(data: bytes, index: int) -> int:
 
 
 def assert_refused(fault: Fault, least: int = 400, below: int = 500) -> None:
-    """Check what a client is told."""
+    """Check the answer that the client gets."""
     assert least <= fault.status < below
     assert_shows_fault(fault)
 
@@ -99,7 +99,7 @@ def body(data: bytes) -> None:
 
 
 def _read(read: Callable[[], Form], sent: bytes | None = None) -> None:
-    """Check a form against what was `sent`, where no encoding stands between the two."""
+    """Compare a form with what was `sent`, unless an encoding lies between them."""
     try:
         form = read()
     except LegacyError as error:
@@ -110,7 +110,7 @@ def _read(read: Callable[[], Form], sent: bytes | None = None) -> None:
         assert type(name) is type(value) is str
         assert form.every(name)[-1:] == [value] or not value
         if "\ufffd" in name + value and sent is not None:
-            assert _REPLACEMENT.search(sent), "something was lost without a word"
+            assert _REPLACEMENT.search(sent), "a part was lost without an error"
 
 
 _REPLACEMENT = re.compile(rb"\xef\xbf\xbd|&#(?:x0*fffd|0*65533);", re.IGNORECASE)
@@ -132,7 +132,7 @@ def authorization(data: bytes) -> None:
 
 
 class Vendor(NamedTuple):
-    """A profile, and as whom its upstream is asked."""
+    """A profile, and the caller for its upstream."""
 
     profile: Profile
     account: Account
@@ -171,7 +171,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 def request(data: bytes) -> None:
     """Read method and target, a Content-Type and an Authorization, a line each, and the body after them.
 
-    Whatever is understood can be asked of every upstream.
+    Every understood request can be sent to every upstream.
     """
     start, content_type, credentials, content = lines(data, 4)
     method, _, target = as_text(start).partition(" ")
@@ -216,7 +216,7 @@ def _is_name(text: str) -> bool:
 def _exchange(profile: Profile, operation: Operation | Verify, account: Account) -> Exchange[Any]:
     match operation:
         case List(nothing_matches=True):
-            raise LegacyError(MALFORMED)  # nobody is asked
+            raise LegacyError(MALFORMED)  # no upstream is called
         case List():
             return profile.list(operation, account)
         case Validate():
@@ -228,7 +228,7 @@ def _exchange(profile: Profile, operation: Operation | Verify, account: Account)
 
 
 def _assert_sendable(call: Call) -> None:
-    """Check that a call is one request to its upstream, and that walks can tell it from others."""
+    """Check that a call is one request to its upstream, and differs from other calls of a listing."""
     assert call.identity
     origin, target = encoding.origin_and_target(call.url)
     assert origin == BASE
@@ -340,7 +340,7 @@ def code(data: bytes) -> None:
     page(method, {"Host": "proxy.example", **given}, content, Reply(_status(b"\0" + start[:1]), answered))
 
 
-# What is written
+# Documents
 
 _DATES = (None, 0, -1, 1207074392, 1735689600, -2208988800, 4 * 10**9, 32503679999)
 
@@ -348,7 +348,7 @@ _DATES = (None, 0, -1, 1207074392, 1735689600, -2208988800, 4 * 10**9, 325036799
 def writers(data: bytes) -> None:
     """Write names and numbers in turn, set apart by a byte that no text has, after bytes that say how.
 
-    What is no UTF-8 becomes lone surrogates.
+    Bytes that are not UTF-8 become lone surrogates.
     """
     how, *texts = data.split(b"\xff")
     style, page, size = STYLES[nth(how, 0) % len(STYLES)], nth(how, 1) % 4, nth(how, 2) % 5 + 1

@@ -1,4 +1,4 @@
-"""Every target with bytes of any kind, and with what is nearly right; with_atheris.py looks further."""
+"""Every target with any bytes, and with edited seeds; with_atheris.py runs for longer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from fuzz.targets import TARGETS, VENDORS
 
 SEEDS = seeds()
 EXAMPLES = settings(max_examples=2 * settings.default.max_examples) if settings.default else settings()
-# What means something to one of those who read
+# Text with a meaning for one of the parsers
 WORDS = [
     *(
         b"%",
@@ -175,7 +175,7 @@ FOUND: Mapping[str, Sequence[bytes]] = {
         said_by("voximplant", '{"callerid_id": "\\ud800"}', operation=3),
     ],
 }
-"""What once raised something else."""
+"""Inputs that once raised another exception."""
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -1,7 +1,7 @@
-"""Targets under libFuzzer, which keeps what reaches new code: python -m fuzz.with_atheris [TARGET…].
+"""Targets under libFuzzer, guided by coverage: python -m fuzz.with_atheris [TARGET…].
 
-Each target runs for FUZZ_SECONDS, in a process of its own: the first thing that goes wrong ends it. What has
-reached new code is kept under build/fuzz, for the next time, and so is what has gone wrong.
+Each target runs for FUZZ_SECONDS, in a process of its own, until its first failure. Inputs that reached
+new code are kept under build/fuzz for the next run, and so are failures.
 """
 
 import logging
@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 BUILT = Path(__file__).parents[2] / "build" / "fuzz"
-LONGEST = 4096  # bytes: what is odd is odd in a few, and whole bodies are tested elsewhere
+LONGEST = 4096  # bytes: failures need few, and whole bodies are tested elsewhere
 SLOWEST = 5  # seconds that one input may take
 MEMORY = 1024  # MiB
 
@@ -25,7 +25,7 @@ def run_alone(name: str, options: list[str]) -> None:
 
     with atheris.instrument_imports(include=["proxy", "python_multipart"]):
         from fuzz.targets import TARGETS  # noqa: PLC0415 - instrumented as it is imported
-    logging.disable()  # what is refused again and again
+    logging.disable()  # refusals are frequent
     atheris.Setup([sys.argv[0], *options], TARGETS[name])
     atheris.Fuzz()
 

@@ -1,4 +1,4 @@
-"""Who may ask for which account: callers' own credentials passed on, or a table of accounts."""
+"""Access to accounts: callers' own credentials are passed on, or a table maps them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,7 +95,7 @@ NO_CREDENTIALS = [None, "", "Basic", "Basic !", "Bearer x", basic(username=""), 
 async def test_without_credentials_no_upstream_is_called(table: str, authorization: str | None) -> None:
     async with asking(table) as (client, upstream):
         answer = await client.ask(request(authorization))
-        again = await client.ask(request(authorization))  # a challenge is no reason to hang up
+        again = await client.ask(request(authorization))  # a 401 leaves the connection open
     assert answer.status == again.status == 401
     assert answer.header("WWW-Authenticate") == 'Basic realm="Twilio API"'
     assert upstream.received == []
@@ -176,7 +176,7 @@ async def test_every_failed_login_gets_the_same_bytes() -> None:
 
 
 async def test_a_failed_login_is_reported_before_other_faults() -> None:
-    """Its parameters are looked at only once the caller is known."""
+    """Parameters are checked only after authentication."""
     async with asking(TABLE) as (client, upstream):
         post = Message(
             f"POST {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic(password="x"))), b"PhoneNumber=x"

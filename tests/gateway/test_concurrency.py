@@ -1,4 +1,4 @@
-"""ConcurrencyLimiter: nobody has more than he may, nobody who waits is forgotten, and none is lost."""
+"""ConcurrencyLimiter: limits are kept, waiters get slots in order, and no slot is lost."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,73 +16,73 @@ CALLERS = ("Alice", "Bob", "Carol", "Dave")
 W = TypeVar("W")
 
 
-def come(table: Slots[W], caller: str, who: W) -> bool | int:
-    """Return whether there is a place at once, or the status of being sent away."""
+def enter(table: Slots[W], caller: str, waiter: W) -> bool | int:
+    """Return whether a slot is free, or the status of the refusal."""
     try:
-        return table.enter(caller, who)
+        return table.enter(caller, waiter)
     except LegacyError as error:
         return error.fault.status
 
 
 def test_default_limits() -> None:
-    everybody, one = Slots[int](SlotLimits()), Slots[int](SlotLimits())
-    outcomes = [come(everybody, f"caller {number}", number) for number in range(256 + 128 + 1)]
+    shared, one = Slots[int](SlotLimits()), Slots[int](SlotLimits())
+    outcomes = [enter(shared, f"caller {number}", number) for number in range(256 + 128 + 1)]
     assert outcomes == [True] * 256 + [False] * 128 + [503]
-    assert [come(one, "Alice", number) for number in range(32 + 1)] == [True] * 32 + [429]
+    assert [enter(one, "Alice", number) for number in range(32 + 1)] == [True] * 32 + [429]
 
 
-class Coming(RuleBasedStateMachine):
-    """Come and go in every order, beside a model that counts from scratch each time."""
+class SlotMachine(RuleBasedStateMachine):
+    """Enter and leave in any order, compared with a model that counts anew each time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table: Slots[int] = Slots(LIMITS)
-        self.placed: dict[int, str] = {}
+        self.holding: dict[int, str] = {}
         self.waiting: dict[int, str] = {}
         self.number = 0
 
-    def theirs(self, caller: str) -> int:
-        return [*self.placed.values(), *self.waiting.values()].count(caller)
+    def count_of(self, caller: str) -> int:
+        return [*self.holding.values(), *self.waiting.values()].count(caller)
 
     @rule(caller=st.sampled_from(CALLERS))
-    def come(self, caller: str) -> None:
+    def enter(self, caller: str) -> None:
         self.number += 1
-        outcome = come(self.table, caller, self.number)
-        if self.theirs(caller) == LIMITS.per_caller:
+        outcome = enter(self.table, caller, self.number)
+        if self.count_of(caller) == LIMITS.per_caller:
             assert outcome == 429
-        elif len(self.placed) < LIMITS.in_all:
+        elif len(self.holding) < LIMITS.in_all:
             assert outcome is True
-            self.placed[self.number] = caller
+            self.holding[self.number] = caller
         elif len(self.waiting) < LIMITS.waiting:
             assert outcome is False
             self.waiting[self.number] = caller
         else:
             assert outcome == 503
 
-    @precondition(lambda self: self.placed)
+    @precondition(lambda self: self.holding)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        who = data.draw(st.sampled_from(sorted(self.placed)))
-        following = self.table.leave(self.placed.pop(who), who)
-        assert following == next(iter(self.waiting), None), "who came first is next"
+        waiter = data.draw(st.sampled_from(sorted(self.holding)))
+        following = self.table.leave(self.holding.pop(waiter), waiter)
+        assert following == next(iter(self.waiting), None), "first come, first served"
         if following is not None:
-            self.placed[following] = self.waiting.pop(following)
+            self.holding[following] = self.waiting.pop(following)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
-        who = data.draw(st.sampled_from(sorted(self.waiting)))
-        assert self.table.leave(self.waiting.pop(who), who) is None
+        waiter = data.draw(st.sampled_from(sorted(self.waiting)))
+        assert self.table.leave(self.waiting.pop(waiter), waiter) is None
 
     @invariant()
-    def nobody_has_too_much(self) -> None:
-        assert len(self.placed) <= LIMITS.in_all
+    def no_limit_is_exceeded(self) -> None:
+        assert len(self.holding) <= LIMITS.in_all
         assert len(self.waiting) <= LIMITS.waiting
-        assert all(self.theirs(caller) <= LIMITS.per_caller for caller in CALLERS)
-        assert not self.waiting or len(self.placed) == LIMITS.in_all
+        assert all(self.count_of(caller) <= LIMITS.per_caller for caller in CALLERS)
+        assert not self.waiting or len(self.holding) == LIMITS.in_all
 
 
-TestComing = Coming.TestCase
+TestSlotMachine = SlotMachine.TestCase
 
 
 @pytest.mark.parametrize(
@@ -99,23 +99,23 @@ TestComing = Coming.TestCase
 )
 def test_outcomes_of_entering(limits: SlotLimits, statuses: Mapping[str, list[bool | int]]) -> None:
     table: Slots[object] = Slots(limits)
-    outcomes = {caller: [come(table, caller, object()) for _ in each] for caller, each in statuses.items()}
+    outcomes = {caller: [enter(table, caller, object()) for _ in each] for caller, each in statuses.items()}
     assert outcomes == statuses
 
 
 async def test_a_cancelled_waiter_loses_only_its_own_turn() -> None:
-    places = ConcurrencyLimiter(SlotLimits(in_all=1, waiting=2, per_caller=9))
-    had = await places.acquire("Alice")
-    first, second = (asyncio.create_task(places.acquire("Bob")) for _ in range(2))
+    limiter = ConcurrencyLimiter(SlotLimits(in_all=1, waiting=2, per_caller=9))
+    held = await limiter.acquire("Alice")
+    first, second = (asyncio.create_task(limiter.acquire("Bob")) for _ in range(2))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.wait([second])
     await asyncio.sleep(0)
-    assert not first.done(), "there is one place, and somebody has it"
-    with had:
+    assert not first.done(), "the only slot is held"
+    with held:
         pass
     with await first:
-        third = asyncio.create_task(places.acquire("Carol"))
+        third = asyncio.create_task(limiter.acquire("Carol"))
         await asyncio.sleep(0)
         assert not third.done()
     with await third:

@@ -1,4 +1,4 @@
-"""The bridge, as the configuration sees it: one takes the place of another."""
+"""A translator that is replaced by another configuration's."""
 
 import gc
 import weakref
@@ -19,7 +19,7 @@ from proxy.upstream.client import Client
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Leave it to reference counts, as the collector does with what there was when serving began."""
+    """Disable the cyclic garbage collector: reference counts have to suffice."""
     gc.disable()
     yield
     gc.enable()

@@ -1,4 +1,4 @@
-"""What an upstream can do wrong, row by row: what the client sees, and how often the upstream was asked.
+"""Upstream faults, row by row: the client's answer, and the number of upstream calls.
 
 The rows are those of the table of upstream faults; `test_fault_07_…` is row 7.
 """
@@ -69,7 +69,7 @@ DECLINED = "The upstream API declines requests at the moment"
 SLOW = "The upstream API took too long to answer"
 LARGE = "The list is too large"
 MIB = 1024 * 1024
-REMEMBERING = "snapshots: {fresh: 3600}\n"
+CACHED = "snapshots: {fresh: 3600}\n"
 
 
 def head(*headers: str) -> bytes:
@@ -122,7 +122,7 @@ async def test_fault_01_no_such_host() -> None:
     [("GET", LIST, LISTED), ("DELETE", AN_INSTANCE, error(204)), ("POST", LIST, CODE)],
 )
 def test_fault_01_connection_refused(method: str, target: str, found: bytes) -> None:
-    """An upstream that comes a little late is reached: of what was not sent anything may be tried again."""
+    """An upstream that starts a little late is reached: requests that were not sent are retried."""
 
     async def ask() -> None:
         bound, upstream_port = bound_port()
@@ -142,7 +142,7 @@ def test_fault_01_connection_refused(method: str, target: str, found: bytes) -> 
 def test_fault_02_connections_are_not_accepted(method: str) -> None:
     async def ask() -> tuple[tuple[int, str, str | None], float]:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
-            first.connect(listener.getsockname())  # and is never accepted: there is no room for another one
+            first.connect(listener.getsockname())  # and is never accepted: the backlog is full
             async with running_proxy(f"http://127.0.0.1:{listener.getsockname()[1]}") as port:
                 begun = now()
                 return told(await Proxied(port, ScriptedUpstream()).ask(method)), now() - begun
@@ -155,13 +155,13 @@ def test_fault_02_connections_are_not_accepted(method: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.0.0.2"])
 async def test_fault_03_an_untrusted_certificate(name: str, method: str) -> None:
-    """Where its authority is trusted, name and time decide: see tests/upstream/test_client.py."""
+    """Names and expiry of trusted certificates are tested in tests/upstream/test_client.py."""
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert(name).configure_cert(tls)
     async with scripted_upstream(LISTED, tls=tls) as upstream, running_proxy(upstream.url) as port:
         answer = await Proxied(port, upstream).ask(method)
     assert told(answer) == (502, "The upstream API cannot be trusted", None)
-    assert (upstream.accepted, upstream.begun) == (0, 0)  # by asyncio, which accepts once hands are shaken
+    assert (upstream.accepted, upstream.begun) == (0, 0)  # by asyncio, which accepts after the handshake
 
 
 LOSSES: dict[str, Answer] = {
@@ -186,7 +186,7 @@ def test_fault_04_a_kept_connection_is_closed(loss: Answer) -> None:
         assert shown(await between.ask()) == ["Bob"]
         return shown(await between.ask()), between.upstream.begun, between.upstream.accepted
 
-    assert timed(twice, LISTED, loss, LISTED) == (["Bob"], 3, 2)  # of which the second one is the first's
+    assert timed(twice, LISTED, loss, LISTED) == (["Bob"], 3, 2)  # the second connection is the first call's
 
 
 ITEMS: dict[str, tuple[bytes, bytes]] = {
@@ -201,7 +201,7 @@ ITEMS: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("profile", ITEMS)
 def test_fault_04_a_rename_has_a_connection_of_its_own(profile: str) -> None:
-    """With whatever verb: one that was kept may be stale, and it is not sent again."""
+    """With any verb: a kept connection may be stale, and the request is not retried."""
     one_of_it, page_of_it = ITEMS[profile]
 
     async def rename(between: Proxied) -> tuple[int, int, int]:
@@ -235,7 +235,7 @@ def test_fault_05_too_slow(slow: Answer, seconds: float, method: str) -> None:
 
 
 def test_fault_05_many_calls_together_take_no_longer() -> None:
-    """Each page comes in time, and is asked for twice; so does what a number that is not in a list costs."""
+    """Each page takes less than its timeout, and is requested twice."""
 
     async def ask(between: Proxied) -> tuple[tuple[int, str, str | None], float]:
         begun = now()
@@ -298,12 +298,12 @@ LARGE_BODIES: dict[str, Answer] = {
 
 @pytest.mark.parametrize("large", LARGE_BODIES.values(), ids=LARGE_BODIES.keys())
 async def test_fault_07_too_large(large: Answer) -> None:
-    # A busy machine adds to the time of a process what the proxy did not cause, but not each time
+    # A busy machine adds CPU time that the proxy did not cause, but not each time
     assert min(await stall_of(large), await stall_of(large)) < 0.05
 
 
 async def stall_of(large: Answer) -> float:
-    """Be answered with too much; return how long the loop stood still for it."""
+    """Get an answer that is too large; return the longest stall of the loop."""
     async with proxied(large, LISTED) as between:
         stop = asyncio.Event()
         stall = asyncio.create_task(worst_stall(stop))
@@ -372,7 +372,7 @@ def test_fault_09_an_html_page(kind: str, body: bytes) -> None:
     ids=str,
 )
 def test_fault_10_a_malformed_item(wrong: dict[str, object]) -> None:
-    """All of the list is refused, not the item left out."""
+    """The whole list is refused; the item is not left out."""
     body = page(item(), item(**{"sid": COMPANY, **wrong}))
     assert told(asked_once(ok(body))[0]) == (502, NONSENSE, None)
     body = page(item(), {name: value for name, value in item().items() if name != "sid"})
@@ -534,13 +534,13 @@ def test_fault_15_too_many_requests(status: int, words: str, asked: str, seconds
         assert shown(await between.ask()) == ["Bob"]
 
     told_so = error(status, ("Retry-After", asked), ("Date", AT_NOON))
-    # A 503 is tried again if there is time for it
+    # A 503 is retried if there is time for it
     tries = 2 if status == 503 and seconds < 25 else 1
     timed(ask, *[told_so] * tries, LISTED, LISTED)
 
 
 def test_fault_15_the_pause_ends_with_the_retry() -> None:
-    """A list of several pages is read to its end though its upstream has asked for a pause."""
+    """A list of several pages is read to its end although its upstream has asked for a pause."""
 
     async def ask(between: Proxied) -> tuple[list[str], int]:
         return shown(await between.ask()), between.upstream.hits()
@@ -576,7 +576,7 @@ def test_fault_16_their_cached_lists_are_dropped(status: int, mapped: bool) -> N
         return [refused, (await between.ask()).status]
 
     script = [LISTED, *([] if mapped else [LISTED]), error(status), error(status), LISTED]
-    found = timed(ask, *script, configuration=REMEMBERING + (MAPPED if mapped else ""))
+    found = timed(ask, *script, configuration=CACHED + (MAPPED if mapped else ""))
     assert found == [502 if mapped else status] * 2
 
 
@@ -585,7 +585,7 @@ def test_fault_17_no_such_instance() -> None:
         found = [(await between.ask(target=AN_INSTANCE)).status for _ in range(2)]
         return found, between.upstream.hits("GET", f"{UPSTREAM_LIST}/{BOB}.json")
 
-    assert timed(ask, error(404), error(404), configuration=REMEMBERING) == ([404, 404], 2)
+    assert timed(ask, error(404), error(404), configuration=CACHED) == ([404, 404], 2)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -603,7 +603,7 @@ async def test_fault_18_no_redirect_is_followed(method: str, status: int) -> Non
 
 
 async def test_fault_24_a_new_link_with_a_repeated_page(tmp_path: Path) -> None:
-    """What is known of a page holds for one that is the same in all that says how the list goes on."""
+    """A parsed page may be reused only if its link headers are the same too."""
     by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
     configuration = profile_with(tmp_path, by_link) + "snapshots: {fresh: 0.1}\n"
     more = ok(BOBS, ("Link", f'<{following(1)}>; rel="next"')), ok(page(item("Company", COMPANY)))
@@ -618,7 +618,7 @@ async def test_fault_24_a_new_link_with_a_repeated_page(tmp_path: Path) -> None:
 def test_fault_24_any_link_header_names_the_next_page(
     are_separate: bool, relation: str, tmp_path: Path
 ) -> None:
-    """A walk that overlooks it would end early, with a wrong total."""
+    """A listing that overlooks it would end early, with a wrong total."""
     by_link = "paging: {strategy: next_url, next: /next_page_uri}", "paging: {strategy: link_header}"
     links = [f'<{PAGES}>; rel="first"', f'<{following(1)}>; rel="{relation}"']
     lines = links if are_separate else [", ".join(links)]
@@ -679,7 +679,7 @@ def test_fault_20_an_empty_page_with_another_one(before: int) -> None:
 
 
 async def endless(between: Proxied, body: int = 0) -> tuple[tuple[int, str, str | None], int]:
-    """Ask an upstream whose list never ends."""
+    """Request a list that never ends."""
     numbers = itertools.count(1)
 
     def answer(_: Message) -> Answer:
@@ -754,9 +754,9 @@ def test_fault_24_a_total_that_is_wrong(total: object) -> None:
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_fault_25_the_clock_jumps(hours: int) -> None:
-    """What is remembered, a pause and a deadline last as long as they would."""
+    """TTLs, pauses and deadlines are not affected."""
     pause = error(429, ("Retry-After", "1800"))
-    async with proxied(LISTED, pause, configuration=REMEMBERING) as between:
+    async with proxied(LISTED, pause, configuration=CACHED) as between:
         assert shown(await between.ask()) == ["Bob"]
         assert (await between.ask(token="another")).status == 429
         with time_machine.travel(time.time() + 3600 * hours, tick=True):
@@ -771,7 +771,7 @@ async def test_fault_25_the_clock_jumps(hours: int) -> None:
     assert between.upstream.hits() == 3
 
 
-# 26, 27, 31, 32: what is remembered. More of it in tests/snapshots
+# 26, 27, 31, 32: the cache; tests/cache has more
 
 
 @pytest.fixture
@@ -806,7 +806,7 @@ def spoil(server: Server, how: str) -> None:
 async def test_fault_26_redis_failures(how: str, redis: Server) -> None:
     async with proxied(LISTED, configuration=shared(redis, fresh=0.5)) as between:
         assert shown(await between.ask()) == ["Bob"]
-        await asyncio.sleep(0.1)  # until it is kept for others
+        await asyncio.sleep(0.1)  # until it is saved for other replicas
         spoil(redis, how)
         between.upstream.otherwise = lambda _: LISTED
         assert [shown(await between.ask()) for _ in range(2)] == [["Bob"]] * 2
@@ -826,7 +826,7 @@ async def test_fault_26_a_hanging_redis(redis: Server) -> None:
 
 
 async def test_fault_27_a_hundred_requests_and_the_first_disconnects() -> None:
-    async with proxied(LISTED, configuration=REMEMBERING) as between, connect(between.port) as leader:
+    async with proxied(LISTED, configuration=CACHED) as between, connect(between.port) as leader:
         between.upstream.released.clear()
         request = Message(f"GET {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic())))
         await leader.send(request.encode())
@@ -880,7 +880,7 @@ AGAIN = ("  rename: # the current API has no PUT\n", "  rename:\n    retries: 1\
 
 @pytest.mark.parametrize("loss", [LOST, RESET, (End.RST_EARLY,), error(503)])
 def test_fault_30_a_rename_is_lost(loss: Answer, tmp_path: Path) -> None:
-    """It is sent again only if its profile says that this does no harm."""
+    """It is retried only if its profile says that this is safe."""
     answer, upstream = asked_once(loss, RENAMED, method="PUT", target=AN_INSTANCE)
     assert (answer.status, upstream.begun) == (503 if loss == error(503) else 502, 1)
     told_so = profile_with(tmp_path, AGAIN)
@@ -914,7 +914,7 @@ async def test_fault_31_a_write_cannot_be_announced(redis: Server) -> None:
 
 async def test_fault_32_a_listing_from_before_a_write() -> None:
     ends = asyncio.Event()
-    async with proxied((ends, LISTED), RENAMED, ok(page(item("New"))), configuration=REMEMBERING) as between:
+    async with proxied((ends, LISTED), RENAMED, ok(page(item("New"))), configuration=CACHED) as between:
         before = asyncio.create_task(between.ask())
         await between.upstream.is_asked(1)
         assert (await between.ask("PUT", AN_INSTANCE)).status == 200
@@ -928,7 +928,7 @@ async def test_fault_32_a_listing_from_before_a_write() -> None:
 
 
 def test_fault_33_a_validation_has_a_connection_of_its_own() -> None:
-    """One that was kept may be stale, and would cost it its only chance."""
+    """A kept connection may be stale, and a validation is sent only once."""
 
     async def ask(between: Proxied) -> tuple[int, int, int]:
         assert shown(await between.ask()) == ["Bob"]
@@ -940,7 +940,7 @@ def test_fault_33_a_validation_has_a_connection_of_its_own() -> None:
 
 
 async def test_fault_33_nothing_was_sent() -> None:
-    """Nothing was written: it is no call that may have been placed. It is tried once more, see row 1."""
+    """Nothing was sent, so no call was placed: it is retried, see row 1."""
     bound, upstream_port = bound_port()
     with bound:
         async with running_proxy(f"http://127.0.0.1:{upstream_port}") as port:
@@ -989,7 +989,7 @@ def test_fault_36_no_code(code: object) -> None:
 @pytest.mark.parametrize("status", [201, 202, 206])
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 def test_fault_36_another_kind_of_success(status: int, method: str) -> None:
-    """What it says is no refusal of what the client has sent: a call may have been placed."""
+    """Its answer does not refuse the client's request: a call may have been placed."""
     said = json_answer(status, b'{"code": 20001, "message": "Accepted"}').encode()
     target = AN_INSTANCE if method == "PUT" else LIST
     seen, upstream = asked_once(said, CODE, method=method, target=target)
@@ -997,7 +997,7 @@ def test_fault_36_another_kind_of_success(status: int, method: str) -> None:
     assert upstream.begun == 1
 
 
-# 37: a breaker
+# 37: the circuit breaker
 
 
 async def until_open(between: Proxied) -> None:
@@ -1060,12 +1060,12 @@ def test_fault_37_client_errors_are_no_failures(status: int) -> None:
 
 @pytest.mark.parametrize("loss", [LOST, RESET, error(500), error(503), (Stall(),)])
 def test_fault_37_other_callers_are_not_affected(loss: Answer) -> None:
-    """An account that the upstream fails, however often, is no business of another one's."""
+    """Failures for one account, however many, do not affect another one."""
 
     async def ask(between: Proxied) -> None:
         upstream, hapless = between.upstream, basic(password="hapless")
         upstream.otherwise = lambda message: loss if message.header("Authorization") == hapless else LISTED
-        for pause in (0, 5, 10):  # then it is open, and then there is a probe, which fails
+        for pause in (0, 5, 10):  # then it is open, and then a probe fails
             await asyncio.sleep(pause)
             answers = await asyncio.gather(*[between.ask(token="hapless") for _ in range(20)])
             assert pause == 0 or [told(each)[1] for each in answers].count(DECLINED) >= 19
@@ -1081,9 +1081,9 @@ def test_fault_37_other_callers_are_not_affected(loss: Answer) -> None:
     ("failing", "callers", "most"), [(1, 1, 10), (4, 1, 120), (1, 100, 120), (4, 100, 120)]
 )
 def test_fault_37_retries_add_little_load(failing: int, callers: int, most: int) -> None:
-    """Where one in four gets 503, a fifth more is asked, not a quarter; where all do, next to nothing.
+    """If one in four calls gets 503, retries add a fifth, not a quarter; if all do, next to nothing.
 
-    A caller's first call is not judged by what became of those of others.
+    Other callers' failures do not affect a caller's first call.
     """
 
     async def ask(between: Proxied) -> int:

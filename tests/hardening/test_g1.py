@@ -1,7 +1,7 @@
 """G1: validation POSTs upstream never exceed the client's, whatever fails.
 
-Each number is validated once, by a client that may hang up, before an upstream that fails at any byte of the
-request or of its answer; then its upstream has been asked for that number once at most.
+Each number is validated once, by a client that may disconnect, with an upstream that fails at any byte of the
+request or of its answer; the upstream gets one request for that number at most.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ NUMBERS = re.compile(rb"PhoneNumber=%2B1(\d{10})")
 
 
 def goes_wrong(chance: random.Random, good: bytes) -> Answer:
-    """Return an answer of an upstream that fails as a rule."""
+    """Return an answer of an upstream that usually fails."""
     whole = chance.choice(
         [
             good,
@@ -45,7 +45,7 @@ def goes_wrong(chance: random.Random, good: bytes) -> Answer:
 
 
 async def validate(between: Proxied, number: int, chance: random.Random) -> None:
-    """Validate a number, or hang up before it is."""
+    """Validate a number, or disconnect before the answer."""
     patience = chance.choice([60, 60, 60, 0.01, 5])
     body = f"PhoneNumber={number}".encode()
     headers = (
@@ -71,7 +71,7 @@ async def rounds(times: int) -> Counter[bytes]:
 
         def answer(message: Message) -> Answer:
             if message.start.startswith("GET") and chance.random() < 0.9:
-                return LISTED  # so that a breaker that has opened closes again
+                return LISTED  # so that an open circuit breaker closes again
             return goes_wrong(chance, CODE if message.start.startswith("POST") else LISTED)
 
         upstream.otherwise = answer
@@ -96,4 +96,4 @@ def test_g1_never_a_second_validation(full: bool) -> None:
     times = 10_000 if full else 150
     asked = leap.run(rounds(times))
     assert set(asked.values()) == {1}
-    assert len(asked) > times / 2  # or else nothing was tried
+    assert len(asked) > times / 2  # else the test tried nothing

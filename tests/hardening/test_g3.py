@@ -1,4 +1,4 @@
-"""G3: no answer holds bytes of another credential's data, be an upstream so broken that it answers twice."""
+"""G3: no answer holds bytes of another credential's data, even if an upstream answers twice."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SHARED = "accounts:\n" + "".join(
 
 @contextlib.asynccontextmanager
 async def answering_twice() -> AsyncIterator[ScriptedUpstream]:
-    """Run an upstream that says its last answer once more when the head of the next request has come."""
+    """Run an upstream that repeats its last answer when the head of the next request has arrived."""
     upstream = ScriptedUpstream()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +70,7 @@ async def test_g3_a_late_second_answer_is_not_for_the_next_caller(first: str) ->
 
 
 async def test_g3_a_late_answer_is_not_for_another_account() -> None:
-    """A field that names the account is not in every API: here the proxy could tell, there it could not."""
+    """Not every API has a field with the account, by which the proxy could tell."""
     async with (
         answering_twice() as upstream,
         running_proxy(upstream.url, SHARED, {"SECRET": "s3cret"}) as port,

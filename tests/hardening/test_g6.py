@@ -1,16 +1,16 @@
 """G6: every request ends within the total deadline and a second, wherever it is kept waiting.
 
-It begins once it is there with its body, and it is its turn on its connection. What bounds each wait:
+The deadline starts when the request is complete and is next on its connection. The bound of each wait:
 
 | wait | bound |
 |---|---|
-| whatever a GET waits for | cut off after 25 s and a grace of 0.25 s, at which nothing but it ends |
+| anything in a GET | cut off after 25 s and a grace of 0.25 s, which no other wait reaches |
 | a slot of the concurrency limit | 1 s; a write waits for one only before anything else |
 | upstream: connecting, bytes, pauses before retries, every call of a validation | what is left of 25 s |
-| upstream, where a walk is shared | 25 s of its own: a request without time left fails, the others wait on |
-| Redis, before an upstream is asked to write | 50 ms a question, of which there are four at most |
-| Redis, after a write | what is left of 25 s, and the grace; others go on being told in the background |
-| a list that is stale | nothing: it is read anew in the background, in 25 s of its own |
+| upstream, shared listing | 25 s of its own: a request without time left fails, the others wait on |
+| Redis, before a write upstream | 50 ms a call, four calls at most |
+| Redis, after a write | what is left of 25 s, and the grace; announcements go on in the background |
+| a stale list | no wait: it is refreshed in the background, in 25 s of its own |
 | a client that does not read its answer | 30 s without a byte: not the request's time |
 """
 
@@ -54,7 +54,7 @@ AT_ONCE = 32
 STALLS = (0.02, 3, 6, 9, 9.5)
 TOO_LONG = (11, 40)
 EXAMPLE = Path(__file__).parents[2] / "config" / "upstreams" / "example-rest.yaml"
-CHANGES = {  # anybody may ask, for any Sid
+CHANGES = {  # any caller may ask, for any Sid
     "auth: {scheme: bearer}": "auth: {scheme: caller}",
     "ids: {codec: integer}": "ids: {codec: identity}",
     "id: {at: /id, as: integer}": "id: /id",
@@ -70,7 +70,7 @@ def item(number: int) -> Mapping[str, str]:
 
 
 class Tardy:
-    """An upstream that gives any page of its list, sometimes not what it should, and stalls anywhere."""
+    """An upstream that sends any page of its list, sometimes an error, and stalls anywhere."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -96,7 +96,7 @@ class Tardy:
         if start and self._chance.random() < 0.1:
             return error(404)
         found = [item(number) for number in range(start, min(start + size, ITEMS))]
-        if self._chance.random() < 0.3:  # which makes a page by itself useless, but not a walk
+        if self._chance.random() < 0.3:  # a single page is then unusable, a listing is not
             found += found[:1]
         return ok(json.dumps({"items": found, "total": ITEMS}).encode())
 
@@ -134,7 +134,7 @@ async def ask(between: Proxied, chance: random.Random) -> Ended:
 
 
 async def disturb(way: Relay, chance: random.Random) -> None:
-    """Let Redis be well, slow, silent or not there, one after the other."""
+    """Make Redis normal, slow, silent and unreachable in turn."""
     while True:
         way.mend()
         way.delay = chance.choice([0, 0.04, 0.3, 3600])
@@ -154,7 +154,7 @@ async def not_accepting(configuration: str) -> AsyncIterator[Proxied]:
 
 
 async def rounds(times: int, configuration: Callable[[int], str], server: Server) -> list[Ended]:
-    """Ask, many at a time, and return how each request ended."""
+    """Send many concurrent requests, and return how each one ended."""
     chance = random.Random(times)
     ended: list[Ended] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -174,7 +174,7 @@ async def rounds(times: int, configuration: Callable[[int], str], server: Server
 
 
 def any_page(folder: Path) -> str:
-    """Return a configuration with an upstream that gives any page by itself, to anybody."""
+    """Return a configuration with an upstream that sends any single page, to any caller."""
     text = EXAMPLE.read_text(encoding="utf-8")
     for before, after in CHANGES.items():
         assert text.count(before) == 1
@@ -183,7 +183,7 @@ def any_page(folder: Path) -> str:
     return f"  profile: {folder / 'profile.yaml'}\n"
 
 
-def remembering(redis: int) -> str:
+def with_redis(redis: int) -> str:
     """Return a configuration with a Redis at this port."""
     return f'snapshots: {{fresh: 5, stale: 5, redis: {{url: "redis://127.0.0.1:{redis}"}}}}\n'
 
@@ -192,14 +192,14 @@ def remembering(redis: int) -> str:
 def test_g6_every_request_ends(full: bool, tmp_path: Path) -> None:
     profile = any_page(tmp_path)
     with running_valkey() as server:
-        ended = leap.run(rounds(200 if full else 1, lambda redis: profile + remembering(redis), server))
+        ended = leap.run(rounds(200 if full else 1, lambda redis: profile + with_redis(redis), server))
     assert [each for each in ended if each.seconds > TOTAL + 1] == []
     late = {each.method == "GET" for each in ended if each.seconds > TOTAL - 1}
-    assert late == {True, False}, "nothing was tried"
+    assert late == {True, False}, "the test tried nothing"
     assert {each.status for each in ended} >= {200, 503, 504}
 
 
-# What others wait for
+# Shared listings
 
 
 def in_parts(seconds: float, whole: bytes) -> Answer:
@@ -210,7 +210,7 @@ def in_parts(seconds: float, whole: bytes) -> Answer:
 
 @pytest.mark.parametrize("after", [15, 22], ids=["a request that joins", "the first request"])
 def test_g6_a_shared_listing_outlasts_a_timeout(after: int, tmp_path: Path) -> None:
-    """Two want a page that is not to be had by itself; the first one learns that after 20 seconds.
+    """Two requests want a page that cannot be read alone, which the first one learns after 20 seconds.
 
     The listing that both share then takes another 15, whichever of them began it.
     """
@@ -251,7 +251,7 @@ def no_redis() -> Iterator[str]:
     """Reserve a port at which no process listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        yield remembering(bound.getsockname()[1])
+        yield with_redis(bound.getsockname()[1])
 
 
 DONE = "The change was made, but may not show for some seconds"
@@ -270,7 +270,7 @@ DONE = "The change was made, but may not show for some seconds"
 def test_g6_a_write_that_cannot_be_announced(
     method: str, target: str, answer: bytes, status: int, message: str
 ) -> None:
-    """It is done after 20 seconds; others would show what was before it for 10 more."""
+    """The upstream answers after 20 seconds; other replicas would show the old list for 10 more."""
 
     async def write(between: Proxied) -> tuple[int, str, str | None, float]:
         begun = now()
@@ -283,7 +283,7 @@ def test_g6_a_write_that_cannot_be_announced(
 
 
 def test_g6_a_correct_code() -> None:
-    """Who reads the page is told that it was; a program that it may not show yet."""
+    """The page confirms the code; a program gets an error that the list may not show the number yet."""
 
     async def bring(port: int) -> Message:
         form = b"PhoneNumber=4155551212&Code=012345"

@@ -1,9 +1,8 @@
-"""Where a token is: in the upstream's hands and nowhere else.
+"""Secrets reach the upstream, and no other place.
 
-A canary stands wherever a client can put text, and as the token of good requests, whose upstreams say it back
-wherever they can. Then everything that comes out is searched for it: answers, logs, counters, Redis, what is
-printed, and what values and exceptions say of themselves. What an upstream gives as the name of a number is
-shown, whatever it is.
+A canary is in every place where a client can put text, and is the token of good requests. Upstreams repeat it
+in their answers. All output is searched for it: answers, logs, counters, Redis, printed text, and the repr of
+values and exceptions. The only exception is a number's name, which is shown as the upstream sends it.
 """
 
 import asyncio
@@ -95,7 +94,7 @@ def multipart(
 XML = b"Content-Type: text/xml"
 CHUNKED = b"Transfer-Encoding: chunked"
 
-# Everywhere that a client can put text, in what is refused or what nobody looks at
+# Every place for a client's text, in refused requests and in ignored parts
 PLACES: Mapping[str, bytes] = {
     "nothing but it": C + b"\r\n\r\n",
     "a method": get().replace(b"GET", C.upper(), 1),
@@ -132,8 +131,8 @@ PLACES: Mapping[str, bytes] = {
     "many headers": get(*[b"X-Custom: " + C] * 101),
     "a Host": request(b"GET %b HTTP/1.1" % TARGET, b"Host: " + C, GOOD),
     "another Host": get(b"Host: " + C),
-    "who it is for": get(b"X-Forwarded-For: " + C, b"X-Forwarded-Host: " + C, b"X-Forwarded-Proto: " + C),
-    "who has sent it on": get(b"Via: " + C, b"Forwarded: host=" + C, b"X-Real-IP: " + C),
+    "forwarded for": get(b"X-Forwarded-For: " + C, b"X-Forwarded-Host: " + C, b"X-Forwarded-Proto: " + C),
+    "forwarded by": get(b"Via: " + C, b"Forwarded: host=" + C, b"X-Real-IP: " + C),
     "a cookie": get(b"Cookie: a=" + C),
     "where it comes from": get(b"Referer: http://x/" + C, b"Origin: http://" + C, b"User-Agent: " + C),
     "what is wanted": get(b"Accept: " + C, b"Range: " + C, b"If-None-Match: " + C, b"TE: " + C),
@@ -199,7 +198,7 @@ PLACES: Mapping[str, bytes] = {
     "a namespace": post(b'<a xmlns="%b"><b xmlns="x" %b="x"/></a>' % (C, C), XML),
 }
 
-# What upstreams answer
+# Answers of upstreams
 
 
 def reply(status: int, body: str = "{}", *headers: str, reason: str = "X") -> bytes:
@@ -226,12 +225,12 @@ def item(**more: Any) -> dict[str, Any]:
 
 
 def found(**more: Any) -> str:
-    """Return what is an answer to everything."""
+    """Return an answer that fits every operation."""
     return json.dumps({**item(**more), "outgoing_caller_ids": [item(**more)], "next_page_uri": None})
 
 
 Secret = str
-"""What the upstream was asked with: a token, or all of the header."""
+"""The credentials that the upstream got: a token, or the whole header."""
 SAID_BACK: Mapping[str, Callable[[Secret], bytes]] = {
     **{
         f"{status}, {how}": partial(refusing, status, words)
@@ -261,7 +260,7 @@ SAID_BACK: Mapping[str, Callable[[Secret], bytes]] = {
     "a next page": lambda it: reply(
         200, json.dumps({"outgoing_caller_ids": [item()], "next_page_uri": f"/?token={quote_plus(it)}"})
     ),
-    "what nobody reads": lambda it: reply(
+    "an unread field": lambda it: reply(
         200, found(more=it, date_created=it), f"Set-Cookie: a={it}", f"Link: </?{it}>; rel=next", reason=it
     ),
 }
@@ -269,7 +268,7 @@ SAID_BACK: Mapping[str, Callable[[Secret], bytes]] = {
 
 @asynccontextmanager
 async def upstream(answer: Callable[[Message], bytes]) -> AsyncIterator[str]:
-    """Run an upstream that answers what it is asked; yields its URL."""
+    """Run an upstream that answers every request; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError), closing(writer):
@@ -283,7 +282,7 @@ async def upstream(answer: Callable[[Message], bytes]) -> AsyncIterator[str]:
 
 
 def secrets_of(message: Message) -> Sequence[Secret]:
-    """Return the token that the upstream is asked with, and the header that it comes in."""
+    """Return the token that the upstream gets, and its header."""
     header = message.header("Authorization") or ""
     return base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2], header
 
@@ -324,7 +323,7 @@ def asking(sid: str = ACCOUNT) -> Sequence[bytes]:
 
 
 async def said_to(port: int, data: bytes, within: float = 10) -> bytes:
-    """Return everything that comes back, until nothing more does."""
+    """Return all bytes until the connection is closed."""
     answer = b""
     with suppress(ConnectionError, TimeoutError):
         async with connect(port) as client:
@@ -338,7 +337,7 @@ async def metrics(port: int) -> bytes:
     return await said_to(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
-# The laws of the log, for a whole run
+# The whole log of a run
 UNTOLD = re.compile(rf"{CANARY}|{NUMBER}|{CODE}|PhoneNumber|FriendlyName|Basic |Bearer ", re.IGNORECASE)
 
 
@@ -404,7 +403,7 @@ async def test_texts_of_upstreams(
     variables = {**VARIABLES, "REDIS": valkey.url}
     leaks = []
     async with upstream(answer) as url:
-        for kind in SAID_BACK:  # each before a proxy that has not been warned yet
+        for kind in SAID_BACK:  # each with a new proxy, which has logged no warning yet
             heard.clear()
             async with running_listeners(url, mode + METRICS + where, variables) as bound:
                 port = bound["address"].port
@@ -414,7 +413,7 @@ async def test_texts_of_upstreams(
                 assert not shows(await metrics(bound["metrics"].port))
             assert set(heard) == {CANARY}
         async with running_listeners(url, mode + where, variables) as bound:
-            for _ in range(2):  # the second time it is remembered
+            for _ in range(2):  # from the cache the second time
                 answer_of_list = await said_to(bound["address"].port, asking(OTHER)[0])
                 assert answer_of_list.startswith(b"HTTP/1.1 200 OK")
     assert leaks == []
@@ -473,7 +472,7 @@ async def test_server_names_in_handshakes(
     listen = f"listen: {{tls: {{address: '127.0.0.1:0', certificate: {tmp_path / 'both.pem'}}}}}\n"
     async with running_listeners("http://127.0.0.1:1", listen) as bound:
         port = bound["tls"].port
-        trusting = ssl._create_unverified_context()  # noqa: SLF001 - whoever it is
+        trusting = ssl._create_unverified_context()  # noqa: SLF001 - any certificate
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=trusting, server_hostname=f"{CANARY}.example"
         )
@@ -510,7 +509,7 @@ def test_encoded_tokens(how: str) -> None:
         read(Reply(400, b'{"code": 1, "message": "Something else is wrong"}'))
 
 
-# What values and exceptions say of themselves
+# The repr of values and exceptions
 
 TOKEN = Credentials(ACCOUNT, CANARY)
 CALL = Call("GET", f"http://x/?{CANARY}", {"X-Key": CANARY}, {"key": CANARY}, {"key": CANARY}, "form")
@@ -531,7 +530,7 @@ VALUES: Mapping[str, object] = {
         ValidationRequest(ACCOUNT, f"+1{NUMBER}", None, CANARY), "VE1"
     ),
     "a code": Verify(ACCOUNT, f"+1{NUMBER}", "VE1", CANARY),
-    "who waits for one": PendingCall(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
+    "a pending call": PendingCall(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
     **{
         f"a call by {auth.scheme}": authorize(auth, Call("GET", "http://x/"), TOKEN)
         for auth in (
@@ -587,7 +586,7 @@ async def test_refusals_of_upstreams(kind: str) -> None:
 
 
 def assert_discreet(error: BaseException) -> None:
-    """Check an exception by itself, and all that the log shows of what led to it."""
+    """Check an exception, and everything that the log shows of its causes."""
     assert not shows(repr(error))
     assert not shows(str(error))
     assert not shows(log.Formatter().formatException((type(error), error, error.__traceback__)))

@@ -1,4 +1,4 @@
-"""What an Authorization header may look like."""
+"""Authorization headers: accepted forms and refused ones."""
 
 from base64 import b64encode
 

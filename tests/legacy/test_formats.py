@@ -1,4 +1,4 @@
-"""Numbers and dates against the standard library and against lists of what people write."""
+"""Numbers and dates, compared with the standard library and with lists of common spellings."""
 
 import random
 import re
@@ -60,7 +60,7 @@ def test_random_instants(name: str) -> None:
 
 @pytest.mark.parametrize("name", ZONES)
 def test_instants_long_ago(name: str) -> None:
-    """Since 1936, when the last of these zones came to whole minutes: RFC 2822 knows no seconds there."""
+    """Since 1936 these zones have offsets of whole minutes; RFC 2822 has no others."""
     somewhere = random.Random(1973)
     instants = [somewhere.randrange(at(1936), at(1973)) for _ in range(1_000)]
     around = [at(1973) + seconds for seconds in range(-1000, 1000, 7)]
@@ -113,7 +113,7 @@ def test_around_every_change_of_clocks(name: str) -> None:
 def changes(name: str) -> list[tuple[int, int, int]]:
     """Return when the tz database lists that clocks change (RFC 8536), and the offsets before and after.
 
-    What it gives a rule for instead, they do twice a year.
+    Later changes follow a rule, twice a year.
     """
     data = files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
     header = struct.Struct(">4sc15x6L")
@@ -133,7 +133,7 @@ def changes(name: str) -> list[tuple[int, int, int]]:
 
 
 def test_no_zone_reverts_a_change_within_four_days() -> None:
-    """What the writer takes for granted, of all zones and years."""
+    """The writer relies on this for all zones and years."""
     hasty = [
         (name, first)
         for name in files("tzdata").joinpath("zones").read_text().split()
@@ -171,7 +171,7 @@ READABLE = [
     "(415) 555.1212",
     "1-415-555-1212",
     "4155551212",
-    # others that people wrote then
+    # other common spellings
     "+14155551212",
     "+1 415 555 1212",
     "+1 (415) 555-1212",

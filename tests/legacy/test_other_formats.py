@@ -1,4 +1,4 @@
-"""JSON, CSV and HTML: the same texts as in XML, as the readers of the standard library and lxml find them."""
+"""JSON, CSV and HTML: the same texts as in XML, read with the standard library and lxml."""
 
 import csv
 import io
@@ -146,7 +146,7 @@ def test_texts_are_the_same_in_each_format(name: str) -> None:
 
 
 def as_lxml_reads(text: str) -> str:
-    """Leave out what HTML readers differ in: white space and the C1 controls."""
+    """Remove white space and C1 controls, in which HTML parsers differ."""
     return "".join(text.split())
 
 

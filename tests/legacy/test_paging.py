@@ -1,4 +1,4 @@
-"""The six attributes of a list against a model that does nothing but count."""
+"""The six attributes of a list, compared with a model that only counts."""
 
 from collections import defaultdict
 from collections.abc import Sequence

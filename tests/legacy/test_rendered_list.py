@@ -1,4 +1,4 @@
-"""Lists as text: caller IDs that are written together against the same ones by themselves."""
+"""Rendered lists, compared with the same caller IDs rendered one by one."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo

@@ -64,7 +64,7 @@ NAME = b"FriendlyName=Home"
         ("POST", f"{INSTANCE}?_method=PUT", NAME, Rename(ACCOUNT, BOB, "Home")),
         ("POST", f"{INSTANCE}?_method=DELETE", b"", Delete(ACCOUNT, BOB)),
         ("POST", f"{INSTANCE}?x=1&_method=DELETE", b"", Delete(ACCOUNT, BOB)),
-        # and nowhere else, and no other value
+        # in no other place, and no other value
         ("POST", f"{INSTANCE}?_method=delete", NAME, Rename(ACCOUNT, BOB, "Home")),
         ("POST", f"{INSTANCE}?_method=GET", NAME, Rename(ACCOUNT, BOB, "Home")),
         ("POST", f"{INSTANCE}?_method=", NAME, Rename(ACCOUNT, BOB, "Home")),

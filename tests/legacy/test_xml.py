@@ -1,4 +1,4 @@
-"""Documents against lxml: each is compared with a tree that lxml builds from the same values."""
+"""XML documents, compared with trees that lxml builds from the same values."""
 
 import re
 from datetime import datetime
@@ -223,7 +223,7 @@ def test_every_unicode_character() -> None:
     assert friendly_name_of(everything) == as_held(everything)
 
 
-# All of Unicode, lone surrogates and non-characters too, with what XML gives a meaning to more often
+# All of Unicode, lone surrogates and non-characters too; XML's special characters more often
 ANY_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("&<>\"'\r\n\t\0]\ufffe\uffff\ud800\udfff")
 )

@@ -1,4 +1,4 @@
-"""One limit for many tasks: each ends when its own time is over, and no other does."""
+"""One deadline object for many tasks: each task ends at its own deadline."""
 
 import asyncio
 

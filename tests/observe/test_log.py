@@ -1,4 +1,4 @@
-"""How often the log tells the same: what others can bring about does not fill a disk."""
+"""Rate limit of equal log lines: traffic cannot fill a disk with them."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from proxy.observe.log import RateLimitFilter
 
 
 class Lines(logging.Handler):
-    """Keeps what is told, as `to_stderr` would."""
+    """Keeps lines that `to_stderr` would write."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_other_messages_are_always_logged(name: str) -> None:
 
 
 def test_the_filters_memory_is_bounded() -> None:
-    """The line that was not told for longest is forgotten, and so is told again."""
+    """The least recently logged line is evicted, and logged again."""
     log = logging.getLogger("proxy.server")
     with told(lambda: 0) as lines:
         for number in (*range(1024), 1023, 0, *range(1024, 2047), 0, 1):

@@ -1,4 +1,4 @@
-"""A client of the sandbox for tests, and the paths they ask for."""
+"""A client of the sandbox for tests, its clock, and its paths."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
     @property
     def error(self) -> tuple[int, int]:
-        """The status and code of an error, after a look at its shape."""
+        """The status and code of an error, after checking its shape."""
         assert set(self.body) == {"code", "message", "more_info", "status"}
         assert self.body["status"] == self.status
         assert self.body["more_info"] == f"https://www.twilio.com/docs/errors/{self.body['code']}"
@@ -73,7 +73,7 @@ class Client:
     async def post(self, path: str, **form: str) -> Answer:
         return await self.send("POST", path, data=form)
 
-    async def walk(self, uri: str | None, link: str = "next_page_uri") -> AsyncIterator[Any]:
+    async def follow(self, uri: str | None, link: str = "next_page_uri") -> AsyncIterator[Any]:
         """Follow a list's links from page to page."""
         while uri:
             answer = await self.get(uri)

@@ -1,4 +1,4 @@
-"""Lists of caller ids: what a page says, filters, and a walk that nothing between its pages can break."""
+"""Lists of caller IDs: pages, filters, and cursors that survive changes between pages."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -104,7 +104,7 @@ async def test_invalid_page_sizes_are_refused(client: Client, asked: str) -> Non
 
 async def test_next_page_uris_lead_on_in_the_order_of_insertion(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 123)
-    pages = [page async for page in client.walk(list_path())]
+    pages = [page async for page in client.follow(list_path())]
     assert [len(page["outgoing_caller_ids"]) for page in pages] == [50, 50, 25]
     assert [(page["page"], page["start"], page["end"]) for page in pages] == [
         (0, 0, 49),
@@ -121,8 +121,8 @@ async def test_next_page_uris_lead_on_in_the_order_of_insertion(client: Client, 
 
 async def test_previous_page_uris_lead_back(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 10)
-    there = [page async for page in client.walk(f"{list_path()}?PageSize=5")]
-    back = [page async for page in client.walk(there[-1]["previous_page_uri"], "previous_page_uri")]
+    there = [page async for page in client.follow(f"{list_path()}?PageSize=5")]
+    back = [page async for page in client.follow(there[-1]["previous_page_uri"], "previous_page_uri")]
     assert [(page["page"], names(page)) for page in back] == [
         (page["page"], names(page)) for page in there[-2::-1]
     ]
@@ -130,7 +130,7 @@ async def test_previous_page_uris_lead_back(client: Client, store: Store) -> Non
 
 async def test_the_last_page_may_be_full(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 8)
-    pages = [page async for page in client.walk(f"{list_path()}?PageSize=5")]
+    pages = [page async for page in client.follow(f"{list_path()}?PageSize=5")]
     assert [len(page["outgoing_caller_ids"]) for page in pages] == [5, 5]
 
 
@@ -140,7 +140,7 @@ async def test_page_uris_carry_filters_and_size(client: Client, store: Store) ->
         CallerId(f"PN{n:032x}", ACCOUNT, name, f"+4930100000{n}", 1_200_000_000, 1_200_000_000)
         for n in range(5)
     )
-    pages = [page async for page in client.walk(f"{list_path()}?FriendlyName={quote(name)}&PageSize=2")]
+    pages = [page async for page in client.follow(f"{list_path()}?FriendlyName={quote(name)}&PageSize=2")]
     assert [names(page) for page in pages] == [[name, name], [name, name], [name]]
     for uri in (pages[1]["uri"], pages[1]["first_page_uri"], pages[0]["next_page_uri"]):
         query = parse_qs(urlsplit(uri).query)
@@ -153,7 +153,7 @@ async def test_deletions_and_insertions_between_pages_neither_skip_nor_repeat(
 ) -> None:
     store.seed_many(ACCOUNT, 18)
     seen = []
-    async for page in client.walk(f"{list_path()}?PageSize=5"):
+    async for page in client.follow(f"{list_path()}?PageSize=5"):
         seen += names(page)
         for item in page["outgoing_caller_ids"]:
             store.delete(ACCOUNT, item["sid"])

@@ -1,4 +1,4 @@
-"""Who is let in, and that every refusal has Twilio's JSON."""
+"""Authentication, and Twilio's JSON in every refusal."""
 
 from base64 import b64encode
 

@@ -1,4 +1,4 @@
-"""Schemathesis tries to prove that the sandbox breaks Twilio's description; no check is excluded."""
+"""Schemathesis compares the sandbox with Twilio's OpenAPI file; no check is excluded."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def schemathesis(spec: Path, url: str, folder: Path, examples: int) -> Non
         spec,
         f"--url={url}",
         f"--auth={ACCOUNT}:{seed.TOKEN}",
-        # --auth would make a generated Authorization valid, which schemathesis then holds against us.
+        # --auth would make a generated Authorization valid, which schemathesis then reports as a failure.
         "--generation-with-security-parameters=false",
         "--generation-deterministic",
         f"--max-examples={examples}",

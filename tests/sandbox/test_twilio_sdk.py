@@ -1,4 +1,4 @@
-"""Twilio's own Python library of today takes the sandbox for api.twilio.com."""
+"""Twilio's current Python library, with the sandbox as api.twilio.com."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def connect(url: str, username: str, token: str, account_sid: str | None = None)
 
 
 async def run(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call the library in a thread: it blocks, and the sandbox lives in this one."""
+    """Call the library in a thread: it blocks, and the sandbox runs in this one."""
     return await asyncio.to_thread(partial(call, *args, **kwargs))
 
 

@@ -1,4 +1,4 @@
-"""A number joins the list when the phone rings and the right code is entered."""
+"""Validation: a number is listed after the right code is entered on the phone."""
 
 import logging
 import re

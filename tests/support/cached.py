@@ -1,4 +1,4 @@
-"""Cached lists over any store: callers, a clock that tests move, and an upstream that counts its listings."""
+"""Cached lists over any store: callers, a clock that tests move, and an upstream that counts listings."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -21,7 +21,7 @@ from proxy.model import Account, Credentials
 
 @dataclass(frozen=True)
 class Value:
-    """Something to remember."""
+    """A cached value."""
 
     text: str = ""
     nbytes: int = 10
@@ -36,11 +36,11 @@ class Value:
 
 Lists = ListCache[Value, None]
 Load = Callable[[Value | None], Coroutine[Any, Any, Value]]
-"""Loads a value; it is given the last one."""
+"""Loads a value; its argument is the previous one."""
 
 
 def loader(load: Load) -> Loader[Value, None]:
-    """Return `load` as a cache wants it."""
+    """Adapt `load` to the cache."""
 
     async def loaded(last: Loaded[Value, None] | None) -> Loaded[Value, None]:
         return Loaded(await load(last.value if last else None))
@@ -49,7 +49,7 @@ def loader(load: Load) -> Loader[Value, None]:
 
 
 async def get_or_load(lists: Lists, account: Account, *query: str, load: Load) -> Value:
-    """Return what `account` gets, as of now."""
+    """Return the value that `account` gets now."""
     view = await lists.view(derive_owner(account))
     return await view.get_or_load(derive_key(account, *query), loader(load))
 
@@ -66,13 +66,13 @@ class Clock:
 
 @dataclass
 class Shared:
-    """Two who remember and share a store; where there is only one, both are the same."""
+    """The stores of two workers or replicas; for one store alone, both are the same."""
 
     stores: list[Store]
     pass_on: Callable[[float], None]
     clock: Clock = field(default_factory=Clock)
 
-    def snapshots(self, which: int = 0, *, fresh: float = 5, stale: float = 0, size: int = 100_000) -> Lists:
+    def open_cache(self, which: int = 0, *, fresh: float = 5, stale: float = 0, size: int = 100_000) -> Lists:
         return ListCache(
             Value, CachePolicy(fresh, stale, size), self.stores[which % len(self.stores)], self.clock
         )
@@ -82,8 +82,8 @@ class Shared:
         self.pass_on(seconds)
 
 
-def patient_store(url: str, secret: bytes, counters: GenerationTable | None = None) -> RedisStore:
-    """Return a store for tests that are not about how long Redis is waited for: machines may be busy."""
+def tolerant_store(url: str, secret: bytes, counters: GenerationTable | None = None) -> RedisStore:
+    """Return a store with long timeouts, for tests that are not about timeouts."""
     return RedisStore.at(url, secret, counters, timeouts=(2, 2))
 
 
@@ -94,41 +94,41 @@ OTHER_ACCOUNT = replace(ALICE, upstream_id="up2")
 OTHER_UPSTREAM = replace(ALICE, upstream="another")
 OTHER_SID = replace(ALICE, sid="AC2")
 OTHERS = (OTHER_TOKEN, OTHER_NAME, OTHER_ACCOUNT, OTHER_UPSTREAM)
-"""Whose credentials are others, be it that they are the same words."""
+"""Accounts with other credentials, which may consist of the same characters."""
 
 
 class Upstream:
-    """Counts walks, which end when they are told to."""
+    """Counts listings, which end when they are released."""
 
     def __init__(self) -> None:
         self.text = "old"
-        self.walks = 0
+        self.listings = 0
         self.ended = 0
-        self.go_on = asyncio.Event()
-        self.go_on.set()
+        self.released = asyncio.Event()
+        self.released.set()
 
-    async def walk(self, _: Value | None = None) -> Value:
-        self.walks += 1
+    async def read_list(self, _: Value | None = None) -> Value:
+        self.listings += 1
         try:
             text = self.text
-            await self.go_on.wait()
+            await self.released.wait()
             return Value(text)
         finally:
             self.ended += 1
 
-    async def walks_are(self, number: int) -> None:
-        """Wait until so many walks have begun."""
+    async def wait_for_listings(self, number: int) -> None:
+        """Wait until so many listings have begun."""
         async with asyncio.timeout(5):
-            while self.walks < number:
+            while self.listings < number:
                 await asyncio.sleep(0)
 
 
-async def ask(lists: Lists, who: Account, upstream: Upstream, *what: str) -> Value:
-    return await get_or_load(lists, who, *what, load=upstream.walk)
+async def ask(lists: Lists, caller: Account, upstream: Upstream, *what: str) -> Value:
+    return await get_or_load(lists, caller, *what, load=upstream.read_list)
 
 
-async def known(lists: Lists, who: Account, *what: str) -> str | None:
-    found = await (await lists.view(derive_owner(who))).find(derive_key(who, *what))
+async def known(lists: Lists, caller: Account, *what: str) -> str | None:
+    found = await (await lists.view(derive_owner(caller))).find(derive_key(caller, *what))
     return None if found is None else found.text
 
 

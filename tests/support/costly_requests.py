@@ -1,4 +1,4 @@
-"""Requests that would take much CPU time if they were read to their end."""
+"""Requests that would cost much CPU time if they were parsed completely."""
 
 import gzip
 import time
@@ -25,7 +25,7 @@ MULTIPART = b'--b0\r\nContent-Disposition: form-data; name="x"\r\n\r\nx\r\n' * 1
 class Dear(NamedTuple):
     data: bytes
     most: float = 0.05
-    """Seconds of CPU, in which nobody else is served."""
+    """Seconds of CPU time, which block the event loop."""
     statuses: Sequence[int] = (400,)
 
 

@@ -1,4 +1,4 @@
-"""Reverse proxies of others, which tests put before ours, and what they say to have sent on."""
+"""nginx and HAProxy in front of the proxy, and their logs of forwarded requests."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from bench import tools
 from bench.processes import BUILT
 
 _PATIENCE = 20  # seconds
-# As transparent as they can be: what looks odd is passed on, and connections are used again and again
+# As transparent as possible: unusual requests are forwarded, and connections are reused
 _NGINX = """
 daemon off;
 worker_processes 1;
@@ -76,7 +76,7 @@ backend ours
 
 
 class Told(NamedTuple):
-    """A request that a front says to have sent."""
+    """A request that a front logged as forwarded."""
 
     method: str
     target: str
@@ -89,7 +89,7 @@ class Front(NamedTuple):
     configuration: str
     options: Sequence[str]
     farewell: signal.Signals
-    """Lets it end what it is about first."""
+    """Graceful: requests in flight are finished."""
 
 
 NGINX = Front("nginx", _NGINX, ("-c",), signal.SIGQUIT)
@@ -98,7 +98,7 @@ HAPROXY = Front("haproxy", _HAPROXY, ("-db", "-f"), signal.SIGUSR1)
 
 @dataclass
 class Running:
-    """One that runs."""
+    """A running front."""
 
     port: int
     _front: Front
@@ -106,14 +106,14 @@ class Running:
     _log: Path
 
     async def told(self) -> Sequence[Told]:
-        """End it, and return what it says to have sent."""
+        """Stop it, and return the requests that it logged as forwarded."""
         self._process.send_signal(self._front.farewell)
         await asyncio.wait_for(self._process.wait(), _PATIENCE)
         lines = (line.split(" ", 2) for line in self._log.read_text(encoding="latin-1").splitlines())
-        return [Told(method, target) for server, method, target in lines if server not in _NOBODY]
+        return [Told(method, target) for server, method, target in lines if server not in _NO_SERVER]
 
 
-_NOBODY = ("", "-", "<NOSRV>")
+_NO_SERVER = ("", "-", "<NOSRV>")
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
-"""An event loop on which nobody waits: once nothing else happens, the clock leaps to the next deadline.
+"""An event loop with virtual time: when no callback is ready, the clock leaps to the next deadline.
 
-Everything that a test is about has to live on the loop: its proxy, its upstream and its clients. Deadlines
-then fall on the second, however long they are and however busy the machine is.
+The proxy, the upstream and the clients of a test have to run on the loop. Deadlines are then exact, however
+long they are and however busy the machine is.
 """
 
 import asyncio
@@ -38,6 +38,6 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on such a loop."""
+    """Run `main` on a loop with virtual time."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)

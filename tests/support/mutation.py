@@ -1,4 +1,4 @@
-"""Mutation testing, and what came of it: python tests/support/mutation.py [NAME…].
+"""Mutation testing and its results: python tests/support/mutation.py [NAME…].
 
 Each mutant runs before those tests that reach what it changes. One that hangs is killed, and what its tests
 have started stays behind; so everything runs in a session of its own, which ends as a whole.
@@ -21,11 +21,11 @@ EVERYTHING = "proxy.*"
 """Named, unlike none at all, it has mutmut try first whether the tests can be picked out by their names: each
 mutant that meets one that cannot would count as killed."""
 LEAST = 80
-"""Per cent of a module's mutants that have to be noticed."""
+"""Per cent of a module's mutants that tests have to kill."""
 
 
 def run(names: Sequence[str]) -> None:
-    """Run mutants until all are done or somebody interrupts it."""
+    """Run mutants until all are done or the user interrupts."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         mutmut = subprocess.Popen(
             [*MUTMUT, "run", *names], start_new_session=True, env={**os.environ, "TMPDIR": folder}
@@ -34,19 +34,19 @@ def run(names: Sequence[str]) -> None:
             if status := mutmut.wait():
                 sys.exit(status)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # nobody is left
+            with contextlib.suppress(ProcessLookupError):  # the session has ended
                 os.killpg(mutmut.pid, signal.SIGKILL)
 
 
 def outcomes() -> dict[str, str]:
-    """Return what came of each mutant that has run."""
+    """Return the result of each mutant that has run."""
     listed = subprocess.run([*MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True)
     each = (line.strip().rpartition(": ") for line in listed.stdout.splitlines())
     return {name: outcome for name, _, outcome in each if outcome != "not checked"}
 
 
 def tell(outcomes: Mapping[str, str]) -> bool:
-    """Print those that nobody has noticed, and a table; return whether enough are noticed of every module."""
+    """Print surviving mutants and a table; return whether enough were killed in every module."""
     modules: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name, outcome in outcomes.items():
         modules[name.rpartition(".")[0]][outcome] += 1
@@ -68,5 +68,5 @@ if __name__ == "__main__":
     shutil.rmtree("mutants", ignore_errors=True)
     run(sys.argv[1:] or [EVERYTHING])
     if killed := [name for name, outcome in outcomes().items() if outcome == "killed"]:
-        run(killed)  # once more: on a machine that is busy tests fail, too
+        run(killed)  # once more: on a busy machine tests may fail by themselves
     sys.exit(not tell(outcomes()))

@@ -1,4 +1,4 @@
-"""A foreign upstream: prism, which knows a vendor only by the vendor's own specification.
+"""Prism as the upstream, with a vendor's OpenAPI file.
 
 It refuses every request that the specification does not allow, and answers with the vendor's examples, or
 with whatever else would be allowed. PRISM names its executable: npm install @stoplight/prism-cli.

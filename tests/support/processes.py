@@ -1,4 +1,4 @@
-"""The program as its users run it: in a process of its own."""
+"""The program in a process of its own."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess
 
 
 def _environment() -> dict[str, str]:
-    """Keep out what would lead our own connections astray."""
+    """Remove variables of HTTP proxies, which would redirect the tests' connections."""
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 

@@ -1,4 +1,4 @@
-"""A proxy before a scripted upstream, on a loop where nobody waits, and what its client sees."""
+"""A proxy with a scripted upstream, on a loop with virtual time, and the answers to its client."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ accounts:
 
 @dataclass
 class Proxied:
-    """The two ends of a proxy."""
+    """The client side and the upstream side of a proxy."""
 
     port: int
     upstream: ScriptedUpstream
@@ -76,7 +76,7 @@ async def proxied(*answers: Message | Answer, configuration: str = "") -> AsyncI
 
 
 def timed(work: Callable[[Proxied], Awaitable[T]], *script: Message | Answer, configuration: str = "") -> T:
-    """Do something with a proxy on a loop whose clock leaps."""
+    """Do something with a proxy on a loop with virtual time."""
 
     async def run() -> T:
         async with proxied(*script, configuration=configuration) as between:
@@ -91,7 +91,7 @@ def asked_once(
     target: str = LIST,
     configuration: str = "",
 ) -> tuple[Message, ScriptedUpstream]:
-    """Return what a client gets that asks once, and the upstream after that."""
+    """Return the answer to one request, and the upstream after that."""
 
     async def work(between: Proxied) -> tuple[Message, ScriptedUpstream]:
         return await between.ask(method, target), between.upstream
@@ -100,7 +100,7 @@ def asked_once(
 
 
 def about(seconds: float, within: float = 1) -> Any:
-    """Return what is equal to so many seconds, more or less."""
+    """Return a value equal to `seconds`, give or take `within`."""
     return pytest.approx(seconds, abs=within)
 
 
@@ -110,17 +110,17 @@ def now() -> float:
 
 
 def message_of(answer: Message) -> str:
-    """Return what an error says."""
+    """Return the message of an error."""
     return etree.fromstring(answer.body).findtext(".//Message") or ""
 
 
 def told(answer: Message) -> tuple[int, str, str | None]:
-    """Return an error's status, what it says and when to come back."""
+    """Return the status, message and Retry-After of an error."""
     return answer.status, message_of(answer), answer.header("Retry-After")
 
 
 def shown(answer: Message) -> list[str]:
-    """Return the names in a list, which is as long as it says."""
+    """Return the names in a list, after checking its length."""
     assert answer.status == 200, answer.body
     listed = etree.fromstring(answer.body).find("OutgoingCallerIds")
     assert listed is not None
@@ -131,7 +131,7 @@ def shown(answer: Message) -> list[str]:
     return names
 
 
-# What an upstream says
+# Answers of an upstream
 
 
 def item(name: object = "Bob", sid: object = BOB, **other: object) -> dict[str, object]:
@@ -167,7 +167,7 @@ CODE = ok(b'{"validation_code": "123456", "phone_number": "+14158675309", "frien
 
 
 def profile_with(folder: Path, *changes: tuple[str, str]) -> str:
-    """Return a configuration with Twilio's profile in which something stands otherwise."""
+    """Return a configuration with a changed copy of Twilio's profile."""
     text = PROFILE.read_text(encoding="utf-8")
     for before, after in changes:
         assert text.count(before) == 1

@@ -1,4 +1,4 @@
-"""Requests as bytes, whole or not, and what every answer to them has in common."""
+"""Requests as bytes, complete or not, and the checks of every answer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ INSTANCE = f"{LIST}/{BOB}".encode()
 
 
 def request(start: bytes, *headers: bytes, body: bytes = b"") -> bytes:
-    """Write a request as it should be, but for what it is given."""
+    """Write a well-formed request, apart from its arguments."""
     return b"".join(line + b"\r\n" for line in (start, *headers)) + b"\r\n" + body
 
 
@@ -63,7 +63,7 @@ async def proxy_before(*answers: Message) -> AsyncIterator[Proxy]:
 
 
 def assert_rest_exception(answer: Message, code: int | None = None) -> None:
-    """Check everything that each answer of 400 and above has in common."""
+    """Check the properties of every answer of 400 and above."""
     assert answer.status >= 400
     assert answer.header("Content-Type") == "application/xml"
     assert answer.header("Content-Length") == str(len(answer.body))

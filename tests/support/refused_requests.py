@@ -317,7 +317,7 @@ REFUSED = {
 
 
 async def assert_refused(refused: Refused) -> None:
-    """Check that it gets one answer, without a word of it, and an end, whatever comes behind it."""
+    """Check for one answer without the request's text, and a close, whatever follows the request."""
     data, statuses = refused
     async with proxy_before() as proxy:
         for behind in (b"", SMUGGLED):

@@ -1,4 +1,4 @@
-"""A stretch of network between two programs, which tests cut, mend and slow down."""
+"""A TCP relay between two programs, which tests cut, mend and slow down."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 
 class Relay:
-    """Passes bytes on to a port, as long as it is not cut."""
+    """Forwards bytes to a port, unless it is cut."""
 
     def __init__(self, to: int) -> None:
         self.to = to
         self.port = 0
         self.delay = 0.0
-        """Seconds by which what comes back is late."""
+        """Seconds by which bytes on the way back are delayed."""
         self._is_cut = False
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -31,7 +31,7 @@ class Relay:
         self._is_cut = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Be a connection."""
+        """Serve one connection."""
         if self._is_cut:
             writer.transport.abort()
             return

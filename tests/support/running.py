@@ -37,7 +37,7 @@ async def running_listeners(
 
 @contextlib.asynccontextmanager
 async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping[str, Address]]:
-    """Run a proxy that remembers nothing from one request to the next unless its configuration says so."""
+    """Run a proxy without a cache, unless its configuration has one."""
     settings = configuration.settings
     if "snapshots" not in settings.model_fields_set:
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})

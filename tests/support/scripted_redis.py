@@ -8,7 +8,7 @@ from hiredis import Reader
 
 
 class ScriptedRedis:
-    """A server that knows ECHO and what else it is told to reply, except while it is silent."""
+    """A server that replies to ECHO and from `replies`, or holds its replies back."""
 
     def __init__(self) -> None:
         self.replies = {b"INFO": INFO}
@@ -16,20 +16,20 @@ class ScriptedRedis:
         self.connections = 0
         self.open = 0
         self.batches: list[list[bytes]] = []
-        """What was sent at a time."""
+        """The commands of each batch."""
         self._is_silent = False
-        self._unsaid: list[tuple[asyncio.StreamWriter, bytes]] = []
+        self._held_back: list[tuple[asyncio.StreamWriter, bytes]] = []
 
-    def hush(self) -> None:
-        """Say nothing from now on."""
+    def stop_replying(self) -> None:
+        """Hold replies back from now on."""
         self._is_silent = True
 
-    def speak(self) -> None:
-        """Say what has not been said."""
+    def resume(self) -> None:
+        """Send the replies that were held back."""
         self._is_silent = False
-        for writer, replies in self._unsaid:
+        for writer, replies in self._held_back:
             writer.write(replies)
-        self._unsaid.clear()
+        self._held_back.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -39,9 +39,9 @@ class ScriptedRedis:
             read.feed(data)
             commands: list[list[bytes]] = list(iter(read.gets, False))
             self.batches.append([b" ".join(command) for command in commands])
-            self._unsaid.append((writer, b"".join(map(self._reply, commands))))
+            self._held_back.append((writer, b"".join(map(self._reply, commands))))
             if not self._is_silent:
-                self.speak()
+                self.resume()
         self.open -= 1
         writer.close()
 
@@ -58,11 +58,11 @@ INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
 
 @asynccontextmanager
 async def scripted_redis() -> AsyncIterator[ScriptedRedis]:
-    speaker = ScriptedRedis()
-    server = await asyncio.start_server(speaker.serve, "127.0.0.1", 0)
-    speaker.port = server.sockets[0].getsockname()[1]
+    scripted = ScriptedRedis()
+    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
+    scripted.port = server.sockets[0].getsockname()[1]
     try:
-        yield speaker
+        yield scripted
     finally:
         server.close()
-        await asyncio.sleep(0.1)  # until it has heard who hung up
+        await asyncio.sleep(0.1)  # until it has noticed closed connections

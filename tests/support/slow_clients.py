@@ -34,7 +34,7 @@ def seconds(least: float, most: float) -> Iterator[None]:
 
 
 async def trickle(client: RawClient, data: bytes, *, every: float = 1) -> None:
-    """Send a byte a second for as long as there is somebody who reads."""
+    """Send a byte a second for as long as the peer reads."""
     with contextlib.suppress(ConnectionError):
         for byte in data:
             await client.send(bytes([byte]))
@@ -45,7 +45,7 @@ async def assert_late(client: RawClient, least: float, most: float, *, linger: f
     """Check that a 408 comes between these seconds from now, and closes the connection."""
     with seconds(least, most):
         answer = await client.receive(within=200)
-    assert answer is not None, "the connection was closed without a word"
+    assert answer is not None, "the connection was closed without an answer"
     assert answer.status == 408
     assert_rest_exception(answer)
     assert_last(answer)
@@ -59,7 +59,7 @@ async def silence(proxy: Proxy) -> None:
 
 
 async def line_breaks_and_then_silence(proxy: Proxy) -> None:
-    """They are the beginning of nothing, but the connection is no better than a silent one."""
+    """Line breaks begin no request, so the connection counts as silent."""
     await proxy.client.send(b"\r\n")
     with seconds(9.9, 10.5):
         answer = await proxy.client.receive(within=200)
@@ -166,7 +166,7 @@ async def a_body_beyond_the_limit_that_trickles(proxy: Proxy) -> None:
 
 
 async def a_head_in_pieces(proxy: Proxy) -> None:
-    """As slow as it may be."""
+    """As slow as the deadlines allow."""
     for _ in range(2):
         await trickle(proxy.client, WRONG[:3], every=3)
         answer = await proxy.client.ask(WRONG[3:])
@@ -174,7 +174,7 @@ async def a_head_in_pieces(proxy: Proxy) -> None:
 
 
 async def a_body_in_pieces(proxy: Proxy) -> None:
-    """As slow as it may be."""
+    """As slow as the deadlines allow."""
     await proxy.client.send(post(b"Content-Length: 13", body=b""))
     await trickle(proxy.client, b"PhoneNumber=", every=1.5)
     answer = await proxy.client.ask(b"1")
@@ -184,7 +184,7 @@ async def a_body_in_pieces(proxy: Proxy) -> None:
 
 def idle(data: bytes, pieces: int, last: float) -> Check:
     async def check(proxy: Proxy) -> None:
-        """Check that an idle connection is kept without a word until its own time has come."""
+        """Check that an idle connection stays open, without a 408, until the idle timeout."""
         size = -(-len(data) // pieces)
         for start in range(0, len(data), size):
             await asyncio.sleep(0.1)

@@ -20,7 +20,7 @@ _PATIENCE = 10  # seconds
 
 
 def _free_port() -> int:
-    """Return one that the kernel gives nobody who asks for any."""
+    """Return a port outside of the range that the kernel assigns."""
     while True:
         with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
             return int(found.getsockname()[1])
@@ -61,7 +61,7 @@ class Server:
                 return
 
     def stop(self) -> None:
-        """End it at once, as a machine does that fails."""
+        """Kill it, as if the host failed."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -70,7 +70,7 @@ class Server:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let it answer nothing while its connections stay open."""
+        """Freeze it: connections stay open, without replies."""
         assert self._process
         os.kill(self._process.pid, signal.SIGSTOP)
         try:
@@ -79,7 +79,7 @@ class Server:
             os.kill(self._process.pid, signal.SIGCONT)
 
     def pass_time(self, seconds: float) -> None:
-        """Let everything that ends at some time end so much earlier."""
+        """Shorten every TTL by so many seconds."""
         for name in self.client.scan_iter(count=1000):
             left = self.client.pttl(name)
             if left > 0:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: a client that sends what no library would, and an upstream that answers by script."""
+"""HTTP/1.1 as bytes: a client that sends any bytes, and an upstream that answers by a script."""
 
 import asyncio
 import contextlib
@@ -135,7 +135,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """Bytes that come one at a time."""
+    """Bytes that are sent one at a time."""
 
     data: bytes
     seconds: float = 1
@@ -144,7 +144,7 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing comes."""
+    """A pause."""
 
     seconds: float = 3600
 
@@ -155,7 +155,7 @@ Answer = bytes | Sequence[Step]
 
 
 def no_more(_: Message) -> Answer:
-    """Answer what no script wants."""
+    """Answer 599: the script has ended."""
     return json_answer(599, b"{}").encode()
 
 
@@ -185,7 +185,7 @@ class ScriptedUpstream:
 
     @property
     def begun(self) -> int:
-        """Count the requests of which at least a byte came."""
+        """Count the requests of which at least one byte arrived."""
         return len(self.first_bytes)
 
     async def is_asked(self, times: int) -> None:
@@ -213,7 +213,7 @@ class ScriptedUpstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        # Streams of 3.11 make an error of whoever is cancelled
+        # Streams of 3.11 report a cancelled handler as an error
         over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError)
         with contextlib.suppress(*over), contextlib.closing(writer):
             while first := await reader.read(1):

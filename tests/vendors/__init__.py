@@ -1,1 +1,1 @@
-"""Vendors as their documentation describes them, and the contract of 2008 before each."""
+"""Scripted stand-ins of vendors, and the contract of 2008 with each."""

@@ -12,7 +12,7 @@ from vendors.machinery import Number
 
 @dataclass
 class Client:
-    """An old program."""
+    """A legacy client."""
 
     port: int
 

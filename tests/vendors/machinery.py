@@ -1,7 +1,7 @@
-"""What the behaving upstreams share: real sockets, routes that refuse whatever the vendor does not describe.
+"""The common part of the stand-ins: real sockets, and routes that refuse undocumented requests.
 
-A request that breaks a vendor's description is refused in the vendor's own form, and noted in `breaches`, so
-that no test passes by a refusal it did not look for.
+A request against the vendor's documentation is refused in the vendor's own form, and noted in `breaches`, so
+that no test passes by an unexpected refusal.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-FIRST_DAY = 1_600_000_000  # in September 2020; when does not matter
+FIRST_DAY = 1_600_000_000  # in September 2020, an arbitrary date
 CODE = "012345"
 
 
 @dataclass
 class Number:
-    """A number as an upstream keeps it."""
+    """A number as an upstream stores it."""
 
     key: int
     number: str
@@ -43,12 +43,12 @@ class Asked:
     query: Mapping[str, str]
     body: Mapping[str, Any]
     key: str = ""
-    """What the route's path holds in its group."""
+    """The group of the route's path."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an upstream says; without a document, nothing."""
+    """An upstream's answer; without a document, its body is empty."""
 
     status: int
     document: object = None
@@ -77,7 +77,7 @@ class Route:
 
 
 class Vendor(ABC):
-    """An upstream whose memory is a list of numbers."""
+    """An upstream that stores a list of numbers."""
 
     profile: ClassVar[str]
     base: ClassVar[str] = ""
@@ -89,13 +89,13 @@ class Vendor(ABC):
     """The longest page."""
     routes: ClassVar[tuple[Route, ...]]
 
-    # What the contract of 2008 finds before this vendor
+    # Properties that the contract tests depend on
     keyed: ClassVar[bool] = False
-    """Whether a made-up Sid is known as one without asking."""
+    """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
-    """Why nothing is renamed; empty where it is."""
+    """Why renames are refused; empty if they are not."""
     code: ClassVar[str] = "spoken"
-    """shown, spoken or none: how a validation call tells its code."""
+    """shown, spoken or none: how the code of a validation call is communicated."""
     delays: ClassVar[bool] = False
     taken: ClassVar[tuple[str, str]] = ("", "The number is already verified")
     """Code and message for a number that is on the list already."""
@@ -108,17 +108,17 @@ class Vendor(ABC):
         self.received: list[str] = []
         self.breaches: list[str] = []
         self.instead: list[Answer] = []
-        """Answers given in turn instead of looking at requests."""
+        """Answers that are sent in turn, whatever the requests."""
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.base}"
 
-    # Memory
+    # Storage
 
     def fill(self, count: int) -> None:
-        """Keep `count` verified numbers, and others between them where the vendor has such."""
+        """Keep `count` verified numbers, and unverified ones between them if the vendor lists those."""
         for place in range(count):
             self.keep(f"+1415{5550000 + place}", f"Line {place}")
             if self.has_unverified and place % 3 == 0:
@@ -142,7 +142,7 @@ class Vendor(ABC):
         raise RefusedError(self.unknown())
 
     def start(self, pending: str, number: str, name: str | None) -> Number:
-        """Place a call; the number is no verified one until its code comes back."""
+        """Place a call; the number is unverified until its code is entered."""
         if any(each.number == number for each in self.verified):
             raise RefusedError(self.refusal(*self.taken))
         started = Number(len(self.numbers) + 1, number, name, FIRST_DAY, FIRST_DAY)
@@ -150,7 +150,7 @@ class Vendor(ABC):
         return started
 
     def finish(self, pending: str, code: str) -> Number:
-        """Bring a code back."""
+        """Enter a code."""
         if code != CODE:
             raise RefusedError(self.refusal("", "Wrong code"))
         number = self.pending.pop(pending)
@@ -159,7 +159,7 @@ class Vendor(ABC):
         number.verified = True
         return number
 
-    # How the vendor says things
+    # The vendor's answers
 
     @abstractmethod
     def unknown(self) -> Answer:

@@ -1,4 +1,4 @@
-"""One behaving upstream for each profile, as the vendor's documentation describes it."""
+"""A scripted stand-in for each profile, as the vendor's documentation describes it."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -258,7 +258,7 @@ class Telnyx(Vendor):
 
     def validate(self, asked: Asked) -> Answer:
         if asked.body["verification_method"] != "call":
-            raise self.breach("nobody would be called")
+            raise self.breach("no call would be placed")
         self.start(asked.body["phone_number"], asked.body["phone_number"], None)
         return Answer(200, asked.body)
 
@@ -326,7 +326,7 @@ class Plivo(Vendor):
 
     def validate(self, asked: Asked) -> Answer:
         if asked.body["channel"] != "call":
-            raise self.breach("nobody would be called")
+            raise self.breach("no call would be placed")
         self.start("uuid-1", f"+{asked.body['phone_number']}", asked.body.get("alias"))
         return Answer(202, {"api_id": "1", "message": "started", "verification_uuid": "uuid-1"})
 
@@ -428,7 +428,7 @@ class Voximplant(Vendor):
 
 
 class ExampleRest(Vendor):
-    """An API of one's own, as the template describes it."""
+    """An own API, as the template describes it."""
 
     profile = "example-rest"
     base = "/v1"

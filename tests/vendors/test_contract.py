@@ -1,4 +1,4 @@
-"""The contract of 2008, before a behaving upstream of every vendor."""
+"""The contract of 2008 with the scripted stand-in of every vendor."""
 
 import json
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def date(seconds: int | None) -> str | None:
 
 
 def shown(vendor: Vendor, numbers: list[Number]) -> list[dict[str, str | None]]:
-    """Return what 2008 shows of these numbers; the Sids aside."""
+    """Return these numbers as the legacy API shows them, without Sids."""
     return [
         {
             "AccountSid": ACCOUNT,
@@ -70,7 +70,7 @@ def attributes(total: int, page: int, size: int) -> dict[str, str]:
 async def before(
     kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True, fresh: int = 0
 ) -> AsyncIterator[tuple[Client, Vendor]]:
-    """Run a proxy before a new upstream, which must not have had to refuse anything undescribed."""
+    """Run a proxy with a new upstream, which must not have got undocumented requests."""
     vendor = kind()
     configuration = (
         f"  profile: {kind.profile}\n  variables: {kind.variables}\n"

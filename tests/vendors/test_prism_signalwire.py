@@ -1,7 +1,7 @@
-"""SignalWire's profile before prism, which knows SignalWire by its own description only.
+"""SignalWire's profile, with prism and SignalWire's OpenAPI file as the upstream.
 
-It judges its own answers as well: `--errors` turns what breaks the description into an error. Two of its
-examples are mended, for with them every page would have a next one and no number would be verified.
+With `--errors` prism checks its own answers too. Two examples of the file are changed, since
+with them every page would have a next one, and no number would be verified.
 """
 
 import json
@@ -11,9 +11,9 @@ from support.prism import SPECS, needs_prism
 from support.seed import LIST
 from support.wire import Message, ask
 
-from vendors.before_prism import before_prism
 from vendors.client import texts
 from vendors.machinery import CODE
+from vendors.with_prism import with_prism
 
 pytestmark = needs_prism
 
@@ -34,7 +34,7 @@ def description(folder: Path) -> Path:
 
 
 async def test_no_operation_breaks_the_description(tmp_path: Path) -> None:
-    async with before_prism(description(tmp_path), PROFILE, BASE, SPACE) as (client, upstream):
+    async with with_prism(description(tmp_path), PROFILE, BASE, SPACE) as (client, upstream):
         # prism does not filter; the proxy checks once more
         for query, total in (
             ("", "1"),
@@ -54,7 +54,7 @@ async def test_no_operation_breaks_the_description(tmp_path: Path) -> None:
         assert (told["PhoneNumber"], told["ValidationCode"]) == ("4158675309", None)
         assert await client.bring("4158675309", CODE) == 200
 
-        # and prism would have noticed
+        # and prism does refuse invalid requests
         headers = (("Host", "x"), ("Authorization", "Basic YTpi"), ("Content-Type", "application/json"))
         bad = Message(f"POST {BASE}/verified_caller_ids HTTP/1.1", headers, b'{"name": "x"}')
         assert (await ask(upstream.port, bad.encode())).status == 422

@@ -1,12 +1,12 @@
-"""Telnyx's profile before prism, which knows Telnyx by a description put together from its documentation."""
+"""Telnyx's profile, with prism and an OpenAPI file written from Telnyx's documentation as the upstream."""
 
 from support.prism import SPECS, needs_prism
 from support.seed import LIST
 from support.wire import Message, ask
 
-from vendors.before_prism import before_prism
 from vendors.client import texts
 from vendors.machinery import CODE
+from vendors.with_prism import with_prism
 
 pytestmark = needs_prism
 
@@ -14,7 +14,7 @@ DESCRIPTION = SPECS / "telnyx_verified_numbers.reconstructed.yaml"
 
 
 async def test_no_operation_breaks_the_description() -> None:
-    async with before_prism(DESCRIPTION, "telnyx", "") as (client, upstream):
+    async with with_prism(DESCRIPTION, "telnyx", "") as (client, upstream):
         said, items = await client.look()
         assert said["total"] == "2"
         assert [(item["PhoneNumber"], item["DateCreated"]) for item in items] == [
@@ -32,7 +32,7 @@ async def test_no_operation_breaks_the_description() -> None:
         assert (told["PhoneNumber"], told["ValidationCode"]) == ("4158675309", None)
         assert await client.bring("4158675309", CODE) == 200
 
-        # and prism would have noticed, though it does not look at parameters with brackets in their names
+        # and prism does refuse invalid requests, though it ignores parameters with brackets in their names
         headers = (("Host", "x"), ("Authorization", "Bearer key"), ("Content-Type", "application/json"))
         bad = Message("POST /verified_numbers HTTP/1.1", headers, b'{"phone_number": "+14158675309"}')
         assert (await ask(upstream.port, bad.encode())).status == 422

@@ -1,7 +1,7 @@
-"""An upstream whose lists change under those who read them, and which fails as real ones do.
+"""An upstream whose lists change between pages, and which fails like real ones.
 
-It speaks Twilio's API of today in pages of five. What it shows names the account and the token that asked,
-and how often a number was renamed, so that whoever is shown anything can tell whose it is and how old.
+It speaks Twilio's API of today in pages of five. Each name contains the account and the token of the
+request and a count of renames, so that a test can tell whose data an answer shows, and how old it is.
 """
 
 import asyncio
@@ -34,19 +34,19 @@ def number_of(sid: str) -> str:
 
 @dataclass
 class Faults:
-    """How likely it is that a call goes wrong, and how."""
+    """The probability of each kind of fault."""
 
     before: float = 0.0
     """It fails and has no effect."""
     after: float = 0.0
-    """It has its effect, and its answer is lost."""
+    """It takes effect, and its answer is lost."""
     slow: float = 0.0
     """Seconds that it takes at most, before and after its effect."""
 
 
 @dataclass
-class Restless:
-    """The upstream; its state is made when an account is first asked for."""
+class ChangingUpstream:
+    """The upstream; an account's state is created at its first request."""
 
     chance: random.Random
     faults: Faults = field(default_factory=Faults)
@@ -61,7 +61,7 @@ class Restless:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Be a connection."""
+        """Serve one connection."""
         over = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
         with contextlib.suppress(*over), contextlib.closing(writer):
             while message := await read_message(reader):
@@ -109,7 +109,7 @@ class Restless:
         return _json(200, _item(account, token, sid, items[sid]))
 
     def _list(self, account: str, token: str, items: Mapping[str, int], query: Mapping[str, str]) -> Message:
-        # What comes after a Sid does not depend on what has come or gone before it
+        # The page after a Sid does not depend on changes before that Sid
         after = query.get("PageToken", "")
         every = [_item(account, token, sid, items[sid]) for sid in sorted(items) if sid > after]
         for name, key in (("PhoneNumber", "phone_number"), ("FriendlyName", "friendly_name")):
@@ -145,9 +145,9 @@ def _json(status: int, document: object) -> Message:
 
 
 @contextlib.asynccontextmanager
-async def restless_upstream(chance: random.Random) -> AsyncIterator[Restless]:
+async def changing_upstream(chance: random.Random) -> AsyncIterator[ChangingUpstream]:
     """Run it on a free port."""
-    upstream = Restless(chance)
+    upstream = ChangingUpstream(chance)
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     upstream.port = server.sockets[0].getsockname()[1]
     async with server:

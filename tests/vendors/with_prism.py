@@ -1,4 +1,4 @@
-"""What the tests before prism share: a proxy whose account is mapped, and an old program."""
+"""A proxy with a mapped account and prism as its upstream, and a legacy client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from vendors.client import Client
 
 
 @asynccontextmanager
-async def before_prism(
+async def with_prism(
     specification: Path, profile: str, base: str, variables: str = "{}"
 ) -> AsyncIterator[tuple[Client, Prism]]:
     configuration = (
