@@ -106,17 +106,10 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     """
     headers, query = AUTH_SCHEMES[auth.scheme].apply(auth, call, credentials)
     hashed = hash((credentials.username, credentials.password))
-    return Call(  # a third of what _replace costs
-        call.method,
-        call.address,
-        headers,
-        query,
-        call.body,
-        call.body_type,
-        call.retries,
-        call.is_safe,
-        hashed,
-        hash((hashed, entry)),
+    method, address, _, _, body, body_type, retries, is_safe, *_ = call
+    # A third of what _replace costs
+    return Call(
+        method, address, headers, query, body, body_type, retries, is_safe, hashed, hash((hashed, entry))
     )
 
 

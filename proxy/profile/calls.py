@@ -49,7 +49,8 @@ def _make_arrays(value: Any) -> Any:
     return list(inner.values()) if is_array else inner
 
 
-_BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
+BodyType = Literal["form", "json"]
+_BODY_TYPES: Mapping[BodyType, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
     "form": ("application/x-www-form-urlencoded", _encode_form),
     "json": ("application/json", _encode_json),
 }
@@ -64,7 +65,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     body: Mapping[str, Any] = {}
-    body_type: Literal["form", "json"] | None = None
+    body_type: BodyType | None = None
     retries: int = 0
     """How often it may be sent again; a call that must not happen twice has none."""
     is_safe: bool = False

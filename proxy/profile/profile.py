@@ -26,7 +26,7 @@ from proxy.model import (
 )
 from proxy.profile import language
 from proxy.profile.auth import authorize, encode_basic
-from proxy.profile.calls import Call, Reply
+from proxy.profile.calls import BodyType, Call, Reply
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.faults import derive_fault, is_error
@@ -288,16 +288,16 @@ class Profile:
         values = self._collect_values(operation, account)
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
-        query = write_texts(write_parameters(endpoint.query, values)) if endpoint.query else {}
+        query = write_texts(endpoint.query, values) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         is_safe = type(operation) in _SAFE
+        body_type: BodyType | None = None
+        body: Mapping[str, Any] = {}
         if endpoint.json_ is not None:
-            body = write_parameters(endpoint.json_, values)
-            return Call(endpoint.method, address, headers, query, body, "json", retries, is_safe)
-        if endpoint.form is not None:
-            form = write_texts(write_parameters(endpoint.form, values))
-            return Call(endpoint.method, address, headers, query, form, "form", retries, is_safe)
-        return Call(endpoint.method, address, headers, query, retries=retries, is_safe=is_safe)
+            body, body_type = write_parameters(endpoint.json_, values), "json"
+        elif endpoint.form is not None:
+            body, body_type = write_texts(endpoint.form, values), "form"
+        return Call(endpoint.method, address, headers, query, body, body_type, retries, is_safe)
 
     def _collect_values(self, operation: _Operation, account: Account) -> Mapping[str, Any]:
         """Return the values that a profile may write into a path or a parameter."""

@@ -10,15 +10,7 @@ from typing import Any
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
-from proxy.profile.conversions import (
-    DEFAULT_NAMES,
-    READ,
-    READ_COLUMN,
-    UNUSUAL,
-    WRITE,
-    UnreadableError,
-    format_number,
-)
+from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
 from proxy.profile.ids import Codec
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
@@ -52,11 +44,8 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
     """Return a function that does the same for many documents at a time."""
     if value is None:
         return lambda documents: [None] * len(documents)
-    find, convert, convert_all = (
-        compile_pointers_of_column(value.at),
-        _compile_conversion(value),
-        READ_COLUMN.get(value.as_),
-    )
+    find, convert = compile_pointers_of_column(value.at), _compile_conversion(value)
+    convert_all = READ_COLUMN.get(value.as_)
 
     def read(documents: Sequence[Any]) -> list[Any]:
         found = find(documents)
@@ -77,13 +66,6 @@ def compile_items_reader(
     upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
     names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
     created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
-    default_name = DEFAULT_NAMES[fields.friendly_name.otherwise] if fields.friendly_name else format_number
-
-    def fill_names(names: Sequence[str | None], numbers: Sequence[str]) -> list[str]:
-        return [
-            default_name(number) if name is None else name
-            for name, number in zip(names, numbers, strict=True)
-        ]
 
     def read(items: Sequence[Any], account: Account) -> CallerIds:
         try:
@@ -93,7 +75,8 @@ def compile_items_reader(
             sids = ids.encode_all(upstream_ids(items), account.upstream_id)
             friendly_names, phone_numbers = names(items), numbers(items)
             if None in friendly_names:
-                friendly_names = fill_names(friendly_names, phone_numbers)
+                pairs = zip(friendly_names, phone_numbers, strict=True)
+                friendly_names = [format_number(number) if name is None else name for name, number in pairs]
             account_sids = [account.sid] * len(sids)
             return CallerIds(
                 sids, account_sids, friendly_names, phone_numbers, created(items), updated(items)
@@ -129,11 +112,10 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
     return dict(_write_each(table, values))
 
 
-def write_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Write values as the text of a query or a form."""
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
-    }
+def write_texts(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, str]:
+    """Write the same as the texts of a query or a form."""
+    written = _write_each(table, values)
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in written}
 
 
 def _write_each(table: language.Parameters, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
