@@ -4,7 +4,7 @@ Each rule is a function from a configuration to its violations. A profile with e
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
-from proxy.profile.base import KeyPath, Violation
+from proxy.profile.base import KeyPath, Rule, Violation
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
 
@@ -114,7 +114,7 @@ def _list_account_targets(configuration: Checkable) -> Iterator[tuple[UpstreamTa
             yield each, accounts[str(each.key_path[1])].upstream
 
 
-ERROR_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+ERROR_RULES: Sequence[Rule] = (
     _check_variables,
     _check_validation,
     _check_credentials,
@@ -181,7 +181,7 @@ def _check_redis_secret(configuration: Checkable) -> Iterator[Violation]:
         yield ("snapshots", "redis"), "without a secret, any client of Redis can forge lists"
 
 
-WARNING_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+WARNING_RULES: Sequence[Rule] = (
     _check_sid_keys,
     _check_unused_variables,
     _check_plain_http,

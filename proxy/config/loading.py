@@ -19,7 +19,6 @@ class ConfigurationError(Exception):
     """What is wrong with a configuration: every mistake, in the order of the files."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        """Sort and keep the mistakes."""
         self.mistakes = sorted(set(mistakes))
         super().__init__("\n".join(map(str, self.mistakes)))
 
@@ -158,7 +157,6 @@ def demo(base_url: str) -> Configuration:
 
 
 def shipped_profiles() -> Mapping[str, Path]:
-    """Return the profiles that come with the program, by name."""
     return {file.stem: file for file in sorted(shipped_file("upstreams").glob("*.yaml"))}
 
 

@@ -35,7 +35,6 @@ def make_schema(kind: str) -> Mapping[str, Any]:
 
 
 def _collect_models(model: type[BaseModel]) -> set[type[BaseModel]]:
-    """Return a model and all models of its fields."""
     found, new = {model}, {model}
     while new:
         fields = (field for each in new for field in each.model_fields.values())

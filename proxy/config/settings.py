@@ -211,16 +211,10 @@ class UpstreamAccount(Frozen):
     validation: ValidationMode | None = None
 
     def upstream(self, default: UpstreamSettings) -> UpstreamSettings:
-        """Return the upstream of this account."""
-        if self.profile is None:
-            own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
-            return default.model_copy(update={**own, "variables": {**default.variables, **self.variables}})
-        return UpstreamSettings(
-            profile=self.profile,
-            base_url=self.base_url,
-            variables=self.variables,
-            validation=self.validation,
-        )
+        """Return the upstream of this account, which inherits only with the profile of `default`."""
+        above = default if self.profile is None else UpstreamSettings(profile=self.profile)
+        own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
+        return above.model_copy(update={**own, "variables": {**above.variables, **self.variables}})
 
 
 class AccountSettings(Frozen):
@@ -237,7 +231,6 @@ class AccountSettings(Frozen):
         return self
 
     def token_digest(self) -> bytes:
-        """Return the SHA-256 of the token."""
         if self.token is None:
             return bytes.fromhex(self.token_sha256 or "")
         return hashlib.sha256(self.token.get_secret_value().encode()).digest()
@@ -315,7 +308,6 @@ class SnapshotSettings(Frozen):
 
     @property
     def is_enabled(self) -> bool:
-        """Whether lists are cached at all."""
         return self.replicas == 1 or self.redis is not None or self.accept_stale
 
     @model_validator(mode="after")

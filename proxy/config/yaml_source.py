@@ -36,7 +36,6 @@ class Mistake:
         return "".join(shown)
 
     def as_warning(self) -> str:
-        """Return the same as a warning."""
         return str(replace(self, message=f"warning: {self.message}"))
 
 
@@ -48,7 +47,6 @@ class Expanded(str):
     """Whether the file has a default for it, which must not be a secret."""
 
     def __new__(cls, text: str, *, has_default: bool = False) -> Self:
-        """Return `text` with the mark."""
         expanded = super().__new__(cls, text)
         expanded.has_default = has_default
         return expanded
@@ -73,6 +71,16 @@ class Source:
     def mistake_at(self, key_path: KeyPath, message: str) -> Mistake:
         """Return a mistake at the value at `key_path`, or at the nearest value around it."""
         return Mistake(self.file, *self.position_of(key_path), message)
+
+    def find(self, key_path: KeyPath) -> Any:
+        """Return the value at `key_path`; None where there is none."""
+        value = self.data
+        for step in key_path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def position_of(self, key_path: KeyPath) -> tuple[int, int]:
         """Return line and column of the value at `key_path`, or of the nearest value around it."""
@@ -129,7 +137,6 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
 
 
 def _find_end(text: str) -> tuple[int, int]:
-    """Return line and column of the end of a text."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
@@ -187,7 +194,6 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|
 
 
 def can_be_bare(text: str) -> bool:
-    """Whether a string needs no quotes in YAML."""
     return bool(_UNQUOTED.fullmatch(text)) and not _AMBIGUOUS.fullmatch(text) and parse_plain(text) == text
 
 

@@ -107,7 +107,6 @@ class Explanation:
 
 
 def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:
-    """Return the upstream of the account in a path."""
     accounts = configuration.settings.accounts or {}
     place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
     return next(target for target in configuration.targets() if target.key_path == place)

@@ -114,14 +114,12 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
 
 
 def set_headers(auth: Auth) -> Sequence[str]:
-    """Return the headers that hold credentials."""
     scheme = AUTH_SCHEMES[auth.scheme]
     names = (auth.name, auth.username) if scheme.is_named else (scheme.header,)
     return names if scheme.part == "header" else ()
 
 
 def set_parameters(auth: Auth) -> Sequence[str]:
-    """Return the query parameters that hold credentials."""
     return (auth.name, auth.username) if AUTH_SCHEMES[auth.scheme].part == "query" else ()
 
 

@@ -41,7 +41,6 @@ def _nest(values: Mapping[str, Any]) -> Any:
 
 
 def _make_arrays(value: Any) -> Any:
-    """Turn each object whose keys are 0, 1 and so on into an array."""
     if not isinstance(value, dict):
         return value
     inner = {key: _make_arrays(each) for key, each in value.items()}
@@ -114,7 +113,6 @@ class Call(NamedTuple):
         return self._replace(address=quote(url, safe=string.punctuation), query={})
 
     def with_header(self, name: str, value: str) -> "Call":
-        """Return this call with one more header."""
         return self._replace(headers={**self.headers, name: value})
 
 

@@ -75,7 +75,6 @@ def _write_integer(value: Any) -> int:
 
 
 def read_boolean(value: Any) -> str:
-    """Read true or false, as such or as text."""
     word = str(value).lower() if isinstance(value, bool | str) else ""
     if word not in ("true", "false"):
         raise UnreadableError("expected true or false")

@@ -5,14 +5,14 @@ this package names a field of a vendor's JSON; only a profile does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
 from proxy.profile.auth import Auth
-from proxy.profile.base import Frozen, Name, Pointer, Pointers, Scalar
+from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar
 from proxy.profile.conversions import DefaultName, ReadName, WriteName
 from proxy.profile.ids import Ids
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
@@ -55,7 +55,6 @@ class ReadValue(Frozen):
 
     @property
     def is_required(self) -> bool:
-        """Whether an answer without this value is invalid."""
         return "default" not in self.model_fields_set
 
 
@@ -129,6 +128,16 @@ class Endpoint(Frozen):
     retries: StrictInt | None = Field(None, ge=0, le=3)
     """How often it is sent again after a 5xx or no answer. Default: 1 for list, fetch and delete, else 0."""
 
+    def parameters(self) -> Iterator[tuple[KeyPath, str, Write]]:
+        """Yield each parameter: its key path from here, its name and how it is written."""
+        for kind, table in (("query", self.query), ("form", self.form), ("json", self.json_)):
+            for name, how in (table or {}).items():
+                yield (kind, name), name, how
+
+    def written_values(self) -> set[str]:
+        """Return the names of the values that parameters hold."""
+        return {how.from_ for _, _, how in self.parameters() if isinstance(how, WriteValue)}
+
 
 class ItemEndpoint(Endpoint):
     """A request that is answered with one caller ID."""
@@ -166,6 +175,10 @@ class Filters(Frozen):
     phone_number: PhoneNumberFilter = ClientFilter()
     friendly_name: FriendlyNameFilter = ClientFilter()
 
+    def on_server(self) -> Mapping[str, ServerFilter]:
+        """Return the filters that the upstream applies, by name."""
+        return {name: by for name, by in self if isinstance(by, ServerFilter)}
+
 
 class Condition(Frozen):
     """What must hold: of an item for it to be in the list, or of an answer."""
@@ -186,6 +199,15 @@ class ListEndpoint(Endpoint):
     total: Total = WalkTotal(strategy="walk")
     filters: Filters = Filters()
     include_when: tuple[Condition, ...] = ()
+
+    def added_parameters(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield the parameters that are not in a table: the key path of each from here, and its name."""
+        if self.page_size.parameter:
+            yield ("page_size", "parameter"), self.page_size.parameter
+        if parameter := getattr(self.paging, "parameter", None):
+            yield ("paging", "parameter"), parameter
+        for name, by in self.filters.on_server().items():
+            yield ("filters", name, "parameter"), by.parameter
 
 
 class ValidateEndpoint(Endpoint):

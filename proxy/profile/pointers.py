@@ -43,7 +43,6 @@ def compile_pointers_of_column(pointers: tuple[str, ...]) -> Callable[[Sequence[
 
 
 def parse_pointer(pointer: str) -> tuple[str, ...]:
-    """Return the tokens of a pointer."""
     return tuple(map(_unescape, pointer.split("/")[1:]))
 
 

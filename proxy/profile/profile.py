@@ -233,10 +233,9 @@ class Profile:
         endpoint = _require_endpoint(self._settings.operations.validate_)
         if self._settings.validation == "unsupported":
             raise LegacyError(UNSUPPORTED.saying("The upstream API shows no code: its call speaks it"))
-        if operation.call_delay and not _writes_value(endpoint, "call_delay"):
-            raise LegacyError(
-                BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
-            )
+        if operation.call_delay and "call_delay" not in endpoint.written_values():
+            fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
+            raise LegacyError(fault)
         shown = self._settings.validation == "code_shown"
         read_name, read_code = compile_reader(endpoint.friendly_name), compile_reader(endpoint.code)
         read_pending = compile_reader(endpoint.pending)
@@ -344,12 +343,6 @@ def _require_endpoint(endpoint: E | language.Unsupported) -> E:
     if isinstance(endpoint, language.Unsupported):
         raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
     return endpoint
-
-
-def _writes_value(endpoint: language.Endpoint, value: str) -> bool:
-    tables = (endpoint.query, endpoint.form or {}, endpoint.json_ or {})
-    writes = (how for table in tables for how in table.values())
-    return any(isinstance(how, language.WriteValue) and how.from_ == value for how in writes)
 
 
 def _collect_secrets(account: Account, *urls: str) -> Sequence[str]:
