@@ -25,6 +25,16 @@ def _expand_text(key: str, model: Any) -> BeforeValidator:
     )
 
 
+def _tell_apart(key: str, otherwise: str) -> Discriminator:
+    """Choose the model that has `key`. Angle brackets are not in keys, which errors name likewise."""
+
+    def choose(value: Any) -> str:
+        is_chosen = key in value if isinstance(value, dict) else hasattr(value, key)
+        return f"<{key if is_chosen else otherwise}>"
+
+    return Discriminator(choose)
+
+
 def _check_base_url(text: str) -> str:
     bare = re.sub(r"\{\w+\}", "x", text)
     try:
@@ -82,18 +92,12 @@ class Constant(Frozen):
     constant: Scalar
 
 
-# Angle brackets distinguish names of kinds from keys in the location of an error
-def _choose_write(value: Any) -> str:
-    is_constant = isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
-    return "<constant>" if is_constant else "<from>"
-
-
 Read = Annotated[ReadValue, _expand_text("at", ReadValue)]
 """A plain string is its pointer."""
 ReadFriendlyName = Annotated[NameValue, _expand_text("at", NameValue)]
 Write = Annotated[
     Annotated[WriteValue, Tag("<from>")] | Annotated[Constant, Tag("<constant>")],
-    Discriminator(_choose_write),
+    _tell_apart("constant", "from"),
     _expand_text("from", WriteValue | Constant),
 ]
 """A plain string is the name of a value of the operation."""
@@ -220,15 +224,9 @@ class ValidateEndpoint(Endpoint):
     """What `verify` needs instead of an id."""
 
 
-def _choose_endpoint(value: Any) -> str:
-    is_unsupported = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
-    return "<unsupported>" if is_unsupported else "<endpoint>"
-
-
-Operation = Annotated[
-    Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ItemEndpoint, Tag("<endpoint>")],
-    Discriminator(_choose_endpoint),
-]
+_NoOperation = Annotated[Unsupported, Tag("<unsupported>")]
+_has_operation = _tell_apart("unsupported", "endpoint")
+Operation = Annotated[_NoOperation | Annotated[ItemEndpoint, Tag("<endpoint>")], _has_operation]
 
 
 class Operations(Frozen):
@@ -238,10 +236,9 @@ class Operations(Frozen):
     fetch: Operation
     rename: Operation
     delete: Operation
-    validate_: Annotated[
-        Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ValidateEndpoint, Tag("<endpoint>")],
-        Discriminator(_choose_endpoint),
-    ] = Field(alias="validate")
+    validate_: Annotated[_NoOperation | Annotated[ValidateEndpoint, Tag("<endpoint>")], _has_operation] = (
+        Field(alias="validate")
+    )
     call: Endpoint | None = None
     """The request that places the call, where `validate` only adds the number."""
     verify: Endpoint | None = None
