@@ -79,10 +79,8 @@ def _check_validation(configuration: Checkable) -> Iterator[Violation]:
 def _check_credentials(configuration: Checkable) -> Iterator[Violation]:
     for key_path, _, profile in configuration.targets() if configuration.settings.accounts is None else ():
         if AUTH_SCHEMES[profile.auth.scheme].needs_accounts:
-            yield (
-                key_path,
-                f"the profile {profile.name} needs accounts: its upstream does not accept legacy tokens",
-            )
+            message = f"the profile {profile.name} needs accounts: its upstream does not accept legacy tokens"
+            yield key_path, message
     for (key_path, upstream, profile), own in _list_account_targets(configuration):
         scheme = profile.auth.scheme
         if AUTH_SCHEMES[scheme].part and own.password is None:
@@ -133,10 +131,8 @@ def _check_sid_keys(configuration: Checkable) -> Iterator[Violation]:
 def _check_unused_variables(configuration: Checkable) -> Iterator[Violation]:
     for key_path, _, profile in _list_distinct_targets(configuration):
         for name in sorted(profile.variables.keys() - rules.find_placeholders(profile)):
-            yield (
-                (*key_path, "profile"),
-                f"the profile {profile.name} has a variable that it never uses: {name}",
-            )
+            message = f"the profile {profile.name} has a variable that it never uses: {name}"
+            yield (*key_path, "profile"), message
 
 
 def _check_plain_http(configuration: Checkable) -> Iterator[Violation]:
@@ -169,10 +165,10 @@ def _check_ignored_upstream(configuration: Checkable) -> Iterator[Violation]:
 
 def _check_replicas(configuration: Checkable) -> Iterator[Violation]:
     if not configuration.settings.snapshots.is_enabled:
-        yield (
-            ("snapshots", "replicas"),
-            "lists are not cached: without snapshots.redis, replicas do not learn of each other's writes",
+        message = (
+            "lists are not cached: without snapshots.redis, replicas do not learn of each other's writes"
         )
+        yield ("snapshots", "replicas"), message
 
 
 def _check_redis_secret(configuration: Checkable) -> Iterator[Violation]:

@@ -58,27 +58,22 @@ def _write_rows(
         here = (*key_path, key)
         label = "  " * len(key_path) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
         raw = source.find(here)
-        if _list_members(inner) and not isinstance(raw, str):  # a short form stays short
+        is_short = isinstance(raw, str) and _list_members(inner)  # a short form stays short
+        if _list_members(inner) and not is_short:
             yield label, origins.get(here, "")
             yield from _write_rows(inner, source, origins, here)
         else:
-            shown = _write_value(
-                raw if isinstance(raw, str) and _list_members(inner) else inner, here, source
-            )
+            shown = _write_value(raw if is_short else inner, here, source)
             yield f"{label} {shown}", origins.get(here) or _find_origin(here, source)
 
 
 def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
     match value:
         case BaseModel():
-            fields = type(value).model_fields
-            members = [(field.alias or name, name, getattr(value, name)) for name, field in fields.items()]
+            fields, given = type(value).model_fields, value.model_fields_set
             # A key that is left out and empty says nothing, and some such keys may not be written
-            return [
-                (key, each)
-                for key, name, each in members
-                if each not in (None, "") or name in value.model_fields_set
-            ]
+            written = [(name, each) for name, each in value if each not in (None, "") or name in given]
+            return [(fields[name].alias or name, each) for name, each in written]
         case Mapping():
             return list(value.items())
         case tuple() if not hasattr(value, "_fields"):  # an Address is a value

@@ -47,10 +47,8 @@ def _list_changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
     if ID_CODECS[profile.ids.codec].is_keyed:
         yield "  # sid_key: ${SID_KEY}", "  sid_key: ${SID_KEY}"
     if AUTH_SCHEMES[profile.auth.scheme].needs_accounts:
-        yield (
-            "# accounts:",
-            "\n".join(["accounts:", *_write_account(profile), "# More accounts look like this one:"]),
-        )
+        lines = ["accounts:", *_write_account(profile), "# More accounts look like this one:"]
+        yield "# accounts:", "\n".join(lines)
 
 
 def _write_account(profile: ProfileSettings) -> Iterator[str]:

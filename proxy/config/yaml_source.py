@@ -127,10 +127,8 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
         mark = error.problem_mark
         report((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {error.problem}")
     except yaml.reader.ReaderError as error:
-        report(
-            _find_end(text[: error.position]),
-            f"is not valid YAML: holds the character U+{error.character:04X}",
-        )
+        message = f"is not valid YAML: holds the character U+{error.character:04X}"
+        report(_find_end(text[: error.position]), message)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for \UFFFFFFFF
         report((0, 0), "is not valid YAML")
     return source
@@ -259,17 +257,13 @@ class _Reader:
         if "${" in node.value:
             named = (found["name"] for found in _VARIABLE.finditer(node.value))
             self._source.variables[key_path] = tuple(name for name in named if name)
-            return self._expand_variables(node)
+            # An empty result is None
+            has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
+            text = _VARIABLE.sub(lambda found: self._replace_variable(found, node), node.value)
+            return Expanded(text, has_default=has_default) if text else None
         if node.style is None and _AMBIGUOUS.fullmatch(node.value):
-            message = f"{node.value!r} is an ambiguous YAML 1.1 value: put it in quotes"
-            return self._report(node, message)
+            return self._report(node, f"{node.value!r} is an ambiguous YAML 1.1 value: put it in quotes")
         return parse_plain(node.value) if node.style is None else node.value
-
-    def _expand_variables(self, node: yaml.ScalarNode) -> Expanded | None:
-        """Replace variables by their values. The result is text, or None if it is empty."""
-        text = _VARIABLE.sub(lambda found: self._replace_variable(found, node), node.value)
-        has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
-        return Expanded(text, has_default=has_default) if text else None
 
     def _replace_variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
         name, default = found["name"], found["default"]

@@ -107,10 +107,6 @@ class NoPaging(Frozen):
     strategy: Literal["none"]
 
 
-def _end_list(_: NoPaging, __: Call, ___: Call, ____: PageContents) -> None:
-    return None
-
-
 class NextUrl(Frozen):
     """Each page holds the URL of the next one, absolute or relative; the last page holds none."""
 
@@ -237,7 +233,7 @@ class PagingKind(NamedTuple):
 
 
 PAGING_KINDS: Mapping[str, PagingKind] = {
-    "none": PagingKind(next_call=_end_list, is_single_page=True),
+    "none": PagingKind(next_call=lambda *_: None, is_single_page=True),
     "page_number": PagingKind(_call_page_number, counts_pages=True),
     "offset": PagingKind(_call_offset),
     "next_url": PagingKind(next_call=_call_next_url),

@@ -86,12 +86,9 @@ def _summarize(value: object) -> str:
     if dump is None:
         return str(value)
     given: Mapping[str, object] = dump(by_alias=True, exclude_unset=True, mode="json")
-    texts = (
-        [_write_flat(each) for each in given.values()]
-        if list(given) == ["at"]
-        else [f"{key} {_write_flat(each)}" for key, each in given.items()]
-    )
-    return ", ".join(texts)
+    if list(given) == ["at"]:
+        return _write_flat(given["at"])
+    return ", ".join([f"{key} {_write_flat(each)}" for key, each in given.items()])
 
 
 def _write_flat(value: object) -> str:
