@@ -113,9 +113,7 @@ def _is_reported(details: ErrorDetails, key_path: KeyPath, source: Source) -> bo
     if key_path not in source.broken:
         return False
     # A mistake in one key does not explain that another one is missing
-    inner = any(
-        len(each) == len(key_path) + 1 and each[: len(key_path)] == key_path for each in source.broken
-    )
+    inner = any(each and each[:-1] == key_path for each in source.broken)
     return not (details["type"] == "missing" and inner)
 
 
@@ -130,9 +128,8 @@ def _make_problem(model: type[BaseModel], details: ErrorDetails, source: Source)
         case "literal_error":
             return _report_choice(key_path, context["expected"], source)
         case "union_tag_invalid":
-            return _report_choice(
-                (*key_path, context["discriminator"].strip("'")), context["expected_tags"], source
-            )
+            here = (*key_path, context["discriminator"].strip("'"))
+            return _report_choice(here, context["expected_tags"], source)
         case _:
             return _Problem(key_path, _write_sentence(details, context))
 
@@ -230,13 +227,9 @@ def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], 
     """Return the keys of the model at `location`, and those of all models that are possible there."""
     level = family = {model}
     for step in location:
-        fields = [
-            field
-            for each in level
-            for name, field in each.model_fields.items()
-            if step in (name, field.alias)
-        ]
-        inner = {each for field in fields for each in list_models(field.annotation)}
+        fields = [(each.model_fields.items()) for each in level]
+        here = [field for items in fields for name, field in items if step in (name, field.alias)]
+        inner = {each for field in here for each in list_models(field.annotation)}
         if inner:
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index

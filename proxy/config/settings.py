@@ -75,10 +75,9 @@ class TlsListener(Frozen):
 
     @model_validator(mode="after")
     def _load_context(self) -> "TlsListener":
+        key = self.key or self.certificate
         try:
-            self._ssl_context = tls.context(
-                self.certificate, self.key or self.certificate, legacy=self.legacy
-            )
+            self._ssl_context = tls.context(self.certificate, key, legacy=self.legacy)
         except SSLError as error:
             raise ValueError(_explain_unusable(error.reason)) from error
         return self
@@ -283,9 +282,8 @@ class RedisSettings(Frozen):
         try:
             import redis  # noqa: F401, PLC0415 - an extra, which only this setting needs
         except ImportError:
-            raise ValueError(
-                "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
-            ) from None
+            message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+            raise ValueError(message) from None
         return self
 
 
@@ -313,10 +311,8 @@ class SnapshotSettings(Frozen):
     @model_validator(mode="after")
     def _check_ttl_with_redis(self) -> "SnapshotSettings":
         if self.redis and self.fresh + self.stale > _MAX_SECONDS_WITH_REDIS:
-            raise ValueError(
-                f"with redis, fresh and stale are at most {_MAX_SECONDS_WITH_REDIS} seconds together: "
-                "a write that cannot reach Redis waits for as long"
-            )
+            most = f"fresh and stale are at most {_MAX_SECONDS_WITH_REDIS} seconds together"
+            raise ValueError(f"with redis, {most}: a write that cannot reach Redis waits for as long")
         return self
 
 

@@ -160,10 +160,8 @@ def mask_values(mistakes: Iterable[Mistake], sources: Sequence[Source]) -> list[
     def mask(text: str) -> str:
         return values.sub(lambda found: names[found[0]], text)
 
-    return [
-        replace(each, message=mask(each.message), file=each.file if each.line else mask(each.file))
-        for each in mistakes
-    ]
+    masked = [replace(each, message=mask(each.message)) for each in mistakes]
+    return [each if each.line else replace(each, file=mask(each.file)) for each in masked]
 
 
 _AMBIGUOUS = re.compile(

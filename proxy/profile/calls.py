@@ -20,14 +20,6 @@ def _quote(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
-def _encode_form(values: Mapping[str, Any]) -> bytes:
-    return _write_form(values).encode("ascii")
-
-
-def _encode_json(values: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(_nest(values))
-
-
 def _nest(values: Mapping[str, Any]) -> Any:
     """Put each value where its name points to, if the name is a JSON Pointer: it starts with a slash."""
     document: dict[str, Any] = {}
@@ -50,8 +42,8 @@ def _make_arrays(value: Any) -> Any:
 
 BodyType = Literal["form", "json"]
 _BODY_TYPES: Mapping[BodyType, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
-    "form": ("application/x-www-form-urlencoded", _encode_form),
-    "json": ("application/json", _encode_json),
+    "form": ("application/x-www-form-urlencoded", lambda values: _write_form(values).encode("ascii")),
+    "json": ("application/json", lambda values: orjson.dumps(_nest(values))),
 }
 
 

@@ -77,10 +77,8 @@ def compile_items_reader(
             if None in friendly_names:
                 pairs = zip(friendly_names, phone_numbers, strict=True)
                 friendly_names = [format_number(number) if name is None else name for name, number in pairs]
-            account_sids = [account.sid] * len(sids)
-            return CallerIds(
-                sids, account_sids, friendly_names, phone_numbers, created(items), updated(items)
-            )
+            dates = created(items), updated(items)
+            return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
         except UnreadableError:
             raise LegacyError(BAD_UPSTREAM) from None
 
@@ -97,9 +95,8 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
         if when.present is not None:
             return (found is not None) == when.present
         # In JSON true is not 1; in Python it is
-        return any(
-            found == value and isinstance(found, bool) == isinstance(value, bool) for value in accepted
-        )
+        alike = [each for each in accepted if isinstance(each, bool) == isinstance(found, bool)]
+        return found in alike
 
     return holds
 
