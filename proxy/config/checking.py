@@ -227,9 +227,9 @@ def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], 
     """Return the keys of the model at `location`, and those of all models that are possible there."""
     level = family = {model}
     for step in location:
-        fields = [(each.model_fields.items()) for each in level]
-        here = [field for items in fields for name, field in items if step in (name, field.alias)]
-        inner = {each for field in here for each in list_models(field.annotation)}
+        items = [item for each in level for item in each.model_fields.items()]
+        fields = [field for name, field in items if step in (name, field.alias)]
+        inner = {each for field in fields for each in list_models(field.annotation)}
         if inner:
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index

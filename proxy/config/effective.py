@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from proxy.config.cross_checks import UpstreamTarget
-from proxy.config.loading import Configuration
+from proxy.config.settings import Configuration, UpstreamTarget
 from proxy.config.yaml_source import Source, can_be_bare
 from proxy.profile.base import KeyPath
 

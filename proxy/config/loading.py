@@ -3,12 +3,20 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from proxy.config import yaml_source
 from proxy.config.checking import PATHS, check, is_consequence, suggest
-from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, UpstreamTarget
-from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
+from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES
+from proxy.config.settings import (
+    DEFAULT_PROFILE,
+    Configuration,
+    Listen,
+    ProfileFile,
+    Settings,
+    SnapshotSettings,
+    UpstreamSettings,
+)
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
 from proxy.profile import rules
 from proxy.profile.base import KeyPath, Violation
@@ -21,47 +29,6 @@ class ConfigurationError(Exception):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = sorted(set(mistakes))
         super().__init__("\n".join(map(str, self.mistakes)))
-
-
-class ProfileFile(NamedTuple):
-    """A profile and the file it comes from."""
-
-    profile: ProfileSettings
-    source: Source
-
-
-class Configuration(NamedTuple):
-    """Settings, the profiles that they name, and the file they come from."""
-
-    settings: Settings
-    profiles: Mapping[str, ProfileFile]
-    source: Source
-    warnings: Sequence[Mistake] = ()
-    """What works, but not as it should."""
-
-    def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
-        """Return the settings of every upstream, by their key path in proxy.yaml."""
-        shared = self.settings.upstream
-        found: dict[KeyPath, UpstreamSettings] = {("upstream",): shared}
-        for sid, account in (self.settings.accounts or {}).items():
-            found["accounts", sid, "upstream"] = account.upstream.upstream(shared)
-        return found
-
-    @property
-    def has_spoken_codes(self) -> bool:
-        """Whether an upstream may speak a code on the phone, which the caller then has to send back."""
-        return any(
-            (target.settings.validation or target.profile.validation) == "code_on_phone"
-            for target in self.targets()
-        )
-
-    def targets(self) -> Sequence[UpstreamTarget]:
-        """Return the same with the profiles, except those with errors."""
-        return [
-            UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
-            for key_path, upstream in self.upstreams().items()
-            if upstream.profile in self.profiles
-        ]
 
 
 def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:

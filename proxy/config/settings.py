@@ -1,11 +1,11 @@
-"""What a proxy.yaml may say, as frozen and checked settings."""
+"""What a proxy.yaml may say, as frozen and checked settings; and those with the profiles that they name."""
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,12 +23,12 @@ from pydantic import (
     model_validator,
 )
 
-from proxy.config.yaml_source import Expanded, parse_plain, read_content
+from proxy.config.yaml_source import Expanded, Mistake, Source, parse_plain, read_content
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
-from proxy.profile.base import Frozen
-from proxy.profile.language import BaseUrl, ValidationMode
+from proxy.profile.base import Frozen, KeyPath
+from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
 
@@ -327,3 +327,52 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+
+
+class UpstreamTarget(NamedTuple):
+    """An upstream that requests go to: the key in proxy.yaml, the settings there, and the profile."""
+
+    key_path: KeyPath
+    settings: UpstreamSettings
+    profile: ProfileSettings
+
+
+class ProfileFile(NamedTuple):
+    """A profile and the file it comes from."""
+
+    profile: ProfileSettings
+    source: Source
+
+
+class Configuration(NamedTuple):
+    """Settings, the profiles that they name, and the file they come from."""
+
+    settings: Settings
+    profiles: Mapping[str, ProfileFile]
+    source: Source
+    warnings: Sequence[Mistake] = ()
+    """What works, but not as it should."""
+
+    def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
+        """Return the settings of every upstream, by their key path in proxy.yaml."""
+        shared = self.settings.upstream
+        found: dict[KeyPath, UpstreamSettings] = {("upstream",): shared}
+        for sid, account in (self.settings.accounts or {}).items():
+            found["accounts", sid, "upstream"] = account.upstream.upstream(shared)
+        return found
+
+    @property
+    def has_spoken_codes(self) -> bool:
+        """Whether an upstream may speak a code on the phone, which the caller then has to send back."""
+        return any(
+            (target.settings.validation or target.profile.validation) == "code_on_phone"
+            for target in self.targets()
+        )
+
+    def targets(self) -> Sequence[UpstreamTarget]:
+        """Return the same with the profiles, except those with errors."""
+        return [
+            UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
+            for key_path, upstream in self.upstreams().items()
+            if upstream.profile in self.profiles
+        ]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.config.loading import ProfileFile, read_profile, shipped_file
-from proxy.config.settings import DEFAULT_PROFILE
+from proxy.config.loading import read_profile, shipped_file
+from proxy.config.settings import DEFAULT_PROFILE, ProfileFile
 from proxy.profile import rules
 from proxy.profile.auth import AUTH_SCHEMES
 from proxy.profile.ids import ID_CODECS

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.cross_checks import UpstreamTarget
+from proxy.config.settings import UpstreamTarget
 from proxy.config.yaml_source import Source
 from proxy.legacy import Request, Route, route
 from proxy.model import List, Operation

@@ -55,14 +55,11 @@ def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
 
 def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
     """Yield why a profile cannot do what its `validation` says."""
-    endpoint = profile.operations.validate_
-    match profile.validation:
-        case "code_shown" if isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
-            yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
-        case "code_on_phone" if profile.operations.verify is None:
-            yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
-        case "code_shown" | "code_on_phone" | "unsupported":
-            pass
+    mode, endpoint = profile.validation, profile.operations.validate_
+    if mode == "code_shown" and isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
+        yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
+    if mode == "code_on_phone" and profile.operations.verify is None:
+        yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
 
 
 def _check_verify(profile: ProfileSettings) -> Iterator[Violation]:
@@ -88,10 +85,8 @@ def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
         if not 200 <= row.status <= 599:
             yield (*here, "status"), f"an answer has a status of 200 to 599, not {row.status}"
         elif row.status < 300 and not (errors.present or errors.when or errors.unless):
-            message = (
-                f"{row.status} is a success: present, when or unless has to say how to recognise an error"
-            )
-            yield (*here, "status"), message
+            how = "present, when or unless has to say how to recognise an error"
+            yield (*here, "status"), f"{row.status} is a success: {how}"
         if (row.status, None) in seen or (row.status, code) in seen:
             yield here, "a row above matches these answers already"
         seen.append((row.status, code))

@@ -13,6 +13,7 @@ from proxy.profile.base import Frozen
 from proxy.profile.calls import Call
 
 SchemeName = Literal["caller", "basic", "bearer", "header", "query", "none"]
+Part = Literal["header", "query"]
 
 
 class Auth(Frozen):
@@ -53,7 +54,7 @@ class AuthScheme(NamedTuple):
 
     show: Callable[[Auth, Credentials], Mapping[str, str]]
     """Returns the headers or parameters that hold the credentials."""
-    part: Literal["header", "query"] | None
+    part: Part | None
     """Which part of a call holds the credentials."""
     header: str = ""
     """The header that the scheme sets; a scheme without one takes its name from the profile."""
@@ -97,14 +98,11 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     )
 
 
-def set_headers(auth: Auth) -> Sequence[str]:
+def set_names(auth: Auth, part: Part) -> Sequence[str]:
+    """Return the headers or the query parameters that hold credentials."""
     scheme = AUTH_SCHEMES[auth.scheme]
     names = (auth.name, auth.username) if scheme.is_named else (scheme.header,)
-    return names if scheme.part == "header" else ()
-
-
-def set_parameters(auth: Auth) -> Sequence[str]:
-    return (auth.name, auth.username) if AUTH_SCHEMES[auth.scheme].part == "query" else ()
+    return names if scheme.part == part else ()
 
 
 def raw_in_headers(auth: Auth) -> Sequence[str]:

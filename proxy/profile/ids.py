@@ -175,9 +175,7 @@ class IdCodec(NamedTuple):
 
 ID_CODECS: Mapping[CodecName, IdCodec] = {
     "identity": IdCodec(lambda _: Identity()),
-    "uuid": IdCodec(
-        lambda _: Rewritten(lambda upstream_id: UUID(upstream_id).hex, lambda digits: str(UUID(digits)))
-    ),
+    "uuid": IdCodec(lambda _: Rewritten(lambda text: UUID(text).hex, lambda digits: str(UUID(digits)))),
     "hex32": IdCodec(lambda _: Rewritten(_check_hex, str)),
     "ulid": IdCodec(lambda _: Rewritten(_parse_ulid, _format_ulid)),
     "hex24": IdCodec(lambda key: Keyed(_HEX24, "", key, width=24, is_hex=True), is_keyed=True),

@@ -142,14 +142,11 @@ class Profile:
         A caller ID without a name upstream is shown with a default name, which no upstream can filter by.
         """
         filters, name = self._settings.operations.list.filters, operation.friendly_name
-        by_name = language.ClientFilter() if name and self._can_be_default(name) else filters.friendly_name
+        field = self._settings.caller_id.friendly_name
+        can_be_default = name and is_default_name(name) and not (field and field.is_required)
+        by_name = language.ClientFilter() if can_be_default else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
         return [(by, value) for by, value in pairs if value is not None]
-
-    def _can_be_default(self, name: str) -> bool:
-        """Whether a caller ID without a name upstream may be shown with `name`."""
-        field = self._settings.caller_id.friendly_name
-        return (field is None or not field.is_required) and is_default_name(name)
 
     def _request_page(self, first: Call, here: paging.Position, account: Account) -> Exchange[UpstreamPage]:
         endpoint = self._settings.operations.list

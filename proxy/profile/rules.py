@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from proxy.profile.answer_rules import ANSWER_RULES
-from proxy.profile.auth import AUTH_SCHEMES, Auth, set_headers, set_parameters
+from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
 from proxy.profile.base import KeyPath, Rule, Violation, join_names
 from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
@@ -170,7 +170,7 @@ def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_credentials(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
     """Find parameters that overwrite the credentials."""
     for key_path, name in _name_parameters(endpoint):
-        if name in set_parameters(profile.auth):
+        if name in set_names(profile.auth, "query"):
             yield key_path, f"the parameter {name!r} holds the credentials already"
 
 
@@ -191,7 +191,7 @@ _LINE = re.compile("[ -~]*")
 
 def _check_headers(profile: ProfileSettings) -> Iterator[Violation]:
     paging = PAGING_KINDS[profile.operations.list.paging.strategy]
-    credentials = [name.lower() for name in set_headers(profile.auth)]
+    credentials = [name.lower() for name in set_names(profile.auth, "header")]
     tables: dict[KeyPath, Mapping[str, str]] = {("headers",): profile.headers}
     for operation, endpoint in profile.operations.endpoints().items():
         tables["operations", operation, "headers"] = endpoint.headers
