@@ -338,8 +338,6 @@ class UpstreamTarget(NamedTuple):
 
 
 class ProfileFile(NamedTuple):
-    """A profile and the file it comes from."""
-
     profile: ProfileSettings
     source: Source
 

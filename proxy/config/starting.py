@@ -31,7 +31,6 @@ def make_starting_file(name: str, beside: Path) -> str:
 
 
 def _list_changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
-    """Yield lines of the shipped file with their replacements."""
     profile = found.profile
     yield (
         _MODELINE.format("schema/proxy.json"),

@@ -92,7 +92,8 @@ class Source:
 def read_content(file: str | Path) -> bytes:
     """Return the content of a file; OSError where it cannot be read or is too large."""
     try:
-        with open(file, "rb", opener=_open_nonblocking) as opened:
+        # Without waiting: a pipe without a writer is empty then
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             os.set_blocking(opened.fileno(), True)
             found = opened.read(_MAX_BYTES + 1)
     except ValueError:  # an impossible file name
@@ -100,11 +101,6 @@ def read_content(file: str | Path) -> bytes:
     if len(found) > _MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return found
-
-
-def _open_nonblocking(file: str, flags: int) -> int:
-    """Open a file without waiting: a pipe without a writer is empty then."""
-    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:

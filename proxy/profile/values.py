@@ -4,7 +4,7 @@ What a profile says is compiled once into functions, which then read many docume
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
@@ -104,22 +104,20 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
 # Operation → upstream parameters
 
 
-def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the parameters that an operation has `values` for, and leave out the others."""
-    return dict(_write_each(table, values))
-
-
 def write_texts(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, str]:
     """Write the same as the texts of a query or a form."""
-    written = _write_each(table, values)
+    written = write_parameters(table, values).items()
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in written}
 
 
-def _write_each(table: language.Parameters, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the parameters that an operation has `values` for, and leave out the others."""
+    written: dict[str, Any] = {}
     for name, how in table.items():
         if isinstance(how, language.Constant):
-            yield name, how.constant
+            written[name] = how.constant
         elif (value := values.get(how.from_)) is not None:
-            yield name, WRITE[how.as_](value)
+            written[name] = WRITE[how.as_](value)
         elif how.default is not None:
-            yield name, how.default
+            written[name] = how.default
+    return written
