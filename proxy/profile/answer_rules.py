@@ -1,61 +1,45 @@
 """Rules about what a profile reads in answers: ids, values, conditions, codes and errors."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from proxy.profile.base import KeyPath, Violation
+from proxy.profile.base import Frozen, KeyPath, Rule, Violation, join_names
 from proxy.profile.conversions import WRITE, list_readers
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import Condition, ProfileSettings, ReadValue, ValidateEndpoint
 
 
-def join_names(names: frozenset[str]) -> str:
-    """Return `a, b or c`."""
-    *others, last = sorted(names)
-    return f"{', '.join(others)} or {last}" if others else last
-
-
 def _check_ids(profile: ProfileSettings) -> Iterator[Violation]:
     codec, fits = profile.ids.codec, ID_CODECS[profile.ids.codec].readers
     if profile.caller_id.id.as_ not in fits:
-        message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {join_names(fits)}"
+        message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {join_names(sorted(fits))}"
         yield ("caller_id", "id"), message
     if profile.ids.as_ not in fits:
         fits &= WRITE.keys()
-        message = f"an id of codec {codec} is written as {join_names(fits)}, not as {profile.ids.as_}"
+        message = f"an id of codec {codec} is written as {join_names(sorted(fits))}, not as {profile.ids.as_}"
         yield ("ids", "as"), message
 
 
 def _list_values(profile: ProfileSettings) -> Iterator[tuple[KeyPath, str, ReadValue]]:
     """Yield what the profile reads in answers: the key path, the name of the value, and how it is read."""
-    fields, endpoint = profile.caller_id, profile.operations.validate_
-    names = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
-    found: list[tuple[KeyPath, str, ReadValue | None]] = [
-        (("caller_id", name), name, getattr(fields, name)) for name in names
-    ]
-    if isinstance(endpoint, ValidateEndpoint):
-        here = ("operations", "validate")
-        found += [
-            ((*here, name), name, getattr(endpoint, name)) for name in ("code", "friendly_name", "pending")
-        ]
-    yield from ((key_path, name, value) for key_path, name, value in found if value is not None)
+    validate = profile.operations.validate_
+    holders: dict[KeyPath, Frozen] = {("caller_id",): profile.caller_id, ("operations", "validate"): validate}
+    for key_path, holder in holders.items():
+        for name, value in holder:
+            if isinstance(value, ReadValue):
+                yield (*key_path, name), name, value
 
 
-def _check_reads(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
+def _check_values(profile: ProfileSettings) -> Iterator[Violation]:
+    for here, name, value in _list_values(profile):
         fits = list_readers(name)
         if fits and value.as_ not in fits:
-            yield (*key_path, "as"), f"{name} is read as {join_names(fits)}, not as {value.as_}"
-
-
-def _check_defaults(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
-        here = (*key_path, "default")
+            yield (*here, "as"), f"{name} is read as {join_names(sorted(fits))}, not as {value.as_}"
         if name in ("id", "code") and not value.is_required:
-            yield here, f"{name} is required: leave the default out"
+            yield (*here, "default"), f"{name} is required: leave the default out"
         elif name in ("date_created", "date_updated") and value.default is not None:
-            yield here, "the default of a date can only be null"
+            yield (*here, "default"), "the default of a date can only be null"
         elif isinstance(value.default, int):
-            yield here, "expected text: put it in quotes"
+            yield (*here, "default"), "expected text: put it in quotes"
 
 
 def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
@@ -71,14 +55,11 @@ def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
 
 def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
     """Yield why a profile cannot do what its `validation` says."""
-    endpoint = profile.operations.validate_
-    match profile.validation:
-        case "code_shown" if isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
-            yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
-        case "code_on_phone" if profile.operations.verify is None:
-            yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
-        case "code_shown" | "code_on_phone" | "unsupported":
-            pass
+    mode, endpoint = profile.validation, profile.operations.validate_
+    if mode == "code_shown" and isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
+        yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
+    if mode == "code_on_phone" and profile.operations.verify is None:
+        yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
 
 
 def _check_verify(profile: ProfileSettings) -> Iterator[Violation]:
@@ -104,19 +85,16 @@ def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
         if not 200 <= row.status <= 599:
             yield (*here, "status"), f"an answer has a status of 200 to 599, not {row.status}"
         elif row.status < 300 and not (errors.present or errors.when or errors.unless):
-            message = (
-                f"{row.status} is a success: present, when or unless has to say how to recognise an error"
-            )
-            yield (*here, "status"), message
+            how = "present, when or unless has to say how to recognise an error"
+            yield (*here, "status"), f"{row.status} is a success: {how}"
         if (row.status, None) in seen or (row.status, code) in seen:
             yield here, "a row above matches these answers already"
         seen.append((row.status, code))
 
 
-ANSWER_RULES: Sequence[Callable[[ProfileSettings], Iterator[Violation]]] = (
+ANSWER_RULES: Sequence[Rule] = (
     _check_ids,
-    _check_reads,
-    _check_defaults,
+    _check_values,
     _check_conditions,
     check_validation,
     _check_verify,

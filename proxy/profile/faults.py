@@ -96,8 +96,6 @@ def _sanitize_message(message: Any, secrets: Sequence[str]) -> str:
     """Return an upstream's message if it is one short line without addresses or credentials, else ''."""
     if not isinstance(message, str) or len(message) > 256 or not message.isprintable():
         return ""
-    if _ADDRESS.search(message) or any(
-        secret.casefold() in message.casefold() for secret in secrets if secret
-    ):
-        return ""
-    return message
+    folded = message.casefold()
+    shows_secret = any(secret.casefold() in folded for secret in secrets if secret)
+    return "" if shows_secret or _ADDRESS.search(message) else message
