@@ -1,4 +1,4 @@
-"""Listening sockets, and the drain of what came in over them once they are closed."""
+"""Listening sockets, and the connections that are accepted from them."""
 
 import asyncio
 import logging
@@ -6,9 +6,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
 from proxy.net.connection_limit import ConnectionLimit
 
@@ -16,7 +16,6 @@ _log = logging.getLogger("proxy.server")
 
 _BACKLOG = 1024  # connections that wait to be accepted
 # In seconds
-_DRAIN = 30
 _YIELD = 0.002  # to a worker with fewer connections
 _WITHOUT_FILES = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
@@ -54,27 +53,20 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
             address.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         for family, kind, protocol, _, (host, _, *more) in dict.fromkeys(found):
-            if not _is_supported(family):
+            try:
+                listener = stack.enter_context(socket.socket(family, kind, protocol))
+            except OSError:  # this machine has no such addresses, though the name has
                 continue
-            sockets.append(stack.enter_context(socket.socket(family, kind, protocol)))
-            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sockets.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sockets[-1].bind((host, port, *more))
-            sockets[-1].listen(_BACKLOG)
-            port = sockets[-1].getsockname()[1]  # the same for all, where any will do
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((host, port, *more))
+            listener.listen(_BACKLOG)
+            port = listener.getsockname()[1]  # the same for all, where any will do
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(address)) from error
     return Listener(Address(address.host, port), sockets)
-
-
-def _is_supported(family: int) -> bool:
-    """Whether this machine has such addresses: names may have others too."""
-    try:
-        socket.socket(family, socket.SOCK_STREAM).close()
-    except OSError:
-        return False
-    return True
 
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
@@ -91,7 +83,7 @@ async def accepting(
     share: AcceptShare | None = None,
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; balanced with other processes where there are some."""
-    share = share or AcceptShare(AcceptShares(1), 0)
+    share = share or AcceptShare()
     servers: list[asyncio.Server | _Acceptor] = []
     for each in listener.sockets:
         if tls or not share.is_alone:
@@ -132,7 +124,6 @@ class _Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Accept no more."""
         if self._pause:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
@@ -178,36 +169,11 @@ class _Acceptor:
         try:
             with suppress(OSError, TimeoutError):  # of a handshake
                 await self._loop.connect_accepted_socket(
-                    self._protocol, connection, ssl=context, **_handshake(context)
+                    self._protocol,
+                    connection,
+                    ssl=context,
+                    ssl_handshake_timeout=_TLS_HANDSHAKE if context else None,
+                    ssl_shutdown_timeout=_TLS_SHUTDOWN if context else None,
                 )
         finally:
             self._limit.taken -= shakes_hands
-
-
-def _handshake(context: ssl.SSLContext | None) -> Mapping[str, Any]:
-    return {
-        "ssl_handshake_timeout": _TLS_HANDSHAKE if context else None,
-        "ssl_shutdown_timeout": _TLS_SHUTDOWN if context else None,
-    }
-
-
-class Drainable(Protocol):
-    """A server with connections."""
-
-    def pre_shutdown(self) -> None:
-        """Close connections that are idle, and the rest after the next answer."""
-
-    async def shutdown(self, timeout: float) -> None:  # noqa: ASYNC109 - as in aiohttp
-        """Wait so many seconds for what is in flight, then abort the rest."""
-
-
-@asynccontextmanager
-async def drained(server: Drainable) -> AsyncIterator[None]:
-    """Let requests that are in flight when the block ends finish; its sockets are closed by then."""
-    try:
-        yield
-    finally:
-        for _ in range(2):  # what has already arrived counts as in flight, and is first found, then read
-            await asyncio.sleep(0)
-        server.pre_shutdown()
-        await server.shutdown(_DRAIN)

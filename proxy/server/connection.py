@@ -15,11 +15,18 @@ from typing import ClassVar
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.exchange import ENDS, GOES_ON, HttpRequest, Written
 from proxy.server.handlers import Handler
-from proxy.server.reading import RequestHead, discard, expects_continue, is_without_version, read, rejection
-from proxy.server.responses import last_response, response
-from proxy.server.stalls import StallTimer, is_peer_gone, reset, unacknowledged_bytes
+from proxy.server.reading import (
+    HEAD,
+    RequestHead,
+    discard,
+    expects_continue,
+    is_without_version,
+    read,
+    rejection,
+)
+from proxy.server.responses import ENDS, GOES_ON, Written, last_response, response
+from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
 
 _log = logging.getLogger("proxy.server")
@@ -80,7 +87,6 @@ class Connection:
     # What happens to it
 
     def open(self, transport: asyncio.Transport) -> None:
-        """Expect a request's head."""
         self._transport = transport
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._close_within(_HEAD_TIMEOUT)
@@ -90,7 +96,6 @@ class Connection:
         return self._REACTIONS[self._state].data(self, data)
 
     def begin_request(self, body: StreamReader) -> None:
-        """Take note that the next request is to be answered."""
         self._body = body
         self._closes_at = inf
         self._state = State.BODY
@@ -103,7 +108,6 @@ class Connection:
         return self._can_half_close() and self._REACTIONS[self._state].half_close(self)
 
     def close_after_response(self) -> None:
-        """Let the next answer be the last, whenever it is asked for."""
         self._closes_after_response = True
 
     def close_when_idle(self) -> None:
@@ -115,7 +119,6 @@ class Connection:
         self._REACTIONS[self._state].drain(self)
 
     def abort(self) -> None:
-        """Close the connection, whatever is left to say."""
         if self._task is not None:
             self._task.cancel()
         if self._transport is not None:
@@ -133,10 +136,10 @@ class Connection:
 
     # Its requests
 
-    async def respond(self, request: HttpRequest) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
-            data = self._cached_response(request.head)
+            data = self._cached_response(request[HEAD])
             if data is None:
                 await self._carry_out(request)
             else:
@@ -169,19 +172,15 @@ class Connection:
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
-    async def _carry_out(self, request: HttpRequest) -> None:
+    async def _carry_out(self, request: web.BaseRequest) -> None:
         """Answer a request; ConnectionError where the client has gone."""
-        head, fault = request.head, None
+        head, fault = request[HEAD], None
         try:
             content = await self._read_body(head)
             self._begin(request)
             made = await self._handler.answer(head, content, self._peer)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
-                _log.info(
-                    "server: the client disconnected before its %s was answered (%d)",
-                    head.method,
-                    made.status,
-                )
+                _log.info(_DISCONNECTED, head.method, made.status)
             is_last = head.should_close or head.upgrade or self._closes_after_response
             data = response(made, head, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
@@ -205,13 +204,13 @@ class Connection:
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await read(self._body)
 
-    def _begin(self, request: HttpRequest) -> None:
+    def _begin(self, request: web.BaseRequest) -> None:
         if self._state is State.ABANDONED:
             raise ConnectionResetError
-        self._state = State.READING if request.head.method in _READS else State.WRITING
+        self._state = State.READING if request.method in _READS else State.WRITING
         self._task = request.task
 
-    async def _send(self, data: bytes, request: HttpRequest) -> None:
+    async def _send(self, data: bytes, request: web.BaseRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
         self._write(data)
         if self._stall is not None:
@@ -225,10 +224,9 @@ class Connection:
         transport.write(data.removeprefix(self._begun) if self._begun else data)
         self._begun = b""
         if self._stall is None and transport.get_write_buffer_size():
-            self._check_write_stall(StallTimer(_STALL))
+            self._check_write_stall()
 
     def reject(self, status: int) -> web.StreamResponse:
-        """Answer what is no HTTP."""
         self._end()
         made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
         self._write(last_response(made, HttpVersion10))
@@ -241,7 +239,6 @@ class Connection:
             self._close_within(_SETTLE)
 
     def _end(self) -> None:
-        """Take note that nothing more is answered."""
         if self._state is State.ABANDONED:
             self._retire()
         elif self._state is not State.CLOSED:
@@ -294,16 +291,17 @@ class Connection:
             else:
                 self._loop.call_later(_PROBE, self._probe_peer)
 
-    def _check_write_stall(self, timer: StallTimer) -> None:
-        """Close the connection if nothing of what was written is taken for too long."""
+    def _check_write_stall(self, before: tuple[int, int] | None = None, since: float = 0) -> None:
+        """Reset the connection if nothing has been taken `since`, when `before` was left, for too long."""
         self._stall = None
         if self._transport is None:
             return
-        left = unacknowledged_bytes(self._transport)
-        if timer.has_expired(left, self._loop.time()):
+        left, now = unacknowledged_bytes(self._transport), self._loop.time()
+        since = now if left != before else since
+        if now - since >= _STALL:
             reset(self._transport)
-        elif left.buffered:
-            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, timer)
+        elif left[0]:
+            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, left, since)
 
     # Reactions
 

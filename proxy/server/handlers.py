@@ -39,12 +39,10 @@ class LegacyHandler:
         self._failed = FailedLogins(asyncio.get_running_loop().time)
 
     def follow(self, translator: Translator, trusted: Sequence[Network]) -> None:
-        """Let another translator answer from now on."""
         self._translator = translator
         self._trusted = trusted
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Render a fault as the translator does."""
         return self._translator.refuse(fault, target)
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
@@ -60,7 +58,6 @@ class LegacyHandler:
         return made
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
-        """Answer from the cache, unless the peer is locked out."""
         if self._failed.has_locked_out and self._seconds_locked_out(head, connected):
             return None
         return self._translator.from_cache(_request(head))

@@ -9,13 +9,13 @@ from functools import partial
 from ssl import SSLContext
 
 from proxy.gateway.translator import Translator
-from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
 from proxy.net.connection_limit import ConnectionLimit, max_connections
-from proxy.net.sockets import Listener, accepting, drained, opened
+from proxy.net.sockets import Listener, accepting, opened
 from proxy.observe.counters import Counters
 from proxy.server.handlers import LegacyHandler
-from proxy.server.http_server import HttpServer
+from proxy.server.http_server import HttpServer, drained
 from proxy.server.metrics import Metrics
 from proxy.server.peers import Network
 from proxy.server.startup_checks import assert_limits, assert_versions
@@ -91,7 +91,7 @@ async def listening(
     """Serve over these `listeners` until the block ends, then let requests in flight finish."""
     assert_versions()
     await assert_limits()
-    share = share or AcceptShare(AcceptShares(1), 0)
+    share = share or AcceptShare()
     share.join()
     handler = LegacyHandler(translator, options.trusted_proxies)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
@@ -111,7 +111,7 @@ async def listening(
 
 @asynccontextmanager
 async def _metrics_listening(metrics: Metrics, counters: Counters, listener: Listener) -> AsyncIterator[None]:
-    share, limit = AcceptShare(AcceptShares(1), 0), ConnectionLimit(_MOST_FOR_METRICS)
-    server = HttpServer(metrics, counters, share, limit)
+    limit = ConnectionLimit(_MOST_FOR_METRICS)
+    server = HttpServer(metrics, counters, AcceptShare(), limit)
     async with drained(server), accepting(partial(server, "metrics"), listener, limit):
         yield

@@ -1,13 +1,13 @@
-"""Answers → bytes of HTTP."""
+"""Answers → bytes of HTTP; and what aiohttp's server gets instead of them, once they are written."""
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import HttpVersion, HttpVersion10, hdrs
+from aiohttp import HttpVersion, HttpVersion10, hdrs, web
 
 from proxy import __version__
 from proxy.legacy import Answer
@@ -60,3 +60,28 @@ def _lines(headers: Mapping[str, str]) -> bytes:
     if any(_CONTROLS.search(text) for header in headers.items() for text in header):
         raise ValueError("a header has a control character")
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+
+
+class Written(web.StreamResponse):
+    """A response whose bytes are on their way; aiohttp only learns whether another may follow."""
+
+    def __init__(self, end: Callable[[], Awaitable[None]] | None = None, *, keep_alive: bool = False) -> None:
+        """Call `end` before the connection closes, if anything is left to be done."""
+        super().__init__()
+        self._end = end
+        self._goes_on = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._goes_on
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, _data: bytes = b"") -> None:
+        if self._end:
+            await self._end()
+
+
+GOES_ON = Written(keep_alive=True)
+ENDS = Written()

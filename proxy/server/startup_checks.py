@@ -4,13 +4,12 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import aiohttp
 
 from proxy.errors import Fault
 from proxy.legacy import Answer
-from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
 from proxy.server.handlers import Handler
@@ -57,10 +56,6 @@ class MemoryTransport(asyncio.Transport):
         self.written = b""
         self.is_paused = False
         self._is_closing = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        del name
-        return default
 
     def is_closing(self) -> bool:
         return self._is_closing
@@ -113,7 +108,7 @@ async def exchange(data: bytes, handler: Handler | None = None) -> MemoryTranspo
 
     Nothing is real but the protocol: the connection is in memory, and has gone when this returns.
     """
-    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
+    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(), ConnectionLimit(1))
     connection, memory = server(), MemoryTransport()
     connection.connection_made(memory)
     await asyncio.sleep(0)
