@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from proxy.errors import (
@@ -60,7 +61,6 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(self, profile: Profile, client: Sender) -> None:
-        """Send the calls of `profile` with `client`."""
         self._profile = profile
         self._client = client
         self.has_spoken_codes = profile.has_spoken_codes
@@ -93,7 +93,8 @@ class Upstream:
             ):
                 await self._send(call)
         except LegacyError as error:
-            if error.fault.status < 500 or isinstance(error, RefusedError) or _was_not_sent(error):
+            was_sent = not isinstance(error, NoReplyError) or error.was_sent
+            if error.fault.status < 500 or isinstance(error, RefusedError) or not was_sent:
                 raise
             raise LegacyError(TOO_SLOW_TO_TELL if error.fault.status == 504 else UNKNOWN_OUTCOME) from error
         return started
@@ -114,10 +115,8 @@ class Upstream:
         """
         if lookup := self._profile.lookup(operation, account):
             return await self._look_up(lookup, previous)
-        try:
+        with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
             return await self._follow_pages(operation, account, previous)
-        except CursorExpiredError:
-            pass  # the list has changed much, or the listing took long
         try:
             return await self._follow_pages(operation, account, previous)
         except CursorExpiredError as error:
@@ -154,9 +153,8 @@ class Upstream:
         """
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # numbers that clients make up are not passed on
-        exchange: Exchange[UpstreamPage] | None = self._profile.list(
-            operation, account, 0 if beyond else start
-        )
+        first = self._profile.list(operation, account, 0 if beyond else start)
+        exchange: Exchange[UpstreamPage] | None = first
         page: UpstreamPage | None = None
         pages: list[CallerIds] = []
         offset, total = None, 0
@@ -195,13 +193,8 @@ class Upstream:
         if digests == previous:
             return ListingResult(None, digests)
         result = exchange.read(reply)
-        return ListingResult(
-            CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS, digests
-        )
+        found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
+        return ListingResult(found, digests)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
-
-
-def _was_not_sent(error: LegacyError) -> bool:
-    return isinstance(error, NoReplyError) and not error.was_sent
