@@ -12,7 +12,6 @@ class AcceptShares:
     """How many connections each worker has, in memory that all of them inherit."""
 
     def __init__(self, workers: int) -> None:
-        """Make the table, before any worker starts."""
         self.workers = workers
         self.counts = memoryview(mmap.mmap(-1, workers * 8)).cast("q")
         for worker in range(workers):

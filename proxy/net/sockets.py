@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.net.accept_share import AcceptShare
@@ -98,46 +99,41 @@ async def accepting(
             server.close()
 
 
+@dataclass(eq=False)
 class _Acceptor:
     """Accepts one connection at a time, if it is due, and knows of handshakes before they are over.
 
     A loop's own server accepts all that wait.
     """
 
-    def __init__(
-        self,
-        protocol: ProtocolFactory,
-        listener: socket.socket,
-        limit: ConnectionLimit,
-        tls: ContextSource | None,
-        share: AcceptShare,
-    ) -> None:
+    protocol: ProtocolFactory
+    listener: socket.socket
+    limit: ConnectionLimit
+    tls: ContextSource | None
+    share: AcceptShare
+
+    def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._protocol = protocol
-        self._listener = listener
-        self._limit = limit
-        self._tls = tls
-        self._share = share
         self._handshakes: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
-        listener.setblocking(False)  # noqa: FBT003 - the name says it
+        self.listener.setblocking(False)  # noqa: FBT003 - the name says it
         self._resume()
 
     def close(self) -> None:
         if self._pause:
             self._pause.cancel()
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
+        self._loop.remove_reader(self.listener)
+        self.listener.close()
 
     def _resume(self) -> None:
-        self._loop.add_reader(self._listener, self._accept_if_due)
+        self._loop.add_reader(self.listener, self._accept_if_due)
 
     def _pause_for(self, seconds: float, then: Callable[[], None]) -> None:
-        self._loop.remove_reader(self._listener)
+        self._loop.remove_reader(self.listener)
         self._pause = self._loop.call_later(seconds, then)
 
     def _accept_if_due(self) -> None:
-        if self._share.is_due:
+        if self.share.is_due:
             self._accept()
         else:  # the worker that is due may be busy: then this one accepts all the same
             self._pause_for(_YIELD, self._accept_and_resume)
@@ -148,14 +144,14 @@ class _Acceptor:
 
     def _accept(self) -> None:
         try:
-            connection, _ = self._listener.accept()
+            connection, _ = self.listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was faster, or the client has gone
         except OSError as error:
             _log.error("server: cannot accept connections: %s; raise ulimit -n", error.strerror)
             self._pause_for(_WITHOUT_FILES, self._resume)
             return
-        if self._tls and not self._limit.has_room():
+        if self.tls and not self.limit.has_room():
             connection.close()
             return
         task = self._loop.create_task(self._connect(connection))
@@ -163,17 +159,17 @@ class _Acceptor:
         task.add_done_callback(self._handshakes.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
-        context = self._tls() if self._tls else None
+        context = self.tls() if self.tls else None
         shakes_hands = context is not None
-        self._limit.taken += shakes_hands
+        self.limit.taken += shakes_hands
         try:
             with suppress(OSError, TimeoutError):  # of a handshake
                 await self._loop.connect_accepted_socket(
-                    self._protocol,
+                    self.protocol,
                     connection,
                     ssl=context,
                     ssl_handshake_timeout=_TLS_HANDSHAKE if context else None,
                     ssl_shutdown_timeout=_TLS_SHUTDOWN if context else None,
                 )
         finally:
-            self._limit.taken -= shakes_hands
+            self.limit.taken -= shakes_hands

@@ -79,13 +79,10 @@ _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
 
 async def answer(method: str, headers: Mapping[str, str], body: bytes, translator: Translator) -> Answer:
     """Show the page for a GET, take number and code for a POST; HTTP statuses are those of the Faults."""
-    match method:
-        case "GET" | "HEAD":
-            return _form(200)
-        case "POST":
-            pass
-        case _:
-            return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
+    if method in ("GET", "HEAD"):
+        return _form(200)
+    if method != "POST":
+        return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
     if _is_from_elsewhere(headers):
         return _refused(_ELSEWHERE)
     number, status = "", 200

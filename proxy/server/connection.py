@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from typing import ClassVar
@@ -25,7 +26,7 @@ from proxy.server.reading import (
     read,
     rejection,
 )
-from proxy.server.responses import ENDS, GOES_ON, Written, last_response, response
+from proxy.server.responses import ENDS, GOES_ON, Written, response
 from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
 
@@ -45,44 +46,25 @@ _OPENING = b"HTTP/1."
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Connection:
     """A connection to a client, from its first byte until all that it asked for has been carried out."""
 
-    __slots__ = (
-        "_begun",
-        "_body",
-        "_closes_after_response",
-        "_closes_at",
-        "_handler",
-        "_loop",
-        "_lost",
-        "_on_closed",
-        "_peer",
-        "_peer_is_done",
-        "_stall",
-        "_state",
-        "_task",
-        "_timer",
-        "_transport",
-    )
-
-    def __init__(self, handler: Handler, on_closed: Callable[["Connection"], None]) -> None:
-        """Let a `handler` answer; call `on_closed` when nothing is left to do."""
-        self._loop = asyncio.get_running_loop()
-        self._handler = handler
-        self._on_closed = on_closed
-        self._state = State.SILENT
-        self._transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
-        self._peer = ""  # its address
-        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
-        self._task: asyncio.Task[None] | None = None  # which answers it
-        self._begun = b""  # what has been written of the next answer
-        self._peer_is_done = False
-        self._closes_after_response = False
-        self._closes_at = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None  # while bytes wait to be taken
-        self._lost: asyncio.Future[None] | None = None  # while the connection lingers
+    _handler: Handler
+    _on_closed: Callable[["Connection"], None]  # called when nothing is left to do
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _state: State = State.SILENT
+    _transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
+    _peer: str = ""  # its address
+    _body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
+    _task: "asyncio.Task[None] | None" = None  # which answers it
+    _begun: bytes = b""  # what has been written of the next answer
+    _peer_is_done: bool = False
+    _closes_after_response: bool = False
+    _closes_at: float = inf
+    _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None  # while bytes wait to be taken
+    _lost: "asyncio.Future[None] | None" = None  # while the connection lingers
 
     # What happens to it
 
@@ -168,7 +150,7 @@ class Connection:
             return None
         try:
             made = self._handler.from_cache(head, self._peer)
-            return None if made is None else response(made, head, close=False)
+            return None if made is None else response(made, head.version, head.method, close=False)
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
@@ -182,10 +164,10 @@ class Connection:
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
                 _log.info(_DISCONNECTED, head.method, made.status)
             is_last = head.should_close or head.upgrade or self._closes_after_response
-            data = response(made, head, close=is_last)
+            data = response(made, head.version, head.method, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
-            data = response(self._handler.refuse(fault, head.path), head, close=True)
+            data = response(self._handler.refuse(fault, head.path), head.version, head.method)
         await self._send(data, request)
         if is_last:
             self._closes_after_response = True
@@ -229,7 +211,7 @@ class Connection:
     def reject(self, status: int) -> web.StreamResponse:
         self._end()
         made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
-        self._write(last_response(made, HttpVersion10))
+        self._write(response(made, HttpVersion10))
         return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
 
     def _await_request(self) -> None:
@@ -332,7 +314,7 @@ class Connection:
     def _time_out(self) -> None:
         """Refuse a head that has not become whole."""
         if not self._peer_is_done:
-            self._write(last_response(self._handler.refuse(REQUEST_TIMEOUT), HttpVersion11))
+            self._write(response(self._handler.refuse(REQUEST_TIMEOUT), HttpVersion11))
         self._close()
 
     def _close_settled(self) -> None:

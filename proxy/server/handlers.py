@@ -19,8 +19,7 @@ from proxy.server.reading import RequestHead
 class Handler(Protocol):
     """Answers the requests that come in over connections; `connected` is the address of the peer."""
 
-    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
-        """Answer a request."""
+    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer: ...
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
         """Answer a request without a body from the cache; None where more is needed."""
@@ -71,13 +70,8 @@ class LegacyHandler:
 
 
 def _request(head: RequestHead, body: bytes = b"") -> Request:
-    return Request(
-        head.method,
-        head.path,
-        tuple(head.headers.getall(hdrs.AUTHORIZATION, ())),
-        head.headers.get(hdrs.CONTENT_TYPE),
-        body,
-    )
+    credentials = tuple(head.headers.getall(hdrs.AUTHORIZATION, ()))
+    return Request(head.method, head.path, credentials, head.headers.get(hdrs.CONTENT_TYPE), body)
 
 
 def _account(head: RequestHead) -> str | None:

@@ -45,7 +45,6 @@ class RequestHandler(web.RequestHandler):
         self.admission = server, listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, if there is room for one more connection."""
         server, listener = self.admission
         tls = transport.get_extra_info("ssl_object")
         made = cast(asyncio.Transport, transport)

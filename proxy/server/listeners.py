@@ -99,7 +99,9 @@ async def listening(
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
             metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
-            await stack.enter_async_context(_metrics_listening(metrics, counters, operators))
+            apart = HttpServer(metrics, counters, AcceptShare(), ConnectionLimit(_MOST_FOR_METRICS))
+            await stack.enter_async_context(drained(apart))
+            await stack.enter_async_context(accepting(partial(apart, "metrics"), operators, apart.limit))
         await stack.enter_async_context(drained(server))
         for name, each in every.items():
             if name != "metrics":
@@ -107,11 +109,3 @@ async def listening(
                 tls = serving.context(name)
                 await stack.enter_async_context(accepting(protocol, each, server.limit, tls, share))
         yield serving
-
-
-@asynccontextmanager
-async def _metrics_listening(metrics: Metrics, counters: Counters, listener: Listener) -> AsyncIterator[None]:
-    limit = ConnectionLimit(_MOST_FOR_METRICS)
-    server = HttpServer(metrics, counters, AcceptShare(), limit)
-    async with drained(server), accepting(partial(server, "metrics"), listener, limit):
-        yield

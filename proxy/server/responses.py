@@ -11,30 +11,20 @@ from aiohttp import HttpVersion, HttpVersion10, hdrs, web
 
 from proxy import __version__
 from proxy.legacy import Answer
-from proxy.server.reading import RequestHead
 
 _SERVER = f"callerid-proxy/{__version__}"
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
-def response(answer: Answer, head: RequestHead, *, close: bool) -> bytes:
-    """Write the answer to a request, after which the connection may have to close."""
-    return _bytes(answer, head.version, close=close, bodiless=head.method == hdrs.METH_HEAD)
-
-
-def last_response(answer: Answer, version: HttpVersion) -> bytes:
-    """Write an answer where there is no request that a response could belong to; then close."""
-    return _bytes(answer, version, close=True)
-
-
-def _bytes(answer: Answer, version: HttpVersion, *, close: bool, bodiless: bool = False) -> bytes:
+def response(answer: Answer, version: HttpVersion, method: str = "", *, close: bool = True) -> bytes:
+    """Write an answer, after which the connection may have to close; HEAD gets no body."""
     head = _opening(answer.status, answer.content_type, version == HttpVersion10, close)
     if answer.headers:
         head += _lines(answer.headers)
     date = _date(int(time.time()))
     if not answer.content_type:
         return b"%bDate: %b\r\n\r\n" % (head, date)
-    body = b"" if bodiless else answer.body
+    body = b"" if method == hdrs.METH_HEAD else answer.body
     return b"%bDate: %b\r\nContent-Length: %d\r\n\r\n%b" % (head, date, len(answer.body), body)
 
 

@@ -38,7 +38,7 @@ async def assert_limits() -> None:
 
     It is asked, not believed: each limit with a request that just keeps to it and with one that does not.
     """
-    for what, (within, beyond) in _PROBES.items():
+    for what, within, beyond in _probes():
         if await _status(within) != 200:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not serve requests within its {what}")
         if await _status(beyond) != 400:
@@ -125,16 +125,13 @@ def _request(target: bytes = b"/", *headers: bytes, method: bytes = b"GET") -> b
     return b"\r\n".join((b"%b %b HTTP/1.1" % (method, target), *headers, b"Host: x", b"", b""))
 
 
-def _probes() -> Iterator[tuple[str, tuple[bytes, bytes]]]:
+def _probes() -> Iterator[tuple[str, bytes, bytes]]:
     """Yield what is limited, with a request within the limit and one beyond it."""
     line, field, headers = LIMITS["max_line_size"], LIMITS["max_field_size"], LIMITS["max_headers"]
     # aiohttp's parser in Python, which stands in where the one in C is missing, takes any
-    yield "methods", (_request(), _request(method=b"UNKNOWN"))
-    yield "request lines", (_request(b"/".ljust(line, b"x")), _request(b"/".ljust(line + 1, b"x")))
+    yield "methods", _request(), _request(method=b"UNKNOWN")
+    yield "request lines", _request(b"/".ljust(line, b"x")), _request(b"/".ljust(line + 1, b"x"))
     header = b"X:".ljust(field + 1, b"x")  # the colon does not count
-    yield "headers' lengths", (_request(b"/", header), _request(b"/", header + b"x"))
+    yield "headers' lengths", _request(b"/", header), _request(b"/", header + b"x")
     most = [b"X: x"] * (headers - 1)  # and Host
-    yield "headers' number", (_request(b"/", *most), _request(b"/", *most, b"X: x"))
-
-
-_PROBES: Mapping[str, tuple[bytes, bytes]] = dict(_probes())
+    yield "headers' number", _request(b"/", *most), _request(b"/", *most, b"X: x")

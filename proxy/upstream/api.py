@@ -64,6 +64,7 @@ class Upstream:
         self._profile = profile
         self._client = client
         self.has_spoken_codes = profile.has_spoken_codes
+        self.has_direct_pages = profile.has_direct_pages
 
     async def write(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]
@@ -140,10 +141,6 @@ class Upstream:
                     await asyncio.sleep(0)
             exchange = listing.following(account) if listing.following else None
         return listing.result()
-
-    def has_direct_pages(self, operation: List) -> bool:
-        """Whether each page of this list can be loaded without those before it."""
-        return self._profile.has_direct_pages(operation)
 
     async def load_page(self, operation: List, account: Account) -> DirectPage | None:
         """Load the page that `operation` asks for; None where the answers are inconsistent: then list all.
