@@ -23,8 +23,6 @@ _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
 
 
 class Listener(NamedTuple):
-    """An address that is listened on."""
-
     address: Address
     """With its true port."""
     sockets: Sequence[socket.socket]

@@ -54,25 +54,19 @@ _HEADERS: Mapping[str, str] = {
 }
 
 _ELSEWHERE = FORBIDDEN.saying("This form was sent from another site. To confirm a number, type the code here")
-_GONE = (
-    "number",
-    (
-        "No call to this number is waiting for its code. Check the number; if more than ten minutes have"
-        " passed, ask for a new call"
-    ),
+_NO_CALL = (
+    "No call to this number is waiting for its code. Check the number; if more than ten minutes have"
+    " passed, ask for a new call"
 )
 _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
-    fault.kind: shown
-    for fault, shown in (
-        (BAD_PHONE_NUMBER, ("number", "This is not a phone number. Type all of it, with the area code")),
-        (NO_SUCH_CALL, _GONE),
-        (NOT_FOUND, _GONE),
-        (BAD_CODE, ("code", "The code has six digits. Check it and type it again")),
-        (REFUSED, ("code", "This is not the code. Check it and type it again")),
-        (TOO_MANY_REQUESTS, ("", "Too many tries. Wait ten minutes, then ask for a new call")),
-        (METHOD_NOT_ALLOWED, ("", METHOD_NOT_ALLOWED.message)),
-        (_ELSEWHERE, ("", _ELSEWHERE.message)),
-    )
+    BAD_PHONE_NUMBER.kind: ("number", "This is not a phone number. Type all of it, with the area code"),
+    NO_SUCH_CALL.kind: ("number", _NO_CALL),
+    NOT_FOUND.kind: ("number", _NO_CALL),
+    BAD_CODE.kind: ("code", "The code has six digits. Check it and type it again"),
+    REFUSED.kind: ("code", "This is not the code. Check it and type it again"),
+    TOO_MANY_REQUESTS.kind: ("", "Too many tries. Wait ten minutes, then ask for a new call"),
+    METHOD_NOT_ALLOWED.kind: ("", METHOD_NOT_ALLOWED.message),
+    _ELSEWHERE.kind: ("", _ELSEWHERE.message),
 }
 """Which field a Fault is about, and what it says to people who know of no API."""
 

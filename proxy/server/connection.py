@@ -16,16 +16,8 @@ from typing import ClassVar
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.server import reading
 from proxy.server.handlers import Handler
-from proxy.server.reading import (
-    HEAD,
-    RequestHead,
-    discard,
-    expects_continue,
-    is_without_version,
-    read,
-    rejection,
-)
 from proxy.server.responses import ENDS, GOES_ON, Written, response
 from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
@@ -121,7 +113,7 @@ class Connection:
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
-            data = self._cached_response(request[HEAD])
+            data = self._cached_response(request[reading.HEAD])
             if data is None:
                 await self._carry_out(request)
             else:
@@ -138,14 +130,14 @@ class Connection:
             if self._state is not State.IDLE:
                 self._end()
 
-    def _cached_response(self, head: RequestHead) -> bytes | None:
+    def _cached_response(self, head: reading.RequestHead) -> bytes | None:
         """Return the whole response to a request that is cached and that nothing stands against."""
         if (
             self._body is not EMPTY_PAYLOAD
             or self._closes_after_response
             or head.should_close
             or head.upgrade
-            or rejection(head)
+            or reading.rejection(head)
         ):
             return None
         try:
@@ -156,7 +148,7 @@ class Connection:
 
     async def _carry_out(self, request: web.BaseRequest) -> None:
         """Answer a request; ConnectionError where the client has gone."""
-        head, fault = request[HEAD], None
+        head, fault = request[reading.HEAD], None
         try:
             content = await self._read_body(head)
             self._begin(request)
@@ -174,17 +166,17 @@ class Connection:
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
             await self._lingering_close(self._body)
 
-    async def _read_body(self, head: RequestHead) -> bytes:
+    async def _read_body(self, head: reading.RequestHead) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
-        if fault := rejection(head):
+        if fault := reading.rejection(head):
             raise LegacyError(fault)
         if self._body.at_eof():
             return b""
         if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
-        if expects_continue(head):
+        if reading.expects_continue(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await read(self._body)
+        return await reading.read(self._body)
 
     def _begin(self, request: web.BaseRequest) -> None:
         if self._state is State.ABANDONED:
@@ -235,7 +227,7 @@ class Connection:
         if self._transport is None or self._peer_is_done:
             return
         if not self._can_half_close():
-            await discard(body, _LINGER)
+            await reading.discard(body, _LINGER)
             return
         self._state = State.CLOSING
         self._transport.write_eof()
@@ -299,7 +291,7 @@ class Connection:
 
     def _parse_first(self, data: bytes) -> bytes:
         """Let the parser refuse HTTP/0.9 at once: NUL is in no head."""
-        return self._parse_head(data + b"\0" if is_without_version(data) else data)
+        return self._parse_head(data + b"\0" if reading.is_without_version(data) else data)
 
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""

@@ -99,7 +99,6 @@ class HttpServer(web.Server):
     def __init__(
         self, handler: Handler, counters: Counters, share: AcceptShare, limit: ConnectionLimit
     ) -> None:
-        """Let a `handler` answer, over as many connections as the `limit` says."""
         super().__init__(_respond, request_factory=_make_request)
         self._handler = handler
         self._counters = counters

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,29 +43,26 @@ class ServerOptions:
     """Seconds in which each connection is closed after its next answer, before listening ends."""
 
 
+@dataclass(slots=True)
 class Serving:
     """What serves over some listeners."""
 
-    def __init__(self, handler: LegacyHandler, server: HttpServer, options: ServerOptions) -> None:
-        self._handler = handler
-        self._server = server
-        self._drain = options.drain
-        self._contexts = dict(options.tls)
-
-    def context(self, name: str) -> Callable[[], SSLContext] | None:
-        """Return what gives the TLS context of the listener of that name, if it has one."""
-        return partial(self._contexts.__getitem__, name) if name in self._contexts else None
+    handler: LegacyHandler
+    server: HttpServer
+    contexts: dict[str, SSLContext]
+    """Of TLS, under the names of the listeners that have one."""
+    drain: float
 
     def follow(self, translator: Translator, options: ServerOptions) -> None:
         """Let another translator answer from now on; the addresses stay as they are."""
-        self._contexts.update((name, new) for name, new in options.tls.items() if name in self._contexts)
-        self._handler.follow(translator, options.trusted_proxies)
-        self._drain = options.drain
+        self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
+        self.handler.follow(translator, options.trusted_proxies)
+        self.drain = options.drain
 
     async def retire(self) -> None:
         """Go on for a while, one answer a connection, so that clients turn to other servers."""
-        self._server.close_after_responses()
-        await asyncio.sleep(self._drain)
+        self.server.close_after_responses()
+        await asyncio.sleep(self.drain)
 
 
 @contextmanager
@@ -95,7 +92,7 @@ async def listening(
     share.join()
     handler = LegacyHandler(translator, options.trusted_proxies)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
-    serving = Serving(handler, server, options)
+    serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
             metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
@@ -106,6 +103,6 @@ async def listening(
         for name, each in every.items():
             if name != "metrics":
                 protocol = partial(server, name)
-                tls = serving.context(name)
+                tls = partial(serving.contexts.__getitem__, name) if name in serving.contexts else None
                 await stack.enter_async_context(accepting(protocol, each, server.limit, tls, share))
         yield serving

@@ -45,8 +45,7 @@ class Metrics:
             return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
         return page()
 
-    def from_cache(self, head: RequestHead, connected: str) -> None:
-        """Leave everything to `answer`."""
+    def from_cache(self, head: RequestHead, connected: str) -> None: ...
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         del target

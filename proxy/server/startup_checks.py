@@ -51,11 +51,9 @@ async def assert_limits() -> None:
 class MemoryTransport(asyncio.Transport):
     """A connection without a socket."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_paused = False
-        self._is_closing = False
+    written = b""
+    is_paused = False
+    _is_closing = False
 
     def is_closing(self) -> bool:
         return self._is_closing
@@ -90,8 +88,7 @@ class _Probed:
             await asyncio.Event().wait()
         return Answer(200)
 
-    def from_cache(self, head: RequestHead, connected: str) -> None:
-        """Leave everything to `answer`."""
+    def from_cache(self, head: RequestHead, connected: str) -> None: ...
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         del target

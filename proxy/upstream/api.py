@@ -44,8 +44,6 @@ from proxy.upstream.listing import (
 
 
 class Sender(Protocol):
-    """Sends calls."""
-
     async def send(self, call: Call) -> Reply:
         """Return the whole reply; LegacyError where there is none."""
 
