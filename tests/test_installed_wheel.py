@@ -53,6 +53,9 @@ def test_the_wheel_has_types_and_shipped_files(installed: Path) -> None:
     in_checkout = {file.relative_to(config) for file in config.rglob("*") if file.is_file()}
     assert {file.relative_to(shipped) for file in shipped.rglob("*") if file.is_file()} == in_checkout
     assert (installed / "proxy" / "py.typed").is_file()
+    assert {file.name for file in (installed / "proxy" / "server").glob("*.html")} == {
+        file.name for file in (CHECKOUT / "proxy" / "server").glob("*.html")
+    }
 
 
 def test_the_installed_command_serves_the_demo(installed: Path, tmp_path: Path) -> None:

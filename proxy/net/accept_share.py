@@ -12,7 +12,6 @@ class AcceptShares:
     """How many connections each worker has, in memory that all of them inherit."""
 
     def __init__(self, workers: int) -> None:
-        """Make the table, before any worker starts."""
         self.workers = workers
         self.counts = memoryview(mmap.mmap(-1, workers * 8)).cast("q")
         for worker in range(workers):
@@ -26,8 +25,9 @@ class AcceptShares:
 class AcceptShare:
     """The share of one worker."""
 
-    def __init__(self, shares: AcceptShares, worker: int) -> None:
-        """Be one of the workers, from 0."""
+    def __init__(self, shares: AcceptShares | None = None, worker: int = 0) -> None:
+        """Be one of the workers, from 0; without `shares` the only one."""
+        shares = shares or AcceptShares(1)
         self._counts = shares.counts
         self._worker = worker
         self.is_alone = shares.workers == 1
@@ -37,11 +37,9 @@ class AcceptShare:
         self._counts[self._worker] = 0
 
     def add_connection(self) -> None:
-        """Count a connection."""
         self._counts[self._worker] += 1
 
     def remove_connection(self) -> None:
-        """Count its end."""
         self._counts[self._worker] -= 1
 
     @property

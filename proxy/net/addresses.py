@@ -14,7 +14,6 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        """Return `host:port`, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def reached_at(self) -> "Address":

@@ -26,7 +26,6 @@ class ConnectionLimit:
     """A number of connections, those that are still shaking hands included."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without any."""
         self.taken = 0
         self._most = most
         self._clock = clock

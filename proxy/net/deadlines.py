@@ -3,7 +3,6 @@
 import asyncio
 from contextvars import ContextVar
 from math import inf
-from types import TracebackType
 
 TOTAL = 25.0
 """Seconds that a request may take, all upstream calls and retries included."""
@@ -38,7 +37,6 @@ class Deadlines:
         self._timer_at = inf
 
     def close(self) -> None:
-        """Cancel the timer."""
         if self._timer:
             self._timer.cancel()
 
@@ -51,9 +49,7 @@ class Deadlines:
             self._set_timer(deadline)
         return deadline
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         task = _current_task()
         if self._running.pop(task, None):
             return

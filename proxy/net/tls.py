@@ -15,15 +15,10 @@ def context(certificate: str, key: str, *, legacy: bool) -> ssl.SSLContext:
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     tls.num_tickets = 0  # TLS 1.3 sends tickets unasked, which old clients take for an answer cut short
     tls.set_alpn_protocols(["http/1.1"])
-    if legacy:
-        _admit_old_clients(tls)
+    if legacy:  # handshakes before TLS 1.2 are signed with MD5 and SHA-1, which OpenSSL only does at level 0
+        tls.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            tls.minimum_version = ssl.TLSVersion.TLSv1
     # With an empty password OpenSSL refuses an encrypted key; without one it would ask the terminal
     tls.load_cert_chain(certificate, key, password="")
     return tls
-
-
-def _admit_old_clients(tls: ssl.SSLContext) -> None:
-    # Handshakes before TLS 1.2 are signed with MD5 and SHA-1, which OpenSSL only does at level 0
-    tls.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        tls.minimum_version = ssl.TLSVersion.TLSv1

@@ -9,6 +9,7 @@ import html
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from pathlib import Path
 from string import Template
 
 from aiohttp import hdrs
@@ -32,71 +33,13 @@ from proxy.legacy.text import legible
 
 PATH = "/caller-id-code"
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --around: #eef1f5; --quiet: #57606a }
-:root { --line: #818b98; --strong: #0b5cad; --on: #fff; --good: #e6f4ea; --bad: #fdecea; --wrong: #b3261e }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaed; --paper: #1c2128; --around: #12161b; --quiet: #a8b1bb; --line: #768390 }
-  :root { --strong: #79b8ff; --on: #0d1b2a; --good: #17321f; --bad: #3d1f1f; --wrong: #ff8f85 }
-}
-* { box-sizing: border-box }
-body { margin: 0; padding: 8vh 1rem 2rem; font: 1.0625rem/1.5 system-ui, sans-serif }
-body { color: var(--ink); background: var(--around) }
-main { max-width: 26rem; margin: auto; padding: 2rem; border-radius: .75rem; background: var(--paper) }
-main { box-shadow: 0 1px 3px #0003, 0 8px 24px #0001; overflow-wrap: anywhere }
-h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25 }
-p { margin: 0 0 1rem; color: var(--quiet) }
-p:last-child { margin: 0 }
-label { display: block; margin: 1.25rem 0 .375rem; font-weight: 600 }
-input, button { width: 100%; min-height: 3rem; font: inherit; border-radius: .5rem }
-input { padding: 0 .75rem; color: inherit; background: transparent; border: 1px solid var(--line) }
-input[aria-invalid] { border: 2px solid var(--wrong) }
-#code { font-size: 1.375rem; letter-spacing: .25em; font-variant-numeric: tabular-nums }
-button { margin-top: 1.75rem; border: 0; font-weight: 600; color: var(--on); background: var(--strong) }
-button { cursor: pointer }
-:focus-visible { outline: 3px solid var(--strong); outline-offset: 2px }
-a { color: var(--strong) }
-.said { padding: .75rem 1rem; border-radius: .5rem; color: inherit; background: var(--good) }
-.wrong { background: var(--bad); border-left: .25rem solid var(--wrong) }
-"""
-
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<main>
-$content
-</main>
-</body>
-</html>
-""")
-
-_FORM = Template("""\
-<h1>Confirm a phone number</h1>
-$said<p>The phone rang, and a voice read out a code of six digits. Type it here.</p>
-<form method="post" action="$path">
-<label for="number">Phone number</label>
-<input id="number" name="PhoneNumber" type="tel" autocomplete="tel" maxlength="$longest" required \
-value="$number"$about_number>
-<label for="code">Six-digit code</label>
-<input id="code" name="Code" inputmode="numeric" autocomplete="one-time-code" maxlength="20" required \
-pattern=" *([0-9][ \\-]*){6}" title="The six digits that the voice read out"$about_code>
-<button>Confirm</button>
-</form>""")
-
-_DONE = Template("""\
-<h1>Thank you</h1>
-<p class="said" role="status">$number is confirmed.</p>
-<p>You can close this page, or <a href="$path">confirm another number</a>.</p>""")
-
+_FOLDER = Path(__file__).parent
+_PAGE, _FORM, _DONE = (
+    Template((_FOLDER / name).read_text(encoding="utf-8"))
+    for name in ("code_page.html", "code_form.html", "code_done.html")
+)
 _LONGEST = 40  # characters of a phone number, however it is written
+_STYLE = _PAGE.template.partition("<style>")[2].partition("</style>")[0]
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _CONTENT_TYPE = "text/html; charset=utf-8"
 _HEADERS: Mapping[str, str] = {
@@ -111,38 +54,29 @@ _HEADERS: Mapping[str, str] = {
 }
 
 _ELSEWHERE = FORBIDDEN.saying("This form was sent from another site. To confirm a number, type the code here")
-_GONE = (
-    "number",
-    (
-        "No call to this number is waiting for its code. Check the number; if more than ten minutes have"
-        " passed, ask for a new call"
-    ),
+_NO_CALL = (
+    "No call to this number is waiting for its code. Check the number; if more than ten minutes have"
+    " passed, ask for a new call"
 )
 _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
-    fault.kind: shown
-    for fault, shown in (
-        (BAD_PHONE_NUMBER, ("number", "This is not a phone number. Type all of it, with the area code")),
-        (NO_SUCH_CALL, _GONE),
-        (NOT_FOUND, _GONE),
-        (BAD_CODE, ("code", "The code has six digits. Check it and type it again")),
-        (REFUSED, ("code", "This is not the code. Check it and type it again")),
-        (TOO_MANY_REQUESTS, ("", "Too many tries. Wait ten minutes, then ask for a new call")),
-        (METHOD_NOT_ALLOWED, ("", METHOD_NOT_ALLOWED.message)),
-        (_ELSEWHERE, ("", _ELSEWHERE.message)),
-    )
+    BAD_PHONE_NUMBER.kind: ("number", "This is not a phone number. Type all of it, with the area code"),
+    NO_SUCH_CALL.kind: ("number", _NO_CALL),
+    NOT_FOUND.kind: ("number", _NO_CALL),
+    BAD_CODE.kind: ("code", "The code has six digits. Check it and type it again"),
+    REFUSED.kind: ("code", "This is not the code. Check it and type it again"),
+    TOO_MANY_REQUESTS.kind: ("", "Too many tries. Wait ten minutes, then ask for a new call"),
+    METHOD_NOT_ALLOWED.kind: ("", METHOD_NOT_ALLOWED.message),
+    _ELSEWHERE.kind: ("", _ELSEWHERE.message),
 }
 """Which field a Fault is about, and what it says to people who know of no API."""
 
 
 async def answer(method: str, headers: Mapping[str, str], body: bytes, translator: Translator) -> Answer:
     """Show the page for a GET, take number and code for a POST; HTTP statuses are those of the Faults."""
-    match method:
-        case "GET" | "HEAD":
-            return _form(200)
-        case "POST":
-            pass
-        case _:
-            return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
+    if method in ("GET", "HEAD"):
+        return _form(200)
+    if method != "POST":
+        return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
     if _is_from_elsewhere(headers):
         return _refused(_ELSEWHERE)
     number, status = "", 200
@@ -198,7 +132,7 @@ def _form(
 
 
 def _page(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    text = _PAGE.substitute(title=title, style=_STYLE, content=content)
+    text = _PAGE.substitute(title=title, content=content)
     return Answer(status, _CONTENT_TYPE, text.encode(), {**_HEADERS, **(headers or {})})
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from typing import ClassVar
@@ -15,11 +16,10 @@ from typing import ClassVar
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.exchange import ENDS, GOES_ON, HttpRequest, Written
+from proxy.server import reading
 from proxy.server.handlers import Handler
-from proxy.server.reading import RequestHead, discard, expects_continue, is_without_version, read, rejection
-from proxy.server.responses import last_response, response
-from proxy.server.stalls import StallTimer, is_peer_gone, reset, unacknowledged_bytes
+from proxy.server.responses import ENDS, GOES_ON, Written, response
+from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
 
 _log = logging.getLogger("proxy.server")
@@ -38,49 +38,29 @@ _OPENING = b"HTTP/1."
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Connection:
     """A connection to a client, from its first byte until all that it asked for has been carried out."""
 
-    __slots__ = (
-        "_begun",
-        "_body",
-        "_closes_after_response",
-        "_closes_at",
-        "_handler",
-        "_loop",
-        "_lost",
-        "_on_closed",
-        "_peer",
-        "_peer_is_done",
-        "_stall",
-        "_state",
-        "_task",
-        "_timer",
-        "_transport",
-    )
-
-    def __init__(self, handler: Handler, on_closed: Callable[["Connection"], None]) -> None:
-        """Let a `handler` answer; call `on_closed` when nothing is left to do."""
-        self._loop = asyncio.get_running_loop()
-        self._handler = handler
-        self._on_closed = on_closed
-        self._state = State.SILENT
-        self._transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
-        self._peer = ""  # its address
-        self._body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
-        self._task: asyncio.Task[None] | None = None  # which answers it
-        self._begun = b""  # what has been written of the next answer
-        self._peer_is_done = False
-        self._closes_after_response = False
-        self._closes_at = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None  # while bytes wait to be taken
-        self._lost: asyncio.Future[None] | None = None  # while the connection lingers
+    _handler: Handler
+    _on_closed: Callable[["Connection"], None]  # called when nothing is left to do
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _state: State = State.SILENT
+    _transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
+    _peer: str = ""  # its address
+    _body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
+    _task: "asyncio.Task[None] | None" = None  # which answers it
+    _begun: bytes = b""  # what has been written of the next answer
+    _peer_is_done: bool = False
+    _closes_after_response: bool = False
+    _closes_at: float = inf
+    _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None  # while bytes wait to be taken
+    _lost: "asyncio.Future[None] | None" = None  # while the connection lingers
 
     # What happens to it
 
     def open(self, transport: asyncio.Transport) -> None:
-        """Expect a request's head."""
         self._transport = transport
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._close_within(_HEAD_TIMEOUT)
@@ -90,7 +70,6 @@ class Connection:
         return self._REACTIONS[self._state].data(self, data)
 
     def begin_request(self, body: StreamReader) -> None:
-        """Take note that the next request is to be answered."""
         self._body = body
         self._closes_at = inf
         self._state = State.BODY
@@ -103,7 +82,6 @@ class Connection:
         return self._can_half_close() and self._REACTIONS[self._state].half_close(self)
 
     def close_after_response(self) -> None:
-        """Let the next answer be the last, whenever it is asked for."""
         self._closes_after_response = True
 
     def close_when_idle(self) -> None:
@@ -115,7 +93,6 @@ class Connection:
         self._REACTIONS[self._state].drain(self)
 
     def abort(self) -> None:
-        """Close the connection, whatever is left to say."""
         if self._task is not None:
             self._task.cancel()
         if self._transport is not None:
@@ -133,10 +110,10 @@ class Connection:
 
     # Its requests
 
-    async def respond(self, request: HttpRequest) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
-            data = self._cached_response(request.head)
+            data = self._cached_response(request[reading.HEAD])
             if data is None:
                 await self._carry_out(request)
             else:
@@ -153,65 +130,61 @@ class Connection:
             if self._state is not State.IDLE:
                 self._end()
 
-    def _cached_response(self, head: RequestHead) -> bytes | None:
+    def _cached_response(self, head: reading.RequestHead) -> bytes | None:
         """Return the whole response to a request that is cached and that nothing stands against."""
         if (
             self._body is not EMPTY_PAYLOAD
             or self._closes_after_response
             or head.should_close
             or head.upgrade
-            or rejection(head)
+            or reading.rejection(head)
         ):
             return None
         try:
             made = self._handler.from_cache(head, self._peer)
-            return None if made is None else response(made, head, close=False)
+            return None if made is None else response(made, head.version, head.method, close=False)
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
-    async def _carry_out(self, request: HttpRequest) -> None:
+    async def _carry_out(self, request: web.BaseRequest) -> None:
         """Answer a request; ConnectionError where the client has gone."""
-        head, fault = request.head, None
+        head, fault = request[reading.HEAD], None
         try:
             content = await self._read_body(head)
             self._begin(request)
             made = await self._handler.answer(head, content, self._peer)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
-                _log.info(
-                    "server: the client disconnected before its %s was answered (%d)",
-                    head.method,
-                    made.status,
-                )
+                _log.info(_DISCONNECTED, head.method, made.status)
             is_last = head.should_close or head.upgrade or self._closes_after_response
-            data = response(made, head, close=is_last)
+            data = response(made, head.version, head.method, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = _fault(error), True
-            data = response(self._handler.refuse(fault, head.path), head, close=True)
+            data = response(self._handler.refuse(fault, head.path), head.version, head.method)
         await self._send(data, request)
         if is_last:
             self._closes_after_response = True
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
             await self._lingering_close(self._body)
 
-    async def _read_body(self, head: RequestHead) -> bytes:
+    async def _read_body(self, head: reading.RequestHead) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
-        if fault := rejection(head):
+        if fault := reading.rejection(head):
             raise LegacyError(fault)
         if self._body.at_eof():
             return b""
         if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
-        if expects_continue(head):
+        if reading.expects_continue(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await read(self._body)
+        return await reading.read(self._body)
 
-    def _begin(self, request: HttpRequest) -> None:
+    def _begin(self, request: web.BaseRequest) -> None:
         if self._state is State.ABANDONED:
             raise ConnectionResetError
-        self._state = State.READING if request.head.method in _READS else State.WRITING
+        self._state = State.READING if request.method in _READS else State.WRITING
         self._task = request.task
 
-    async def _send(self, data: bytes, request: HttpRequest) -> None:
+    async def _send(self, data: bytes, request: web.BaseRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
         self._write(data)
         if self._stall is not None:
@@ -225,13 +198,12 @@ class Connection:
         transport.write(data.removeprefix(self._begun) if self._begun else data)
         self._begun = b""
         if self._stall is None and transport.get_write_buffer_size():
-            self._check_write_stall(StallTimer(_STALL))
+            self._check_write_stall()
 
     def reject(self, status: int) -> web.StreamResponse:
-        """Answer what is no HTTP."""
         self._end()
         made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
-        self._write(last_response(made, HttpVersion10))
+        self._write(response(made, HttpVersion10))
         return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
 
     def _await_request(self) -> None:
@@ -241,7 +213,6 @@ class Connection:
             self._close_within(_SETTLE)
 
     def _end(self) -> None:
-        """Take note that nothing more is answered."""
         if self._state is State.ABANDONED:
             self._retire()
         elif self._state is not State.CLOSED:
@@ -256,7 +227,7 @@ class Connection:
         if self._transport is None or self._peer_is_done:
             return
         if not self._can_half_close():
-            await discard(body, _LINGER)
+            await reading.discard(body, _LINGER)
             return
         self._state = State.CLOSING
         self._transport.write_eof()
@@ -294,16 +265,17 @@ class Connection:
             else:
                 self._loop.call_later(_PROBE, self._probe_peer)
 
-    def _check_write_stall(self, timer: StallTimer) -> None:
-        """Close the connection if nothing of what was written is taken for too long."""
+    def _check_write_stall(self, before: tuple[int, int] | None = None, since: float = 0) -> None:
+        """Reset the connection if nothing has been taken `since`, when `before` was left, for too long."""
         self._stall = None
         if self._transport is None:
             return
-        left = unacknowledged_bytes(self._transport)
-        if timer.has_expired(left, self._loop.time()):
+        left, now = unacknowledged_bytes(self._transport), self._loop.time()
+        since = now if left != before else since
+        if now - since >= _STALL:
             reset(self._transport)
-        elif left.buffered:
-            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, timer)
+        elif left[0]:
+            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, left, since)
 
     # Reactions
 
@@ -319,7 +291,7 @@ class Connection:
 
     def _parse_first(self, data: bytes) -> bytes:
         """Let the parser refuse HTTP/0.9 at once: NUL is in no head."""
-        return self._parse_head(data + b"\0" if is_without_version(data) else data)
+        return self._parse_head(data + b"\0" if reading.is_without_version(data) else data)
 
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
@@ -334,7 +306,7 @@ class Connection:
     def _time_out(self) -> None:
         """Refuse a head that has not become whole."""
         if not self._peer_is_done:
-            self._write(last_response(self._handler.refuse(REQUEST_TIMEOUT), HttpVersion11))
+            self._write(response(self._handler.refuse(REQUEST_TIMEOUT), HttpVersion11))
         self._close()
 
     def _close_settled(self) -> None:

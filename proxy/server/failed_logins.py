@@ -20,7 +20,6 @@ class FailedLogins:
     """The failed logins of the last minute, as one worker has seen them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without any."""
         self._clock = clock
         self._failures: TTLCache[bytes, deque[float]] = TTLCache(_MOST_KEPT, _WITHIN, clock)
         self._locked_until = 0.0
@@ -36,7 +35,6 @@ class FailedLogins:
         return min(max(0.0, failures[0] + _WITHIN - self._clock()), _WITHIN)  # in spite of rounding
 
     def add(self, peer: str, account: str) -> None:
-        """Count one more."""
         key, now = _key(peer, account), self._clock()
         failures = self._failures.get(key, deque[float](maxlen=_MOST))
         failures.append(now)

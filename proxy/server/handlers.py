@@ -19,8 +19,7 @@ from proxy.server.reading import RequestHead
 class Handler(Protocol):
     """Answers the requests that come in over connections; `connected` is the address of the peer."""
 
-    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
-        """Answer a request."""
+    async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer: ...
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
         """Answer a request without a body from the cache; None where more is needed."""
@@ -39,12 +38,10 @@ class LegacyHandler:
         self._failed = FailedLogins(asyncio.get_running_loop().time)
 
     def follow(self, translator: Translator, trusted: Sequence[Network]) -> None:
-        """Let another translator answer from now on."""
         self._translator = translator
         self._trusted = trusted
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Render a fault as the translator does."""
         return self._translator.refuse(fault, target)
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
@@ -60,7 +57,6 @@ class LegacyHandler:
         return made
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
-        """Answer from the cache, unless the peer is locked out."""
         if self._failed.has_locked_out and self._seconds_locked_out(head, connected):
             return None
         return self._translator.from_cache(_request(head))
@@ -74,13 +70,8 @@ class LegacyHandler:
 
 
 def _request(head: RequestHead, body: bytes = b"") -> Request:
-    return Request(
-        head.method,
-        head.path,
-        tuple(head.headers.getall(hdrs.AUTHORIZATION, ())),
-        head.headers.get(hdrs.CONTENT_TYPE),
-        body,
-    )
+    credentials = tuple(head.headers.getall(hdrs.AUTHORIZATION, ()))
+    return Request(head.method, head.path, credentials, head.headers.get(hdrs.CONTENT_TYPE), body)
 
 
 def _account(head: RequestHead) -> str | None:

@@ -5,8 +5,8 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
@@ -16,14 +16,15 @@ from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
 from proxy.server.connection import Connection
-from proxy.server.exchange import HttpRequest
 from proxy.server.handlers import Handler
+from proxy.server.reading import HEAD
 
 LIMITS: Mapping[str, int] = {
     "max_line_size": 8190,  # bytes
     "max_field_size": 8190,  # bytes of a header
     "max_headers": 100,
 }
+_DRAIN = 30  # seconds
 _OPTIONS: Mapping[str, Any] = {
     **LIMITS,
     "auto_decompress": False,
@@ -44,15 +45,14 @@ class RequestHandler(web.RequestHandler):
         self.admission = server, listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, if there is room for one more connection."""
         server, listener = self.admission
         tls = transport.get_extra_info("ssl_object")
-        stands = cast(asyncio.Transport, transport)
+        made = cast(asyncio.Transport, transport)
         if server.admit(self.connection, listener, tls.version() if tls else None):
-            super().connection_made(transport)
-            self.connection.open(stands)
+            super().connection_made(made)
+            self.connection.open(made)
         else:
-            stands.abort()
+            made.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End; what waits is not given `exc`: both, and what was to be sent, would hold each other."""
@@ -74,7 +74,6 @@ class RequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP."""
         del request, exc, message
         return self.connection.reject(status)
 
@@ -85,13 +84,13 @@ def _make_request(
     protocol: web.RequestHandler,
     writer: AbstractStreamWriter,
     task: "asyncio.Task[None]",
-) -> HttpRequest:
+) -> web.BaseRequest:
     cast(RequestHandler, protocol).connection.begin_request(body)
-    return HttpRequest(head, body, protocol, writer, task)
+    return web.BaseRequest(head, body, protocol, writer, task, task.get_loop(), state={HEAD: head})
 
 
 def _respond(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-    return cast(RequestHandler, request.protocol).connection.respond(cast(HttpRequest, request))
+    return cast(RequestHandler, request.protocol).connection.respond(request)
 
 
 class HttpServer(web.Server):
@@ -100,7 +99,6 @@ class HttpServer(web.Server):
     def __init__(
         self, handler: Handler, counters: Counters, share: AcceptShare, limit: ConnectionLimit
     ) -> None:
-        """Let a `handler` answer, over as many connections as the `limit` says."""
         super().__init__(_respond, request_factory=_make_request)
         self._handler = handler
         self._counters = counters
@@ -111,7 +109,6 @@ class HttpServer(web.Server):
         self.is_draining = False
 
     def __call__(self, listener: str = "") -> RequestHandler:
-        """Return the protocol of a new connection on the listener of that name."""
         return RequestHandler(self, Connection(self._handler, self.remove), listener)
 
     def admit(self, connection: Connection, listener: str, tls_version: str | None) -> bool:
@@ -155,3 +152,15 @@ class HttpServer(web.Server):
                     await self._removed.wait()
         for each in list(self._open):
             each.abort()
+
+
+@asynccontextmanager
+async def drained(server: HttpServer) -> AsyncIterator[None]:
+    """Let requests that are in flight when the block ends finish; its sockets are closed by then."""
+    try:
+        yield
+    finally:
+        for _ in range(2):  # what has already arrived counts as in flight, and is first found, then read
+            await asyncio.sleep(0)
+        server.pre_shutdown()
+        await server.shutdown(_DRAIN)

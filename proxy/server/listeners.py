@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from ssl import SSLContext
 
 from proxy.gateway.translator import Translator
-from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
 from proxy.net.connection_limit import ConnectionLimit, max_connections
-from proxy.net.sockets import Listener, accepting, drained, opened
+from proxy.net.sockets import Listener, accepting, opened
 from proxy.observe.counters import Counters
 from proxy.server.handlers import LegacyHandler
-from proxy.server.http_server import HttpServer
+from proxy.server.http_server import HttpServer, drained
 from proxy.server.metrics import Metrics
 from proxy.server.peers import Network
 from proxy.server.startup_checks import assert_limits, assert_versions
@@ -43,29 +43,26 @@ class ServerOptions:
     """Seconds in which each connection is closed after its next answer, before listening ends."""
 
 
+@dataclass(slots=True)
 class Serving:
     """What serves over some listeners."""
 
-    def __init__(self, handler: LegacyHandler, server: HttpServer, options: ServerOptions) -> None:
-        self._handler = handler
-        self._server = server
-        self._drain = options.drain
-        self._contexts = dict(options.tls)
-
-    def context(self, name: str) -> Callable[[], SSLContext] | None:
-        """Return what gives the TLS context of the listener of that name, if it has one."""
-        return partial(self._contexts.__getitem__, name) if name in self._contexts else None
+    handler: LegacyHandler
+    server: HttpServer
+    contexts: dict[str, SSLContext]
+    """Of TLS, under the names of the listeners that have one."""
+    drain: float
 
     def follow(self, translator: Translator, options: ServerOptions) -> None:
         """Let another translator answer from now on; the addresses stay as they are."""
-        self._contexts.update((name, new) for name, new in options.tls.items() if name in self._contexts)
-        self._handler.follow(translator, options.trusted_proxies)
-        self._drain = options.drain
+        self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
+        self.handler.follow(translator, options.trusted_proxies)
+        self.drain = options.drain
 
     async def retire(self) -> None:
         """Go on for a while, one answer a connection, so that clients turn to other servers."""
-        self._server.close_after_responses()
-        await asyncio.sleep(self._drain)
+        self.server.close_after_responses()
+        await asyncio.sleep(self.drain)
 
 
 @contextmanager
@@ -91,27 +88,21 @@ async def listening(
     """Serve over these `listeners` until the block ends, then let requests in flight finish."""
     assert_versions()
     await assert_limits()
-    share = share or AcceptShare(AcceptShares(1), 0)
+    share = share or AcceptShare()
     share.join()
     handler = LegacyHandler(translator, options.trusted_proxies)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
-    serving = Serving(handler, server, options)
+    serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
             metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
-            await stack.enter_async_context(_metrics_listening(metrics, counters, operators))
+            apart = HttpServer(metrics, counters, AcceptShare(), ConnectionLimit(_MOST_FOR_METRICS))
+            await stack.enter_async_context(drained(apart))
+            await stack.enter_async_context(accepting(partial(apart, "metrics"), operators, apart.limit))
         await stack.enter_async_context(drained(server))
         for name, each in every.items():
             if name != "metrics":
                 protocol = partial(server, name)
-                tls = serving.context(name)
+                tls = partial(serving.contexts.__getitem__, name) if name in serving.contexts else None
                 await stack.enter_async_context(accepting(protocol, each, server.limit, tls, share))
         yield serving
-
-
-@asynccontextmanager
-async def _metrics_listening(metrics: Metrics, counters: Counters, listener: Listener) -> AsyncIterator[None]:
-    share, limit = AcceptShare(AcceptShares(1), 0), ConnectionLimit(_MOST_FOR_METRICS)
-    server = HttpServer(metrics, counters, share, limit)
-    async with drained(server), accepting(partial(server, "metrics"), listener, limit):
-        yield

@@ -35,7 +35,6 @@ class Metrics:
         }
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
-        """Answer a request."""
         del body, connected  # no page takes one, and a peer that may connect may read
         if not _is_local(head.headers.get(hdrs.HOST), self._host):
             return self.refuse(FORBIDDEN)
@@ -46,11 +45,9 @@ class Metrics:
             return self.refuse(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD"))
         return page()
 
-    def from_cache(self, head: RequestHead, connected: str) -> None:
-        """Leave everything to `answer`."""
+    def from_cache(self, head: RequestHead, connected: str) -> None: ...
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Render a fault as plain text."""
         del target
         return _plain(fault.status, fault.message, fault.headers)
 
@@ -74,14 +71,6 @@ def _is_local(host: str | None, own: str) -> bool:
         return True
     try:
         name = urlsplit(f"//{host}").hostname or ""
+        return name == own.lower() or "." not in name.strip("[]") or ip_address(name) is not None
     except ValueError:
         return False
-    return name == own.lower() or "." not in name.strip("[]") or _is_address(name)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -27,22 +27,18 @@ _TIMEOUT = 20  # seconds
 class RequestHead(Protocol):
     """The head of a request, as aiohttp's parser hands it to a `request_factory`."""
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str:
-        """The request target."""
+    method: str
+    path: str
+    """The request target."""
+    version: HttpVersion
+    headers: CIMultiDictProxy[str]
+    should_close: bool
+    upgrade: bool
+    url: URL
 
-    @property
-    def version(self) -> HttpVersion: ...
-    @property
-    def headers(self) -> CIMultiDictProxy[str]: ...
-    @property
-    def should_close(self) -> bool: ...
-    @property
-    def upgrade(self) -> bool: ...
-    @property
-    def url(self) -> URL: ...
+
+HEAD: web.RequestKey[RequestHead] = web.RequestKey("head")
+"""Under which a request has its head."""
 
 
 def rejection(head: RequestHead) -> Fault | None:

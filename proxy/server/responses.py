@@ -1,40 +1,30 @@
-"""Answers → bytes of HTTP."""
+"""Answers → bytes of HTTP; and what aiohttp's server gets instead of them, once they are written."""
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import HttpVersion, HttpVersion10, hdrs
+from aiohttp import HttpVersion, HttpVersion10, hdrs, web
 
 from proxy import __version__
 from proxy.legacy import Answer
-from proxy.server.reading import RequestHead
 
 _SERVER = f"callerid-proxy/{__version__}"
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
-def response(answer: Answer, head: RequestHead, *, close: bool) -> bytes:
-    """Write the answer to a request, after which the connection may have to close."""
-    return _bytes(answer, head.version, close=close, bodiless=head.method == hdrs.METH_HEAD)
-
-
-def last_response(answer: Answer, version: HttpVersion) -> bytes:
-    """Write an answer where there is no request that a response could belong to; then close."""
-    return _bytes(answer, version, close=True)
-
-
-def _bytes(answer: Answer, version: HttpVersion, *, close: bool, bodiless: bool = False) -> bytes:
+def response(answer: Answer, version: HttpVersion, method: str = "", *, close: bool = True) -> bytes:
+    """Write an answer, after which the connection may have to close; HEAD gets no body."""
     head = _opening(answer.status, answer.content_type, version == HttpVersion10, close)
     if answer.headers:
         head += _lines(answer.headers)
     date = _date(int(time.time()))
     if not answer.content_type:
         return b"%bDate: %b\r\n\r\n" % (head, date)
-    body = b"" if bodiless else answer.body
+    body = b"" if method == hdrs.METH_HEAD else answer.body
     return b"%bDate: %b\r\nContent-Length: %d\r\n\r\n%b" % (head, date, len(answer.body), body)
 
 
@@ -60,3 +50,28 @@ def _lines(headers: Mapping[str, str]) -> bytes:
     if any(_CONTROLS.search(text) for header in headers.items() for text in header):
         raise ValueError("a header has a control character")
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+
+
+class Written(web.StreamResponse):
+    """A response whose bytes are on their way; aiohttp only learns whether another may follow."""
+
+    def __init__(self, end: Callable[[], Awaitable[None]] | None = None, *, keep_alive: bool = False) -> None:
+        """Call `end` before the connection closes, if anything is left to be done."""
+        super().__init__()
+        self._end = end
+        self._goes_on = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._goes_on
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, _data: bytes = b"") -> None:
+        if self._end:
+            await self._end()
+
+
+GOES_ON = Written(keep_alive=True)
+ENDS = Written()

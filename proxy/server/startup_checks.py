@@ -4,13 +4,12 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import aiohttp
 
 from proxy.errors import Fault
 from proxy.legacy import Answer
-from proxy.net.accept_share import AcceptShare, AcceptShares
+from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
 from proxy.server.handlers import Handler
@@ -39,7 +38,7 @@ async def assert_limits() -> None:
 
     It is asked, not believed: each limit with a request that just keeps to it and with one that does not.
     """
-    for what, (within, beyond) in _PROBES.items():
+    for what, within, beyond in _probes():
         if await _status(within) != 200:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not serve requests within its {what}")
         if await _status(beyond) != 400:
@@ -52,15 +51,9 @@ async def assert_limits() -> None:
 class MemoryTransport(asyncio.Transport):
     """A connection without a socket."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_paused = False
-        self._is_closing = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        del name
-        return default
+    written = b""
+    is_paused = False
+    _is_closing = False
 
     def is_closing(self) -> bool:
         return self._is_closing
@@ -95,8 +88,7 @@ class _Probed:
             await asyncio.Event().wait()
         return Answer(200)
 
-    def from_cache(self, head: RequestHead, connected: str) -> None:
-        """Leave everything to `answer`."""
+    def from_cache(self, head: RequestHead, connected: str) -> None: ...
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         del target
@@ -113,7 +105,7 @@ async def exchange(data: bytes, handler: Handler | None = None) -> MemoryTranspo
 
     Nothing is real but the protocol: the connection is in memory, and has gone when this returns.
     """
-    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
+    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(), ConnectionLimit(1))
     connection, memory = server(), MemoryTransport()
     connection.connection_made(memory)
     await asyncio.sleep(0)
@@ -130,16 +122,13 @@ def _request(target: bytes = b"/", *headers: bytes, method: bytes = b"GET") -> b
     return b"\r\n".join((b"%b %b HTTP/1.1" % (method, target), *headers, b"Host: x", b"", b""))
 
 
-def _probes() -> Iterator[tuple[str, tuple[bytes, bytes]]]:
+def _probes() -> Iterator[tuple[str, bytes, bytes]]:
     """Yield what is limited, with a request within the limit and one beyond it."""
     line, field, headers = LIMITS["max_line_size"], LIMITS["max_field_size"], LIMITS["max_headers"]
     # aiohttp's parser in Python, which stands in where the one in C is missing, takes any
-    yield "methods", (_request(), _request(method=b"UNKNOWN"))
-    yield "request lines", (_request(b"/".ljust(line, b"x")), _request(b"/".ljust(line + 1, b"x")))
+    yield "methods", _request(), _request(method=b"UNKNOWN")
+    yield "request lines", _request(b"/".ljust(line, b"x")), _request(b"/".ljust(line + 1, b"x"))
     header = b"X:".ljust(field + 1, b"x")  # the colon does not count
-    yield "headers' lengths", (_request(b"/", header), _request(b"/", header + b"x"))
+    yield "headers' lengths", _request(b"/", header), _request(b"/", header + b"x")
     most = [b"X: x"] * (headers - 1)  # and Host
-    yield "headers' number", (_request(b"/", *most), _request(b"/", *most, b"X: x"))
-
-
-_PROBES: Mapping[str, tuple[bytes, bytes]] = dict(_probes())
+    yield "headers' number", _request(b"/", *most), _request(b"/", *most, b"X: x")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from proxy.errors import (
@@ -43,8 +44,6 @@ from proxy.upstream.listing import (
 
 
 class Sender(Protocol):
-    """Sends calls."""
-
     async def send(self, call: Call) -> Reply:
         """Return the whole reply; LegacyError where there is none."""
 
@@ -60,10 +59,10 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(self, profile: Profile, client: Sender) -> None:
-        """Send the calls of `profile` with `client`."""
         self._profile = profile
         self._client = client
         self.has_spoken_codes = profile.has_spoken_codes
+        self.has_direct_pages = profile.has_direct_pages
 
     async def write(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]
@@ -93,7 +92,8 @@ class Upstream:
             ):
                 await self._send(call)
         except LegacyError as error:
-            if error.fault.status < 500 or isinstance(error, RefusedError) or _was_not_sent(error):
+            was_sent = not isinstance(error, NoReplyError) or error.was_sent
+            if error.fault.status < 500 or isinstance(error, RefusedError) or not was_sent:
                 raise
             raise LegacyError(TOO_SLOW_TO_TELL if error.fault.status == 504 else UNKNOWN_OUTCOME) from error
         return started
@@ -114,10 +114,8 @@ class Upstream:
         """
         if lookup := self._profile.lookup(operation, account):
             return await self._look_up(lookup, previous)
-        try:
+        with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
             return await self._follow_pages(operation, account, previous)
-        except CursorExpiredError:
-            pass  # the list has changed much, or the listing took long
         try:
             return await self._follow_pages(operation, account, previous)
         except CursorExpiredError as error:
@@ -142,10 +140,6 @@ class Upstream:
             exchange = listing.following(account) if listing.following else None
         return listing.result()
 
-    def has_direct_pages(self, operation: List) -> bool:
-        """Whether each page of this list can be loaded without those before it."""
-        return self._profile.has_direct_pages(operation)
-
     async def load_page(self, operation: List, account: Account) -> DirectPage | None:
         """Load the page that `operation` asks for; None where the answers are inconsistent: then list all.
 
@@ -154,9 +148,8 @@ class Upstream:
         """
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # numbers that clients make up are not passed on
-        exchange: Exchange[UpstreamPage] | None = self._profile.list(
-            operation, account, 0 if beyond else start
-        )
+        first = self._profile.list(operation, account, 0 if beyond else start)
+        exchange: Exchange[UpstreamPage] | None = first
         page: UpstreamPage | None = None
         pages: list[CallerIds] = []
         offset, total = None, 0
@@ -195,13 +188,8 @@ class Upstream:
         if digests == previous:
             return ListingResult(None, digests)
         result = exchange.read(reply)
-        return ListingResult(
-            CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS, digests
-        )
+        found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
+        return ListingResult(found, digests)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))
-
-
-def _was_not_sent(error: LegacyError) -> bool:
-    return isinstance(error, NoReplyError) and not error.was_sent

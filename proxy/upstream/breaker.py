@@ -22,7 +22,6 @@ class CircuitBreaker:
     __slots__ = ("_clock", "_counts", "_is_probed", "_open_for", "_open_until", "_state")
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Start closed."""
         self._clock = clock
         self._counts = SlidingCounts(clock)
         self._state: Ticket = 0  # a new number after every change

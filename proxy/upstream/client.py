@@ -5,19 +5,18 @@ import math
 import ssl
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
 from proxy.net.deadlines import Deadlines
 from proxy.profile.calls import Call, NoReplyError, Reply
-from proxy.upstream import encoding, retry
+from proxy.upstream import encoding
 from proxy.upstream.breaker import CircuitBreaker
-from proxy.upstream.budget import RetryBudget
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
 from proxy.upstream.pool import ConnectionPool, IdleConnections
 from proxy.upstream.response import MalformedResponseError
+from proxy.upstream.retry import RetryBudget, retry_delay
 from proxy.upstream.route import Origin, UpstreamRoute
 
 _MAX_ORIGINS, _MAX_CALLERS = 256, 1024
@@ -63,7 +62,6 @@ class Client:
         self._routes = routes or {}
 
     async def __aenter__(self) -> Self:
-        """Open the pool."""
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
         self._clock = clock = asyncio.get_running_loop().time
         self._origin = lru_cache(_MAX_ORIGINS)(
@@ -76,10 +74,7 @@ class Client:
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close every connection."""
+    async def __aexit__(self, *_: object) -> None:
         self._deadlines.close()
         await self._pool.close()
 
@@ -123,7 +118,7 @@ class Client:
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
             reply = outcome if isinstance(outcome, Reply) else None
-            delay = retry.retry_delay(call, sent, "unsent" if unsent else reply, deadline - self._clock())
+            delay = retry_delay(call, sent, "unsent" if unsent else reply, deadline - self._clock())
             if reply and (delay is None or reply.retry_after):
                 shared.cooldowns.record_reply(call.credentials, reply)
             if delay is None or not shared.budget.take():

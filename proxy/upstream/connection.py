@@ -17,7 +17,6 @@ class UpstreamConnection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, on_lost: Callable[["UpstreamConnection"], None]) -> None:
-        """Have `on_lost` called at the end."""
         self._loop = asyncio.get_running_loop()
         self._on_lost = on_lost
         self._response = ResponseReader()
@@ -52,7 +51,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing can be sent any more."""
         return self.transport.is_closing()
 
     def close(self) -> None:

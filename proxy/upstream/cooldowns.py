@@ -1,23 +1,26 @@
-"""Which credentials an upstream has asked to pause, and until when. Pure: it awaits nothing."""
+"""How long an upstream asks to be left alone, and with which credentials. Pure: it awaits nothing."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 
 from cachetools import LRUCache
 
 from proxy.errors import DECLINED, TOO_MANY_REQUESTS, Fault
 from proxy.profile.calls import Reply
+from proxy.profile.conversions import parse_rfc_2822
 
 _MAX_CREDENTIALS = 4096
 _PAUSING: Mapping[int, Fault] = {429: TOO_MANY_REQUESTS, 503: DECLINED}
 _UNREADABLE = 1  # seconds
+_LEAST, _MOST = 1, 3600  # seconds
+_GMT = re.compile(r"(.{1,40}) GMT")
 
 
 class Cooldowns:
     """Pauses under way, by credentials; beyond 4096 the least recently used are dropped."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Start without any."""
         self._clock = clock
         self._ends: LRUCache[int, tuple[float, Fault]] = LRUCache(_MAX_CREDENTIALS)
 
@@ -36,3 +39,25 @@ class Cooldowns:
         until, fault = self._ends.get(credentials, (0.0, DECLINED))
         left = until - self._clock()
         return fault.with_header("Retry-After", str(math.ceil(left))) if left > 0 else None
+
+
+def seconds_of(value: str, date: str | None, now: float) -> int:
+    """Return the seconds of a Retry-After, from 1 to 3600 (hardening.md, fault 15); 0 where it is unreadable.
+
+    A date (RFC 9110 section 10.2.3) is counted from the `date` of the same answer, so that it does not matter
+    by how much the clocks differ; from `now` where the answer has none.
+    """
+    until = _timestamp(value)
+    if until is not None:
+        since = _timestamp(date or "")
+        seconds: float = until - int(now if since is None else since)
+    elif re.fullmatch("[0-9]+", value):
+        seconds = float(value)
+    else:
+        return 0
+    return int(min(max(seconds, _LEAST), _MOST))
+
+
+def _timestamp(date: str) -> int | None:
+    found = _GMT.fullmatch(date)
+    return parse_rfc_2822(f"{found[1]} +0000") if found else None

@@ -128,7 +128,6 @@ def digest(reply: Reply) -> bytes:
 
 
 def _without_duplicates(caller_ids: CallerIds) -> CallerIds:
-    """Keep the first of each Sid."""
     first = {sid: index for index, sid in reversed(list(enumerate(caller_ids.sid)))}
     return caller_ids.only(first[sid] == index for index, sid in enumerate(caller_ids.sid))
 

@@ -21,7 +21,6 @@ class ConnectionPool:
     """Opens connections, and keeps those that may carry another request."""
 
     def __init__(self) -> None:
-        """Begin empty, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(_MAX_IN_USE)
         self._open: set[UpstreamConnection] = set()
@@ -71,7 +70,6 @@ class ConnectionPool:
             self._timer = self._loop.call_later(_IDLE, self._close_expired)
 
     async def close(self) -> None:
-        """Close every connection."""
         if self._timer:
             self._timer.cancel()
         for connection in tuple(self._open):
@@ -80,14 +78,11 @@ class ConnectionPool:
 
     def _forget(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
-        self._forget_idle(connection)
-
-    def _forget_idle(self, connection: UpstreamConnection) -> None:
         if found := self._idle.pop(connection, None):
             found[0].remove(connection)
 
     def _close_idle(self, connection: UpstreamConnection) -> None:
-        self._forget_idle(connection)
+        self._forget(connection)
         connection.close()
 
     def _close_expired(self) -> None:

@@ -10,7 +10,7 @@ import httptools
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.profile.calls import Reply
-from proxy.upstream.retry_after import seconds_of
+from proxy.upstream.cooldowns import seconds_of
 
 _MAX_BODY = 8 * 1024 * 1024
 _MAX_WITHOUT_BODY = 32 * 1024  # bytes in a row that bring nothing of a body: heads, chunk lengths, trailers
@@ -30,7 +30,6 @@ class ResponseReader:
     """Reads one answer after the other."""
 
     def __init__(self) -> None:
-        """Begin without a request to answer."""
         self.is_complete = False
         self.may_reuse = False
         """Whether the connection can carry another request: nothing came after the answer, nor says no."""

@@ -12,12 +12,10 @@ class SlidingCounts:
     __slots__ = ("_clock", "_seconds")
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Start at zero."""
         self._clock = clock
         self.clear()
 
     def clear(self) -> None:
-        """Start again at zero."""
         self._seconds: deque[tuple[int, list[int]]] = deque(maxlen=_SECONDS)
 
     def add(self, event: int) -> None:

@@ -12,7 +12,7 @@ from proxy.profile.calls import Reply
 from proxy.profile.faults import is_error
 from proxy.profile.language import Errors
 from proxy.profile.profile import Profile
-from proxy.upstream.retry_after import seconds_of
+from proxy.upstream.cooldowns import seconds_of
 
 
 def fault(reply: Reply, account: Account = CALLER, profile: Profile = PROFILE) -> Fault:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from proxy.upstream.breaker import CircuitBreaker, Ticket
-from proxy.upstream.budget import RetryBudget
+from proxy.upstream.retry import RetryBudget
 from proxy.upstream.sliding_counts import SlidingCounts
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from proxy.profile.calls import Reply
-from proxy.upstream.cooldowns import Cooldowns
-from proxy.upstream.retry_after import seconds_of
+from proxy.upstream.cooldowns import Cooldowns, seconds_of
 
 NOW = 1_300_000_000
 AN_HOUR_LATER = "Sun, 13 Mar 2011 08:06:40 GMT"  # than that
