@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak fuzz mutation bench lint types format schema lock wheel setup clean
+.PHONY: help run test range soak fuzz mutation bench lint types format schema lock wheel setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ run: $(VENV)/.run ## serve the demo: the proxy with its sandbox as upstream
 test: TESTERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 test: $(VENV)/.dev ## run the tests on every core
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
+
+range: $(VENV)/.dev ## run what rests on aiohttp under the oldest and the newest release in the range
+	@$(BIN)/python tests/support/aiohttp_range.py
 
 soak: $(VENV)/.dev ## run the long tests at full length: half an hour and more
 	@$(BIN)/python -m pytest --full -k "nothing_is_stale or g1 or input_36 or reloads_interrupt or g6_every" $(ARGS)

@@ -12,10 +12,12 @@ class Fault:
     message: str
     code: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    kind: object = field(default_factory=object, compare=False, repr=False)
+    """What tells this fault from others, whatever code and headers it is given on its way."""
 
     def saying(self, message: str) -> "Fault":
-        """Return the same fault with a more exact message."""
-        return replace(self, message=message)
+        """Return the same fault with a more exact message, which makes it one of its own kind."""
+        return self if message == self.message else replace(self, message=message, kind=object())
 
     def with_header(self, name: str, value: str) -> "Fault":
         """Return the same fault with one more HTTP header."""

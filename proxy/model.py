@@ -63,17 +63,10 @@ class CallerIds:
         chosen = list(wanted)
         return CallerIds(*(list(compress(column, chosen)) for column in _columns(self)))
 
-    def rows(self, indexes: Sequence[int]) -> "CallerIds":
-        """Return the rows with these indexes."""
-        return CallerIds(*([column[index] for index in indexes] for column in _columns(self)))
-
-    def matching(self, phone_number: str | None, friendly_name: str | None) -> Sequence[int]:
-        """Return the indexes of the rows that equal both filters; None does not filter."""
-        indexes: Iterable[int] = range(len(self))
-        for column, wanted in ((self.phone_number, phone_number), (self.friendly_name, friendly_name)):
-            if wanted is not None:
-                indexes = [index for index in indexes if column[index] == wanted]
-        return list(indexes)
+    def matching(self, operation: "List") -> "CallerIds":
+        """Return the rows that match both filters of `operation`."""
+        rows = matching_rows(self.phone_number, self.friendly_name, operation)
+        return CallerIds(*([column[row] for row in rows] for column in _columns(self)))
 
 
 _columns = attrgetter(*CallerId._fields)
@@ -183,6 +176,15 @@ class Verify:
     pending: str
     """The upstream's name for the validation."""
     code: str = field(repr=False)
+
+
+def matching_rows(numbers: Sequence[str], names: Sequence[str], operation: List) -> Sequence[int]:
+    """Return the rows that equal both filters of `operation`; an absent one matches every row."""
+    rows: Sequence[int] = range(len(numbers))
+    for column, wanted in ((numbers, operation.phone_number), (names, operation.friendly_name)):
+        if wanted is not None:
+            rows = [row for row in rows if column[row] == wanted]
+    return rows
 
 
 Operation = List | Fetch | Rename | Delete | Validate

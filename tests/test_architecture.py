@@ -77,7 +77,7 @@ MAY_NOT_IMPORT: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (("proxy/server/",), "proxy.config", "", "settings and server do not know each other"),
     (("proxy/model.py", "proxy/errors.py"), "proxy", "", "the neutral middle imports nothing of ours"),
     (("proxy/sandbox/",), "proxy", "proxy.sandbox", "the sandbox stands for a stranger's server"),
-    (("proxy/",), "importlib", "", "imports stand where these rules can read them"),
+    (("proxy/",), "importlib", "importlib.metadata", "imports stand where these rules can read them"),
 )
 
 
@@ -246,6 +246,60 @@ def attributes_of_modules(module: Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"{known[node.value.id]}.{node.attr}"
 
 
+DOCUMENTED: Mapping[str, tuple[str, ...]] = {
+    # Of packages that are used through more than their topmost module: what their documentation names
+    "aiohttp": ("aiohttp.abc", "aiohttp.hdrs", "aiohttp.typedefs", "aiohttp.web"),
+    "lxml": ("lxml.etree",),
+    "prometheus_client": ("prometheus_client.core", "prometheus_client.registry"),
+    "python_multipart": ("python_multipart.exceptions", "python_multipart.multipart"),
+    "redis": ("redis.asyncio", "redis.asyncio.connection", "redis.exceptions"),
+}
+PUBLIC_UNDERSCORES = ("_asdict", "_fields", "_make", "_replace", "_exit")  # of named tuples, and of os
+FOREIGN_EXCEPTIONS: Mapping[tuple[str, str], str] = {}
+"""File and name → the reason for it."""
+
+
+def foreign_internals(of: list[Module]) -> list[str]:
+    """Find private names of other packages, which change in patch releases, and undocumented modules."""
+    return [
+        f"{module.path}:{line}: uses {name}, but only what a package documents stays as it is"
+        for module in of
+        for line, name in [*undocumented_imports(module), *foreign_attributes(module)]
+        if (module.path, name) not in FOREIGN_EXCEPTIONS
+    ]
+
+
+def undocumented_imports(module: Module) -> Iterator[tuple[int, str]]:
+    for line, name in module.imports():
+        package, *path = name.split(".")
+        if package in ("proxy", "__future__"):
+            continue
+        origin = ".".join([package, *path[:-1]])
+        known = {package, *DOCUMENTED.get(package, ())}
+        is_submodule = package in DOCUMENTED and origin not in known
+        if is_submodule or any(is_private(part) for part in [package, *path]):
+            yield line, name
+
+
+def foreign_attributes(module: Module) -> Iterator[tuple[int, str]]:
+    """Return attributes with an underscore that nothing in the module defines."""
+    own = set(defined_names(module)) | set(PUBLIC_UNDERSCORES)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own:
+            yield node.lineno, node.attr
+
+
+def defined_names(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
+                yield name
+
+
 FOREIGN_TEST_MODULES = ("aiohttp.test_utils",)
 
 
@@ -314,6 +368,19 @@ def test_no_field_of_a_vendor_is_named_outside_profiles_and_the_sandbox(ours: li
 
 def test_no_module_uses_the_private_names_of_another(ours: list[Module]) -> None:
     obey(private_imports, ours)
+
+
+def test_no_module_uses_the_internals_of_other_packages(ours: list[Module]) -> None:
+    obey(foreign_internals, ours)
+
+
+def test_every_exception_is_still_needed(ours: list[Module]) -> None:
+    uses = {
+        (module.path, name)
+        for module in ours
+        for _, name in [*undocumented_imports(module), *foreign_attributes(module)]
+    }
+    assert set(FOREIGN_EXCEPTIONS) <= uses
 
 
 def test_no_test_imports_another() -> None:
@@ -448,6 +515,54 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
         "from proxy import config\nconfig._shipped()",
         "proxy/cli.py:2: uses proxy.config._shipped, but",
     ),
+    (
+        forbidden_imports,
+        "proxy/server/listeners.py",
+        "from proxy.config import Listen",
+        "proxy/server/listeners.py:1: imports proxy.config.Listen, but settings and server do not ",
+    ),
+    (
+        arrows_up,
+        "proxy/net/sockets.py",
+        "from proxy.server import peers",
+        "proxy/net/sockets.py:1: imports proxy.server.peers, but server is not below net",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "from aiohttp.base_protocol import BaseProtocol",
+        "proxy/server/door.py:1: uses aiohttp.base_protocol.BaseProtocol, but only what",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "from aiohttp import _http_parser",
+        "proxy/server/door.py:1: uses aiohttp._http_parser, but",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "import orjson\norjson._loads(b'')",
+        "proxy/server/door.py:2: uses _loads, but",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "class Door(web.RequestHandler):\n    def f(self):\n        return self._messages",
+        "proxy/server/door.py:3: uses _messages, but",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "def f(body):\n    body._buffer.clear()",
+        "proxy/server/door.py:2: uses _buffer, but",
+    ),
+    (
+        foreign_internals,
+        "proxy/server/door.py",
+        "def f(body):\n    body._paused = True",
+        "proxy/server/door.py:2: uses _paused, but",
+    ),
 ]
 
 
@@ -519,6 +634,15 @@ INNOCENT = [
         "proxy/gateway/translator.py",
         "from proxy.legacy import route\nfrom proxy.profile.calls import Call",
     ),
+    (
+        "proxy/server/door.py",
+        "from aiohttp import EMPTY_PAYLOAD, web\nfrom aiohttp.abc import AbstractStreamWriter",
+    ),
+    (
+        "proxy/server/door.py",
+        "class Door(web.RequestHandler):\n    def f(self):\n        self._ours = settings._replace(a=1)",
+    ),
+    ("proxy/server/door.py", "import os\nfrom collections.abc import Mapping\nos.environ.__len__()"),
 ]
 
 
@@ -526,7 +650,15 @@ INNOCENT = [
 def test_similar_but_allowed_imports_pass(path: str, source: str, tmp_path: Path) -> None:
     plant(tmp_path, path, source)
     planted = modules(tmp_path / "proxy")
-    rules = (forbidden_imports, misplaced_libraries, extra_bridges, vendor_words, private_imports, arrows_up)
+    rules = (
+        forbidden_imports,
+        misplaced_libraries,
+        extra_bridges,
+        vendor_words,
+        private_imports,
+        foreign_internals,
+        arrows_up,
+    )
     assert [violation for rule in rules for violation in rule(planted)] == []
 
 

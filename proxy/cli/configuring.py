@@ -61,4 +61,4 @@ def init(name: str, output: Path | None) -> None:
         raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
 
 
-COMMANDS = {each.name or "": each for each in (check, config_command, schema, init)}
+COMMANDS = {"check": check, "config": config_command, "schema": schema, "init": init}

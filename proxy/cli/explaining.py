@@ -106,4 +106,4 @@ def _show(answer: Answer, *, include: bool) -> None:
         click.echo(answer.body)
 
 
-COMMANDS = {each.name or "": each for each in (explain, translate)}
+COMMANDS = {"explain": explain, "translate": translate}

@@ -32,3 +32,6 @@ def _is_healthy(url: str) -> bool:
             return error.code == 404 and b"<RestException>" in error.read()
     except (OSError, ValueError, HTTPException):
         return False
+
+
+COMMANDS = {"healthcheck": healthcheck}

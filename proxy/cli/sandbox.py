@@ -54,3 +54,6 @@ def answer(number: str, code: str, url: str) -> None:
         click.echo(asyncio.run(sandbox.answer(url, number, code)))
     except sandbox.AnswerError as error:
         raise click.ClickException(str(error)) from None
+
+
+COMMANDS: dict[str, click.Command] = {"sandbox": sandbox_command}

@@ -99,3 +99,6 @@ def _program() -> str:
     """Return how this program was called."""
     called = Path(sys.argv[0])
     return f"{sys.executable} -m proxy" if called.name == "__main__.py" else str(called)
+
+
+COMMANDS = {"serve": serve}

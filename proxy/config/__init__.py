@@ -1,15 +1,7 @@
 """Configuration files → frozen settings. All mistakes are reported at once, each with its place."""
 
-from proxy.config.loading import (
-    Configuration,
-    ConfigurationError,
-    default,
-    demo,
-    load,
-    read_profile,
-    shipped_profiles,
-)
-from proxy.config.settings import Listen, Settings
+from proxy.config.loading import ConfigurationError, default, demo, load, read_profile, shipped_profiles
+from proxy.config.settings import Configuration, Listen, Settings
 from proxy.net.addresses import Address, parse_address
 
 __all__ = [

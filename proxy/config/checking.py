@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.yaml_source import Expanded, Source, parse_plain
-from proxy.profile.base import KeyPath
+from proxy.profile.base import KeyPath, join_names
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -85,14 +85,7 @@ def _find_closest(word: str, known: Iterable[str]) -> str | None:
 def is_consequence(key_path: KeyPath, source: Source) -> bool:
     """Whether a mistake at `key_path` only follows from a value there that could not be read."""
     lost = [each for each in source.broken if each == key_path or each[:-1] == key_path]
-    return any(_find(source.data, each) is None for each in lost)
-
-
-def _find(data: Any, key_path: KeyPath) -> Any:
-    try:
-        return _at(data, key_path)
-    except (KeyError, IndexError, TypeError):
-        return None
+    return any(source.find(each) is None for each in lost)
 
 
 # pydantic's errors → problems
@@ -110,7 +103,7 @@ def _find_problems(
     for problems in found.values():
         types = [problem.sentence.partition(":")[0].removeprefix("expected ") for problem in problems]
         if len(problems) > 1 and all(problem.sentence.startswith("expected ") for problem in problems):
-            yield _Problem(problems[0].key_path, f"expected {_join_words(list(dict.fromkeys(types)))}")
+            yield _Problem(problems[0].key_path, f"expected {join_names(list(dict.fromkeys(types)))}")
         else:
             yield from problems
 
@@ -120,9 +113,7 @@ def _is_reported(details: ErrorDetails, key_path: KeyPath, source: Source) -> bo
     if key_path not in source.broken:
         return False
     # A mistake in one key does not explain that another one is missing
-    inner = any(
-        len(each) == len(key_path) + 1 and each[: len(key_path)] == key_path for each in source.broken
-    )
+    inner = any(each and each[:-1] == key_path for each in source.broken)
     return not (details["type"] == "missing" and inner)
 
 
@@ -137,15 +128,13 @@ def _make_problem(model: type[BaseModel], details: ErrorDetails, source: Source)
         case "literal_error":
             return _report_choice(key_path, context["expected"], source)
         case "union_tag_invalid":
-            return _report_choice(
-                (*key_path, context["discriminator"].strip("'")), context["expected_tags"], source
-            )
+            here = (*key_path, context["discriminator"].strip("'"))
+            return _report_choice(here, context["expected_tags"], source)
         case _:
             return _Problem(key_path, _write_sentence(details, context))
 
 
 def _write_sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
-    """Return what is wrong with a value."""
     match details["type"], details["input"]:
         case "union_tag_not_found", Mapping():
             return f"the key {context['discriminator']} is missing"
@@ -175,7 +164,7 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     # A strategy, which pydantic names before the key, may have the name of another unknown key
     around = [_find_key_path(location[:end], source) for end in (-1, -2)]
     key_path = (*next(each for each in around if (*each, key) in source.positions), key)
-    here = _at(source.data, key_path[:-1])
+    here = source.find(key_path[:-1])
     chosen, all_of_them = _list_keys_at(model, location[:-1])
     if key in all_of_them:
         return _Problem(key_path, f"the key {key!r} does not go with {_strip_brackets(location[-2])!r} here")
@@ -186,18 +175,14 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
 
 def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:
     """Report a value that is not one of a list; `expected` is pydantic's text of the list."""
-    given = _find(source.data, key_path)
+    given = source.find(key_path)
     known = re.findall(r"'([^']*)'", expected)
-    shown = _join_words([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
+    shown = join_names([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
     is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
     meant = _find_closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
     suggestion = f"; did you mean {meant!r}?" if meant else ""
     return _Problem(key_path, f"expected {one_of}{shown}{suggestion}", meant)
-
-
-def _join_words(words: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 # Corrections
@@ -210,8 +195,8 @@ def _parse_expanded(details: Sequence[ErrorDetails], source: Source) -> bool:
         given, key_path = each["input"], _find_key_path(each["loc"], source)
         if isinstance(given, Expanded) and each["type"] in ("int_type", "bool_type", "literal_error"):
             value = parse_plain(given)
-            if not isinstance(value, str) and _at(source.data, key_path) is given:
-                _at(source.data, key_path[:-1])[key_path[-1]] = value
+            if not isinstance(value, str) and source.find(key_path) is given:
+                source.find(key_path[:-1])[key_path[-1]] = value
                 changed = True
     return changed
 
@@ -219,7 +204,7 @@ def _parse_expanded(details: Sequence[ErrorDetails], source: Source) -> bool:
 def _correct(source: Source, problem: _Problem) -> None:
     """Replace a misspelt key or word by what is meant, so that problems in its value are found."""
     key_path = problem.key_path
-    holder = _at(source.data, key_path[:-1])
+    holder = source.find(key_path[:-1])
     if not problem.is_key:
         holder[key_path[-1]] = problem.meant
         return
@@ -235,12 +220,6 @@ def _correct(source: Source, problem: _Problem) -> None:
     source.broken = {moved(each) for each in source.broken}
 
 
-def _at(data: Any, key_path: KeyPath) -> Any:
-    for step in key_path:
-        data = data[step]
-    return data
-
-
 # Keys of models
 
 
@@ -248,12 +227,8 @@ def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], 
     """Return the keys of the model at `location`, and those of all models that are possible there."""
     level = family = {model}
     for step in location:
-        fields = [
-            field
-            for each in level
-            for name, field in each.model_fields.items()
-            if step in (name, field.alias)
-        ]
+        items = [item for each in level for item in each.model_fields.items()]
+        fields = [field for name, field in items if step in (name, field.alias)]
         inner = {each for field in fields for each in list_models(field.annotation)}
         if inner:
             level = family = inner

@@ -4,40 +4,24 @@ Each rule is a function from a configuration to its violations. A profile with e
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import uritemplate
 
 from proxy.config.checking import suggest
-from proxy.config.settings import Settings, UpstreamAccount, UpstreamSettings
+from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.profile import rules
+from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
-from proxy.profile.base import KeyPath, Violation
+from proxy.profile.base import Rule, Violation
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
 
 
-class UpstreamTarget(NamedTuple):
-    """An upstream that requests go to: the key in proxy.yaml, the settings there, and the profile."""
-
-    key_path: KeyPath
-    settings: UpstreamSettings
-    profile: ProfileSettings
-
-
-class Checkable(Protocol):
-    """What the rules need of a configuration."""
-
-    @property
-    def settings(self) -> Settings: ...
-
-    def targets(self) -> Sequence[UpstreamTarget]: ...
-
-
-def _list_distinct_targets(configuration: Checkable) -> Iterator[UpstreamTarget]:
+def _list_distinct_targets(configuration: Configuration) -> Iterator[UpstreamTarget]:
     """Yield each target that is in use once: most accounts share the one under `upstream`."""
     settings = configuration.settings
     every = configuration.targets()
@@ -47,7 +31,7 @@ def _list_distinct_targets(configuration: Checkable) -> Iterator[UpstreamTarget]
     yield from own
 
 
-def _check_variables(configuration: Checkable) -> Iterator[Violation]:
+def _check_variables(configuration: Configuration) -> Iterator[Violation]:
     for key_path, upstream, profile in _list_distinct_targets(configuration):
         filled = {**profile.variables, **upstream.variables}
         empty = {name for name in _list_variables(upstream, profile) if not filled.get(name)}
@@ -66,22 +50,20 @@ def _list_variables(upstream: UpstreamSettings, profile: ProfileSettings) -> set
     return (rules.find_placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
 
 
-def _check_validation(configuration: Checkable) -> Iterator[Violation]:
+def _check_validation(configuration: Configuration) -> Iterator[Violation]:
     for key_path, upstream, profile in _list_distinct_targets(configuration):
         if upstream.validation is None:
             continue
         changed = profile.model_copy(update={"validation": upstream.validation})
-        for _, message in rules.check_validation(changed):
+        for _, message in check_validation(changed):
             yield (*key_path, "validation"), f"the profile {profile.name} cannot do that: {message}"
 
 
-def _check_credentials(configuration: Checkable) -> Iterator[Violation]:
+def _check_credentials(configuration: Configuration) -> Iterator[Violation]:
     for key_path, _, profile in configuration.targets() if configuration.settings.accounts is None else ():
         if AUTH_SCHEMES[profile.auth.scheme].needs_accounts:
-            yield (
-                key_path,
-                f"the profile {profile.name} needs accounts: its upstream does not accept legacy tokens",
-            )
+            message = f"the profile {profile.name} needs accounts: its upstream does not accept legacy tokens"
+            yield key_path, message
     for (key_path, upstream, profile), own in _list_account_targets(configuration):
         scheme = profile.auth.scheme
         if AUTH_SCHEMES[scheme].part and own.password is None:
@@ -92,7 +74,7 @@ def _check_credentials(configuration: Checkable) -> Iterator[Violation]:
             yield (*key_path, "account"), message
 
 
-def _check_headers(configuration: Checkable) -> Iterator[Violation]:
+def _check_headers(configuration: Configuration) -> Iterator[Violation]:
     for (key_path, _, profile), own in _list_account_targets(configuration):
         texts = {"username": own.username or own.account}
         texts["password"] = own.password.get_secret_value() if own.password else ""
@@ -105,7 +87,7 @@ def _check_headers(configuration: Checkable) -> Iterator[Violation]:
 _IN_A_HEADER = re.compile("[\0-\xff]*")  # settings refuse control characters in credentials
 
 
-def _list_account_targets(configuration: Checkable) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
+def _list_account_targets(configuration: Configuration) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
     """Yield the target of each account, with the account's settings for it."""
     accounts = configuration.settings.accounts or {}
     for each in configuration.targets():
@@ -113,7 +95,7 @@ def _list_account_targets(configuration: Checkable) -> Iterator[tuple[UpstreamTa
             yield each, accounts[str(each.key_path[1])].upstream
 
 
-ERROR_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+ERROR_RULES: Sequence[Rule] = (
     _check_variables,
     _check_validation,
     _check_credentials,
@@ -121,7 +103,7 @@ ERROR_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
 )
 
 
-def _check_sid_keys(configuration: Checkable) -> Iterator[Violation]:
+def _check_sid_keys(configuration: Configuration) -> Iterator[Violation]:
     if configuration.settings.legacy.sid_key is not None:
         return
     for key_path, _, profile in _list_distinct_targets(configuration):
@@ -129,16 +111,14 @@ def _check_sid_keys(configuration: Checkable) -> Iterator[Violation]:
             yield key_path, f"without legacy.sid_key, Sids of the profile {profile.name} can be forged"
 
 
-def _check_unused_variables(configuration: Checkable) -> Iterator[Violation]:
+def _check_unused_variables(configuration: Configuration) -> Iterator[Violation]:
     for key_path, _, profile in _list_distinct_targets(configuration):
         for name in sorted(profile.variables.keys() - rules.find_placeholders(profile)):
-            yield (
-                (*key_path, "profile"),
-                f"the profile {profile.name} has a variable that it never uses: {name}",
-            )
+            message = f"the profile {profile.name} has a variable that it never uses: {name}"
+            yield (*key_path, "profile"), message
 
 
-def _check_plain_http(configuration: Checkable) -> Iterator[Violation]:
+def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
     for key_path, upstream, profile in _list_distinct_targets(configuration):
         variables: dict[str, Any] = {**profile.variables, **upstream.variables}
         url = urlsplit(uritemplate.expand(upstream.base_url or profile.base_url, variables))
@@ -154,38 +134,29 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _check_accounts(configuration: Checkable) -> Iterator[Violation]:
-    if configuration.settings.accounts == {}:
+def _check_accounts(configuration: Configuration) -> Iterator[Violation]:
+    accounts, own = configuration.settings.accounts, configuration.settings.upstream
+    if accounts == {}:
         yield ("accounts",), "accounts is empty: every request is refused"
-
-
-def _check_ignored_upstream(configuration: Checkable) -> Iterator[Violation]:
-    accounts = configuration.settings.accounts
-    own = configuration.settings.upstream
     if accounts and own != UpstreamSettings() and all(each.upstream.profile for each in accounts.values()):
         yield ("upstream",), "this upstream is unused: every account has a profile of its own"
 
 
-def _check_replicas(configuration: Checkable) -> Iterator[Violation]:
-    if not configuration.settings.snapshots.is_enabled:
-        yield (
-            ("snapshots", "replicas"),
-            "lists are not cached: without snapshots.redis, replicas do not learn of each other's writes",
+def _check_snapshots(configuration: Configuration) -> Iterator[Violation]:
+    snapshots = configuration.settings.snapshots
+    if not snapshots.is_enabled:
+        message = (
+            "lists are not cached: without snapshots.redis, replicas do not learn of each other's writes"
         )
-
-
-def _check_redis_secret(configuration: Checkable) -> Iterator[Violation]:
-    redis = configuration.settings.snapshots.redis
-    if redis and redis.secret is None:
+        yield ("snapshots", "replicas"), message
+    if snapshots.redis and snapshots.redis.secret is None:
         yield ("snapshots", "redis"), "without a secret, any client of Redis can forge lists"
 
 
-WARNING_RULES: Sequence[Callable[[Checkable], Iterator[Violation]]] = (
+WARNING_RULES: Sequence[Rule] = (
     _check_sid_keys,
     _check_unused_variables,
     _check_plain_http,
     _check_accounts,
-    _check_ignored_upstream,
-    _check_replicas,
-    _check_redis_secret,
+    _check_snapshots,
 )

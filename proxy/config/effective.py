@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from proxy.config.cross_checks import UpstreamTarget
-from proxy.config.loading import Configuration
+from proxy.config.settings import Configuration, UpstreamTarget
 from proxy.config.yaml_source import Source, can_be_bare
 from proxy.profile.base import KeyPath
 
@@ -25,35 +24,23 @@ def write_effective(configuration: Configuration) -> Iterator[str]:
         if profile in seen:
             continue
         seen.append(profile)
-        yield from ("---", f"# as used by {_join_keys(target.key_path)}")
+        yield from ("---", f"# as used by {'.'.join(map(str, target.key_path))}")
         origins: dict[KeyPath, str] = {(key,): origin for key, (_, origin) in overridden.items()}
         yield from _write_lines(profile, configuration.profiles[target.settings.profile].source, origins)
 
 
 def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
     """Return the values of a profile that proxy.yaml overrides, each with its origin."""
-    sources = (target.key_path, ("upstream",))  # an account inherits from the upstream above
-    return {
-        key: (
-            value,
-            next(
-                _find_origin((*key_path, key), source)
-                for key_path in sources
-                if (*key_path, key) in source.positions
-            ),
-        )
-        for key in ("base_url", "validation")
-        if (value := getattr(target.settings, key)) is not None
-    } | (
-        {
-            "variables": (
-                {**target.profile.variables, **target.settings.variables},
-                "the profile and proxy.yaml",
-            )
-        }
-        if target.settings.variables
-        else {}
-    )
+    above = (target.key_path, ("upstream",))  # an account inherits from the upstream above
+    found: dict[str, tuple[Any, str]] = {}
+    for key in ("base_url", "validation"):
+        if (value := getattr(target.settings, key)) is not None:
+            key_path = next(path for each in above if (path := (*each, key)) in source.positions)
+            found[key] = value, _find_origin(key_path, source)
+    if target.settings.variables:
+        merged = {**target.profile.variables, **target.settings.variables}
+        found["variables"] = merged, "the profile and proxy.yaml"
+    return found
 
 
 def _write_lines(model: BaseModel, source: Source, origins: Mapping[KeyPath, str]) -> Iterator[str]:
@@ -67,28 +54,25 @@ def _write_rows(
     value: Any, source: Source, origins: Mapping[KeyPath, str], key_path: KeyPath
 ) -> Iterator[tuple[str, str]]:
     for key, inner in _list_members(value):
-        at = (*key_path, key)
+        here = (*key_path, key)
         label = "  " * len(key_path) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
-        raw = _find_raw(source.data, at)
-        if _list_members(inner) and not isinstance(raw, str):  # a short form stays short
-            yield label, origins.get(at, "")
-            yield from _write_rows(inner, source, origins, at)
+        raw = source.find(here)
+        is_short = isinstance(raw, str) and _list_members(inner)  # a short form stays short
+        if _list_members(inner) and not is_short:
+            yield label, origins.get(here, "")
+            yield from _write_rows(inner, source, origins, here)
         else:
-            shown = _write_value(raw if isinstance(raw, str) and _list_members(inner) else inner, at, source)
-            yield f"{label} {shown}", origins.get(at) or _find_origin(at, source)
+            shown = _write_value(raw if is_short else inner, here, source)
+            yield f"{label} {shown}", origins.get(here) or _find_origin(here, source)
 
 
 def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
     match value:
         case BaseModel():
-            fields = type(value).model_fields
-            members = [(field.alias or name, name, getattr(value, name)) for name, field in fields.items()]
+            fields, given = type(value).model_fields, value.model_fields_set
             # A key that is left out and empty says nothing, and some such keys may not be written
-            return [
-                (key, each)
-                for key, name, each in members
-                if each not in (None, "") or name in value.model_fields_set
-            ]
+            written = [(name, each) for name, each in value if each not in (None, "") or name in given]
+            return [(fields[name].alias or name, each) for name, each in written]
         case Mapping():
             return list(value.items())
         case tuple() if not hasattr(value, "_fields"):  # an Address is a value
@@ -97,28 +81,16 @@ def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
             return ()
 
 
-def _find_raw(data: Any, key_path: KeyPath) -> Any:
-    for key in key_path:
-        try:
-            data = data[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
-
-
 def _find_origin(key_path: KeyPath, source: Source) -> str:
     """Return where the value at `key_path` comes from."""
     if key_path not in source.positions:
-        return (
-            _find_origin(key_path[:-1], source)
-            if isinstance(_find_raw(source.data, key_path[:-1]), str)
-            else "default"
-        )
+        is_short = isinstance(source.find(key_path[:-1]), str)
+        return _find_origin(key_path[:-1], source) if is_short else "default"
     line, _ = source.positions[key_path]
     origin = f"{source.file}:{line}"
     if names := source.variables.get(key_path):
         return f"{origin}, from {' '.join(f'${{{name}}}' for name in names)}"
-    match _find_raw(source.data, key_path):
+    match source.find(key_path):
         case {"file": str(file)}:
             return f"{origin}, from the file {file}"
     return origin
@@ -144,7 +116,3 @@ def _write_scalar(value: Any) -> str:
             return "{}"
     text = str(value)
     return text if can_be_bare(text) else json.dumps(text, ensure_ascii=False)
-
-
-def _join_keys(key_path: KeyPath) -> str:
-    return ".".join(map(str, key_path))

@@ -1,17 +1,25 @@
 """Reads a proxy.yaml and every profile that it names."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from proxy.config import yaml_source
 from proxy.config.checking import PATHS, check, is_consequence, suggest
-from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, UpstreamTarget
-from proxy.config.settings import DEFAULT_PROFILE, Listen, Settings, SnapshotSettings, UpstreamSettings
+from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES
+from proxy.config.settings import (
+    DEFAULT_PROFILE,
+    Configuration,
+    Listen,
+    ProfileFile,
+    Settings,
+    SnapshotSettings,
+    UpstreamSettings,
+)
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
 from proxy.profile import rules
-from proxy.profile.base import KeyPath
+from proxy.profile.base import KeyPath, Violation
 from proxy.profile.language import ProfileSettings
 
 
@@ -19,54 +27,8 @@ class ConfigurationError(Exception):
     """What is wrong with a configuration: every mistake, in the order of the files."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        """Sort and keep the mistakes."""
         self.mistakes = sorted(set(mistakes))
         super().__init__("\n".join(map(str, self.mistakes)))
-
-
-class ProfileFile(NamedTuple):
-    """A profile and the file it comes from."""
-
-    profile: ProfileSettings
-    source: Source
-
-
-class Configuration(NamedTuple):
-    """Settings, the profiles that they name, and the file they come from."""
-
-    settings: Settings
-    profiles: Mapping[str, ProfileFile]
-    source: Source
-    warnings: Sequence[Mistake] = ()
-    """What works, but not as it should."""
-
-    def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
-        """Return the settings of every upstream, by their key path in proxy.yaml."""
-        settings = self.settings
-        accounts = settings.accounts or {}
-        return {
-            ("upstream",): settings.upstream,
-            **{
-                ("accounts", sid, "upstream"): account.upstream.upstream(settings.upstream)
-                for sid, account in accounts.items()
-            },
-        }
-
-    @property
-    def has_spoken_codes(self) -> bool:
-        """Whether an upstream may speak a code on the phone, which the caller then has to send back."""
-        return any(
-            (target.settings.validation or target.profile.validation) == "code_on_phone"
-            for target in self.targets()
-        )
-
-    def targets(self) -> Sequence[UpstreamTarget]:
-        """Return the same with the profiles, except those with errors."""
-        return [
-            UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
-            for key_path, upstream in self.upstreams().items()
-            if upstream.profile in self.profiles
-        ]
 
 
 def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
@@ -81,17 +43,14 @@ def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration
             suggestion = suggest(name, shipped_profiles())
             source.mistakes.append(source.mistake_at(key_path, f"there is no profile {name!r}{suggestion}"))
     profiles = {
-        name: profile for name, found in sources.items() if found and (profile := _check_profile(found))
+        name: checked for name, found in sources.items() if found and (checked := _check_profile(found))
     }
     read = [source, *filter(None, sources.values())]
     mistakes = [mistake for each in read for mistake in each.mistakes]
     if settings is None:
         raise ConfigurationError(mask_values(mistakes, read))
     configuration = Configuration(settings, profiles, source)
-    violations = [violation for rule in ERROR_RULES for violation in rule(configuration)]
-    mistakes += [
-        source.mistake_at(*violation) for violation in violations if not is_consequence(violation[0], source)
-    ]
+    mistakes += _locate(source, (violation for rule in ERROR_RULES for violation in rule(configuration)))
     if mistakes:
         raise ConfigurationError(mask_values(mistakes, read))
     warnings = [source.mistake_at(*violation) for rule in WARNING_RULES for violation in rule(configuration)]
@@ -118,10 +77,13 @@ def _check_profile(source: Source) -> ProfileFile | None:
     profile = check(ProfileSettings, source)
     found = rules.find_literal_secrets(source.data, _is_from_outside)
     violations = [*found, *(rules.find_violations(profile) if profile else ())]
-    source.mistakes += [
-        source.mistake_at(*violation) for violation in violations if not is_consequence(violation[0], source)
-    ]
+    source.mistakes += _locate(source, violations)
     return None if profile is None else ProfileFile(profile, source)
+
+
+def _locate(source: Source, violations: Iterable[Violation]) -> list[Mistake]:
+    """Return what is wrong and where, without the consequences of other mistakes."""
+    return [source.mistake_at(*each) for each in violations if not is_consequence(each[0], source)]
 
 
 def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.environ) -> ProfileFile:
@@ -149,16 +111,12 @@ def _is_from_outside(value: Any) -> bool:
 def demo(base_url: str) -> Configuration:
     """Return the configuration of the demo: Twilio's profile in front of a sandbox at `base_url`."""
     # The demo's list changes outside of the proxy, when a call is answered, so it is not cached
-    settings = Settings(
-        listen=Listen(drain=0),
-        upstream=UpstreamSettings(base_url=base_url),
-        snapshots=SnapshotSettings(fresh=0),
-    )
+    upstream, snapshots = UpstreamSettings(base_url=base_url), SnapshotSettings(fresh=0)
+    settings = Settings(listen=Listen(drain=0), upstream=upstream, snapshots=snapshots)
     return default()._replace(settings=settings)
 
 
 def shipped_profiles() -> Mapping[str, Path]:
-    """Return the profiles that come with the program, by name."""
     return {file.stem: file for file in sorted(shipped_file("upstreams").glob("*.yaml"))}
 
 

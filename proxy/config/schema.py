@@ -35,7 +35,6 @@ def make_schema(kind: str) -> Mapping[str, Any]:
 
 
 def _collect_models(model: type[BaseModel]) -> set[type[BaseModel]]:
-    """Return a model and all models of its fields."""
     found, new = {model}, {model}
     while new:
         fields = (field for each in new for field in each.model_fields.values())
@@ -50,12 +49,10 @@ def _describe(model: type[BaseModel], schema: dict[str, Any]) -> None:
     pydantic can do that, but only while it builds the models, which would double the time of every start.
     """
     ours = [base for base in reversed(model.__mro__) if issubclass(base, Frozen)]
-    texts = {name: text for base in ours for name, text in _read_docstrings(base)}
-    for name, field in model.model_fields.items():
-        if name in texts:
-            properties = schema["properties"]
-            key = field.alias or name
-            properties[key] = dict(sorted({**properties[key], "description": texts[name]}.items()))
+    for name, text in dict(pair for base in ours for pair in _read_docstrings(base)).items():
+        key = model.model_fields[name].alias or name
+        said = {**schema["properties"][key], "description": text}
+        schema["properties"][key] = dict(sorted(said.items()))
 
 
 def _read_docstrings(model: type) -> Iterator[tuple[str, str]]:

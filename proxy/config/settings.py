@@ -1,11 +1,11 @@
-"""What a proxy.yaml may say, as frozen and checked settings."""
+"""What a proxy.yaml may say, as frozen and checked settings; and those with the profiles that they name."""
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,12 +23,12 @@ from pydantic import (
     model_validator,
 )
 
-from proxy.config.yaml_source import Expanded, parse_plain, read_content
+from proxy.config.yaml_source import Expanded, Mistake, Source, parse_plain, read_content
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
-from proxy.profile.base import Frozen
-from proxy.profile.language import BaseUrl, ValidationMode
+from proxy.profile.base import Frozen, KeyPath
+from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
 
@@ -75,10 +75,9 @@ class TlsListener(Frozen):
 
     @model_validator(mode="after")
     def _load_context(self) -> "TlsListener":
+        key = self.key or self.certificate
         try:
-            self._ssl_context = tls.context(
-                self.certificate, self.key or self.certificate, legacy=self.legacy
-            )
+            self._ssl_context = tls.context(self.certificate, key, legacy=self.legacy)
         except SSLError as error:
             raise ValueError(_explain_unusable(error.reason)) from error
         return self
@@ -211,16 +210,10 @@ class UpstreamAccount(Frozen):
     validation: ValidationMode | None = None
 
     def upstream(self, default: UpstreamSettings) -> UpstreamSettings:
-        """Return the upstream of this account."""
-        if self.profile is None:
-            own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
-            return default.model_copy(update={**own, "variables": {**default.variables, **self.variables}})
-        return UpstreamSettings(
-            profile=self.profile,
-            base_url=self.base_url,
-            variables=self.variables,
-            validation=self.validation,
-        )
+        """Return the upstream of this account, which inherits only with the profile of `default`."""
+        above = default if self.profile is None else UpstreamSettings(profile=self.profile)
+        own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
+        return above.model_copy(update={**own, "variables": {**above.variables, **self.variables}})
 
 
 class AccountSettings(Frozen):
@@ -237,7 +230,6 @@ class AccountSettings(Frozen):
         return self
 
     def token_digest(self) -> bytes:
-        """Return the SHA-256 of the token."""
         if self.token is None:
             return bytes.fromhex(self.token_sha256 or "")
         return hashlib.sha256(self.token.get_secret_value().encode()).digest()
@@ -290,9 +282,8 @@ class RedisSettings(Frozen):
         try:
             import redis  # noqa: F401, PLC0415 - an extra, which only this setting needs
         except ImportError:
-            raise ValueError(
-                "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
-            ) from None
+            message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+            raise ValueError(message) from None
         return self
 
 
@@ -315,16 +306,13 @@ class SnapshotSettings(Frozen):
 
     @property
     def is_enabled(self) -> bool:
-        """Whether lists are cached at all."""
         return self.replicas == 1 or self.redis is not None or self.accept_stale
 
     @model_validator(mode="after")
     def _check_ttl_with_redis(self) -> "SnapshotSettings":
         if self.redis and self.fresh + self.stale > _MAX_SECONDS_WITH_REDIS:
-            raise ValueError(
-                f"with redis, fresh and stale are at most {_MAX_SECONDS_WITH_REDIS} seconds together: "
-                "a write that cannot reach Redis waits for as long"
-            )
+            most = f"fresh and stale are at most {_MAX_SECONDS_WITH_REDIS} seconds together"
+            raise ValueError(f"with redis, {most}: a write that cannot reach Redis waits for as long")
         return self
 
 
@@ -339,3 +327,50 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+
+
+class UpstreamTarget(NamedTuple):
+    """An upstream that requests go to: the key in proxy.yaml, the settings there, and the profile."""
+
+    key_path: KeyPath
+    settings: UpstreamSettings
+    profile: ProfileSettings
+
+
+class ProfileFile(NamedTuple):
+    profile: ProfileSettings
+    source: Source
+
+
+class Configuration(NamedTuple):
+    """Settings, the profiles that they name, and the file they come from."""
+
+    settings: Settings
+    profiles: Mapping[str, ProfileFile]
+    source: Source
+    warnings: Sequence[Mistake] = ()
+    """What works, but not as it should."""
+
+    def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
+        """Return the settings of every upstream, by their key path in proxy.yaml."""
+        shared = self.settings.upstream
+        found: dict[KeyPath, UpstreamSettings] = {("upstream",): shared}
+        for sid, account in (self.settings.accounts or {}).items():
+            found["accounts", sid, "upstream"] = account.upstream.upstream(shared)
+        return found
+
+    @property
+    def has_spoken_codes(self) -> bool:
+        """Whether an upstream may speak a code on the phone, which the caller then has to send back."""
+        return any(
+            (target.settings.validation or target.profile.validation) == "code_on_phone"
+            for target in self.targets()
+        )
+
+    def targets(self) -> Sequence[UpstreamTarget]:
+        """Return the same with the profiles, except those with errors."""
+        return [
+            UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
+            for key_path, upstream in self.upstreams().items()
+            if upstream.profile in self.profiles
+        ]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.config.loading import ProfileFile, read_profile, shipped_file
-from proxy.config.settings import DEFAULT_PROFILE
+from proxy.config.loading import read_profile, shipped_file
+from proxy.config.settings import DEFAULT_PROFILE, ProfileFile
 from proxy.profile import rules
 from proxy.profile.auth import AUTH_SCHEMES
 from proxy.profile.ids import ID_CODECS
@@ -31,7 +31,6 @@ def make_starting_file(name: str, beside: Path) -> str:
 
 
 def _list_changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
-    """Yield lines of the shipped file with their replacements."""
     profile = found.profile
     yield (
         _MODELINE.format("schema/proxy.json"),
@@ -47,10 +46,8 @@ def _list_changes(name: str, found: ProfileFile) -> Iterator[tuple[str, str]]:
     if ID_CODECS[profile.ids.codec].is_keyed:
         yield "  # sid_key: ${SID_KEY}", "  sid_key: ${SID_KEY}"
     if AUTH_SCHEMES[profile.auth.scheme].needs_accounts:
-        yield (
-            "# accounts:",
-            "\n".join(["accounts:", *_write_account(profile), "# More accounts look like this one:"]),
-        )
+        lines = ["accounts:", *_write_account(profile), "# More accounts look like this one:"]
+        yield "# accounts:", "\n".join(lines)
 
 
 def _write_account(profile: ProfileSettings) -> Iterator[str]:

@@ -36,7 +36,6 @@ class Mistake:
         return "".join(shown)
 
     def as_warning(self) -> str:
-        """Return the same as a warning."""
         return str(replace(self, message=f"warning: {self.message}"))
 
 
@@ -48,7 +47,6 @@ class Expanded(str):
     """Whether the file has a default for it, which must not be a secret."""
 
     def __new__(cls, text: str, *, has_default: bool = False) -> Self:
-        """Return `text` with the mark."""
         expanded = super().__new__(cls, text)
         expanded.has_default = has_default
         return expanded
@@ -74,6 +72,16 @@ class Source:
         """Return a mistake at the value at `key_path`, or at the nearest value around it."""
         return Mistake(self.file, *self.position_of(key_path), message)
 
+    def find(self, key_path: KeyPath) -> Any:
+        """Return the value at `key_path`; None where there is none."""
+        value = self.data
+        for step in key_path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
     def position_of(self, key_path: KeyPath) -> tuple[int, int]:
         """Return line and column of the value at `key_path`, or of the nearest value around it."""
         while key_path and key_path not in self.positions:
@@ -84,7 +92,8 @@ class Source:
 def read_content(file: str | Path) -> bytes:
     """Return the content of a file; OSError where it cannot be read or is too large."""
     try:
-        with open(file, "rb", opener=_open_nonblocking) as opened:
+        # Without waiting: a pipe without a writer is empty then
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             os.set_blocking(opened.fileno(), True)
             found = opened.read(_MAX_BYTES + 1)
     except ValueError:  # an impossible file name
@@ -92,11 +101,6 @@ def read_content(file: str | Path) -> bytes:
     if len(found) > _MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return found
-
-
-def _open_nonblocking(file: str, flags: int) -> int:
-    """Open a file without waiting: a pipe without a writer is empty then."""
-    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
@@ -119,17 +123,14 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
         mark = error.problem_mark
         report((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {error.problem}")
     except yaml.reader.ReaderError as error:
-        report(
-            _find_end(text[: error.position]),
-            f"is not valid YAML: holds the character U+{error.character:04X}",
-        )
+        message = f"is not valid YAML: holds the character U+{error.character:04X}"
+        report(_find_end(text[: error.position]), message)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for \UFFFFFFFF
         report((0, 0), "is not valid YAML")
     return source
 
 
 def _find_end(text: str) -> tuple[int, int]:
-    """Return line and column of the end of a text."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
@@ -155,10 +156,8 @@ def mask_values(mistakes: Iterable[Mistake], sources: Sequence[Source]) -> list[
     def mask(text: str) -> str:
         return values.sub(lambda found: names[found[0]], text)
 
-    return [
-        replace(each, message=mask(each.message), file=each.file if each.line else mask(each.file))
-        for each in mistakes
-    ]
+    masked = [replace(each, message=mask(each.message)) for each in mistakes]
+    return [each if each.line else replace(each, file=mask(each.file)) for each in masked]
 
 
 _AMBIGUOUS = re.compile(
@@ -187,7 +186,6 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|
 
 
 def can_be_bare(text: str) -> bool:
-    """Whether a string needs no quotes in YAML."""
     return bool(_UNQUOTED.fullmatch(text)) and not _AMBIGUOUS.fullmatch(text) and parse_plain(text) == text
 
 
@@ -253,17 +251,13 @@ class _Reader:
         if "${" in node.value:
             named = (found["name"] for found in _VARIABLE.finditer(node.value))
             self._source.variables[key_path] = tuple(name for name in named if name)
-            return self._expand_variables(node)
+            # An empty result is None
+            has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
+            text = _VARIABLE.sub(lambda found: self._replace_variable(found, node), node.value)
+            return Expanded(text, has_default=has_default) if text else None
         if node.style is None and _AMBIGUOUS.fullmatch(node.value):
-            message = f"{node.value!r} is an ambiguous YAML 1.1 value: put it in quotes"
-            return self._report(node, message)
+            return self._report(node, f"{node.value!r} is an ambiguous YAML 1.1 value: put it in quotes")
         return parse_plain(node.value) if node.style is None else node.value
-
-    def _expand_variables(self, node: yaml.ScalarNode) -> Expanded | None:
-        """Replace variables by their values. The result is text, or None if it is empty."""
-        text = _VARIABLE.sub(lambda found: self._replace_variable(found, node), node.value)
-        has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
-        return Expanded(text, has_default=has_default) if text else None
 
     def _replace_variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
         name, default = found["name"], found["default"]

@@ -5,20 +5,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.cross_checks import UpstreamTarget
+from proxy.config.settings import UpstreamTarget
 from proxy.config.yaml_source import Source
 from proxy.legacy import Request, Route, route
-from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
+from proxy.model import List, Operation
 from proxy.profile.calls import Call
 from proxy.profile.provenance import Part, trace_answer, trace_call
 
-_NAMES: dict[type[Operation], str] = {
-    List: "list",
-    Fetch: "fetch",
-    Rename: "rename",
-    Delete: "delete",
-    Validate: "validate",
-}
 _MASK = "********"
 
 
@@ -76,16 +69,18 @@ class Explanation:
         operation, filters = self._operation, self._target.profile.operations.list.filters
         looks_up = isinstance(operation, List) and operation.phone_number is not None
         # Where a number is its own id, the filter fetches it
-        return "fetch" if looks_up and filters.phone_number.mode == "lookup" else _NAMES[type(operation)]
+        return (
+            "fetch"
+            if looks_up and filters.phone_number.mode == "lookup"
+            else type(operation).__name__.lower()
+        )
 
     def _rows(self, parts: Iterable[Part]) -> Iterator[Row]:
         settings = self._target.settings
         for part in parts:
-            text = (
-                part.text.replace(part.value, _mask_credential(part.value))
-                if self._is_secret(part)
-                else part.text
-            )
+            text = part.text
+            if self._is_secret(part):
+                text = text.replace(part.value, _mask_credential(part.value))
             if part.key_path == ("base_url",) and settings.base_url:
                 yield Row(part.kind, settings.base_url, self._own_line("base_url"))
             else:
@@ -98,16 +93,12 @@ class Explanation:
         return next((_format_line(own, place) for place in places if place in own.positions), "default")
 
     def _is_secret(self, part: Part) -> bool:
-        place = (
-            (*part.key_path, "constant")
-            if (*part.key_path, "constant") in self._profile.positions
-            else part.key_path
-        )
+        constant = (*part.key_path, "constant")
+        place = constant if constant in self._profile.positions else part.key_path
         return part.key_path[0] == "auth" or (bool(part.value) and place in self._profile.variables)
 
 
 def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:
-    """Return the upstream of the account in a path."""
     accounts = configuration.settings.accounts or {}
     place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
     return next(target for target in configuration.targets() if target.key_path == place)

@@ -43,9 +43,8 @@ async def rehearse(
 ) -> Rehearsal:
     """Carry out `request` until the upstream's `replies` are used up, whatever its token."""
     script = _Script(replies)
-    translator = assemble(
-        configuration, script, accounts=TrustingAccounts(create_accounts(configuration.settings))
-    )
+    accounts = TrustingAccounts(create_accounts(configuration.settings))
+    translator = assemble(configuration, script, accounts=accounts)
     try:
         answer = await translator.answer(request)
     except _NoMoreRepliesError:

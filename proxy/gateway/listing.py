@@ -130,6 +130,5 @@ def _empty_page(operation: Operation) -> Page | None:
 
 def _filter(caller_ids: CallerIds, operation: List) -> CallerIds:
     """Apply both filters here too: an upstream may apply them less exactly than 2008 did."""
-    if operation.phone_number is None and operation.friendly_name is None:
-        return caller_ids
-    return caller_ids.rows(caller_ids.matching(operation.phone_number, operation.friendly_name))
+    has_filter = operation.phone_number is not None or operation.friendly_name is not None
+    return caller_ids.matching(operation) if has_filter else caller_ids

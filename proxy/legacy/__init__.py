@@ -3,14 +3,13 @@
 from proxy.legacy.credentials import read_credentials
 from proxy.legacy.elements import Style
 from proxy.legacy.formats import e164, rfc_2822_writer
-from proxy.legacy.forms import LXML_VERSION, parse_body
+from proxy.legacy.forms import parse_body
 from proxy.legacy.rendered_list import EMPTY_LIST, Item, ListWriter, Page, RenderedList
 from proxy.legacy.rendering import Answer, Shown, render, render_error
 from proxy.legacy.requests import Request, Route, route
 
 __all__ = [
     "EMPTY_LIST",
-    "LXML_VERSION",
     "Answer",
     "Item",
     "ListWriter",

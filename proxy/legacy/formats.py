@@ -2,11 +2,10 @@
 
 import re
 from bisect import bisect_left, bisect_right
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
-from itertools import pairwise
-from sys import intern
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -119,8 +118,14 @@ def _dates() -> tuple[Sequence[str], Sequence[str]]:
     Each part has few different texts, which stay in the processor's cache; whole dates would not. For the
     same reason the minutes of a day are no table.
     """
-    at = [date(1970, 1, 1) + timedelta(day) for day in range(_FIRST_DAY - 1, _LAST_DAY + 1)]
-    return [intern(_day(each)) for each in at], [intern(_month(each)) for each in at]
+    days, months = list[str](), list[str]()
+    texts = [[f"{weekday}, {day:02} " for day in range(1, 32)] for weekday in _WEEKDAYS]
+    for first in (date(year, month, 1) for year in range(2000, 2040) for month in range(1, 13)):
+        length = monthrange(first.year, first.month)[1]
+        days += [texts[(first.weekday() + day) % 7][day] for day in range(length)]
+        months += [_month(first)] * length
+    before, after = date(1999, 12, 31), date(2040, 1, 1)
+    return [_day(before), *days, _day(after)], [_month(before), *months, _month(after)]
 
 
 class DateWriter:
@@ -168,11 +173,14 @@ def _changes(offset: Callable[[int], timedelta], first: int, last: int) -> Itera
     No clock has ever changed and changed back within six days: where both ends of a span of four days agree,
     all of it does.
     """
-    for start, end in pairwise([*range(first, last, _SPAN), last]):
-        at = start
-        while (before := offset(at)) != offset(end):
+    at, before = first, offset(first)
+    for end in (*range(first + _SPAN, last, _SPAN), last):
+        after = offset(end)
+        while before != after:
             at += bisect_left(range(at, end), 1, key=lambda second: offset(second) != before)
             yield at
+            before = offset(at)
+        at = end
 
 
 def _shift_and_endings(offset: timedelta) -> tuple[int, Sequence[str]] | None:

@@ -8,13 +8,10 @@ from typing import AnyStr
 from urllib.parse import unquote_to_bytes
 
 import python_multipart
-from lxml import etree
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from proxy.errors import MALFORMED, UNSUPPORTED_MEDIA_TYPE, LegacyError
-
-LXML_VERSION: Sequence[int] = etree.LXML_VERSION
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its messages quote requests
 
@@ -119,6 +116,8 @@ def _xml(body: bytes, content_type: str, encodings: _Encodings) -> Form:
         raise LegacyError(_TOO_MUCH)
     if declared and declared[1].decode().lower() not in _ENCODINGS:
         raise LegacyError(_UNREADABLE)
+    from lxml import etree  # noqa: PLC0415 - 5 MB of memory, for the few programs that send XML
+
     parser = etree.XMLParser(
         encoding=encodings[0] if _CHARSET.search(content_type) else None,
         resolve_entities=False,

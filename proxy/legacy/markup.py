@@ -50,7 +50,7 @@ def child(name: str, text: str | None) -> str:
 
 def attribute(name: str, text: str) -> str:
     """Write an attribute, with the space before it."""
-    return f' {name}="{text if text.isdecimal() else _escape(text, _SPECIAL_IN_ATTRIBUTE)}"'
+    return f' {name}="{_escape(text, _SPECIAL_IN_ATTRIBUTE)}"'
 
 
 def _escape(text: str, special: str = _SPECIAL) -> str:

@@ -1,122 +1,83 @@
-"""Columns of caller IDs in little memory: Sids as one text, dates as eight bytes each."""
+"""Caller IDs in little memory: Sids as one text, dates as eight bytes each."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from struct import Struct
-from typing import overload
 
-from proxy.model import CallerIds
+from proxy.model import CallerIds, List, matching_rows
 
 _SID_LENGTH = 34
+_NO_DATE = -(2**63)
+_HEAD = Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
-class PackedSids(Sequence[str]):
-    """A column of Sids, which all have the same length, as one text."""
+class PackedCallerIds:
+    """The columns of many caller IDs; a slice of it is unpacked."""
 
-    text: bytes
+    sids: bytes
+    texts: tuple[tuple[str, ...], ...]
+    """The columns account_sid, friendly_name and phone_number."""
+    dates: "array[int]"
+    """The columns date_created and date_updated, one after the other."""
 
     @classmethod
-    def of(cls, sids: Iterable[str]) -> "PackedSids":
-        """Pack `sids`."""
-        return cls("".join(sids).encode("ascii"))
+    def pack(cls, caller_ids: CallerIds) -> "PackedCallerIds":
+        """Pack all rows."""
+        columns = caller_ids.account_sid, caller_ids.friendly_name, caller_ids.phone_number
+        dates: Sequence[int | None] = [*caller_ids.date_created, *caller_ids.date_updated]
+        if None in dates:
+            dates = [_NO_DATE if each is None else each for each in dates]
+        sids = "".join(caller_ids.sid).encode("ascii")
+        return cls(sids, tuple(map(tuple, columns)), array("q", dates))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
-        return len(self.text) // _SID_LENGTH
+        """Count the rows."""
+        return len(self.texts[0])
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[str]: ...
-    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
-        if isinstance(at, int):
-            return self._sid(range(len(self))[at])
-        return [self._sid(index) for index in range(len(self))[at]]
+    def __getitem__(self, rows: slice) -> CallerIds:
+        """Unpack some rows."""
+        count = len(self)
+        dates = ([None if at == _NO_DATE else at for at in part[rows]] for part in self._dates(count))
+        starts = range(0, count * _SID_LENGTH, _SID_LENGTH)[rows]
+        sids = [self.sids[start : start + _SID_LENGTH].decode() for start in starts]
+        return CallerIds(sids, *(column[rows] for column in self.texts), *dates)  # type: ignore[arg-type]
+
+    def _dates(self, count: int) -> Sequence["array[int]"]:
+        return self.dates[:count], self.dates[count:]
+
+    def matching(self, operation: List) -> Sequence[int]:
+        """Return the rows that match both filters of `operation`."""
+        _, names, numbers = self.texts
+        return matching_rows(numbers, names, operation)
 
     def find(self, sid: str) -> int:
         """Return the row of `sid`, -1 where there is none.
 
         No Sid is found across two of them: `P` is no hexadecimal digit.
         """
-        at = self.text.find(sid.encode()) if len(sid) == _SID_LENGTH else -1
+        at = self.sids.find(sid.encode()) if len(sid) == _SID_LENGTH else -1
         return at // _SID_LENGTH
 
-    def _sid(self, index: int) -> str:
-        return self.text[index * _SID_LENGTH : (index + 1) * _SID_LENGTH].decode()
-
-
-_NO_DATE = -(2**63)
-
-
-@dataclass(frozen=True, slots=True)
-class PackedDates(Sequence[int | None]):
-    """A column of dates, in seconds since the epoch, eight bytes each."""
-
-    seconds: "array[int]"
+    def to_bytes(self) -> bytes:
+        """Return the rows as bytes, for machines of the same kind."""
+        texts = [text for column in self.texts for text in column]
+        sizes, values = array("Q", map(len, texts)), "".join(texts).encode("utf-8", "surrogatepass")
+        head = _HEAD.pack(len(self), len(self.sids))
+        return b"".join((head, self.sids, self.dates.tobytes(), sizes.tobytes(), values))
 
     @classmethod
-    def of(cls, dates: Sequence[int | None]) -> "PackedDates":
-        """Pack `dates`."""
-        if None in dates:
-            dates = [_NO_DATE if each is None else each for each in dates]
-        return cls(array("q", dates))  # type: ignore[arg-type]
-
-    def __len__(self) -> int:
-        return len(self.seconds)
-
-    @overload
-    def __getitem__(self, at: int) -> int | None: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[int | None]: ...
-    def __getitem__(self, at: int | slice) -> int | Sequence[int | None] | None:
-        if isinstance(at, int):
-            return _date(self.seconds[at])
-        return list(map(_date, self.seconds[at]))
-
-
-def _date(seconds: int) -> int | None:
-    return None if seconds == _NO_DATE else seconds
-
-
-def pack(caller_ids: CallerIds) -> CallerIds:
-    """Return the same rows in little memory."""
-    return CallerIds(
-        PackedSids.of(caller_ids.sid),
-        tuple(caller_ids.account_sid),
-        tuple(caller_ids.friendly_name),
-        tuple(caller_ids.phone_number),
-        PackedDates.of(caller_ids.date_created),
-        PackedDates.of(caller_ids.date_updated),
-    )
-
-
-_HEAD = Struct("<QQQ")
-
-
-def to_bytes(packed: CallerIds) -> bytes:
-    """Return packed rows as bytes, for machines of the same kind."""
-    texts = [*packed.account_sid, *packed.friendly_name, *packed.phone_number]
-    sizes, values = array("Q", map(len, texts)).tobytes(), "".join(texts).encode("utf-8", "surrogatepass")
-    dates = PackedDates.of([*packed.date_created, *packed.date_updated]).seconds.tobytes()
-    sids = "".join(packed.sid).encode()
-    return b"".join((_HEAD.pack(len(packed), len(values), len(sids)), sids, dates, sizes, values))
-
-
-def from_bytes(content: bytes) -> CallerIds:
-    """Return the rows that `to_bytes` made bytes of; ValueError or struct.error for anything else."""
-    count, length, width = _HEAD.unpack_from(content)
-    starts = accumulate((width, 2 * 8 * count, 3 * 8 * count, length), initial=_HEAD.size)
-    sids, dates, sizes, values = (content[start:end] for start, end in pairwise(starts))
-    together = values.decode("utf-8", "surrogatepass")
-    texts = tuple(together[start:end] for start, end in pairwise(accumulate(array("Q", sizes), initial=0)))
-    seconds = array("q", dates)
-    return CallerIds(
-        PackedSids(sids),
-        texts[:count],
-        texts[count : 2 * count],
-        texts[2 * count :],
-        PackedDates(seconds[:count]),
-        PackedDates(seconds[count:]),
-    )
+    def from_bytes(cls, content: bytes) -> "PackedCallerIds":
+        """Return the rows that `to_bytes` made bytes of; ValueError or struct.error for anything else."""
+        count, length = _HEAD.unpack_from(content)
+        starts = [*accumulate((length, 2 * 8 * count, 3 * 8 * count), initial=_HEAD.size)]
+        *cuts, end = starts
+        sids, dates, sizes = (content[start:stop] for start, stop in pairwise((*cuts, end)))
+        values = content[end:].decode("utf-8", "surrogatepass")
+        texts = tuple(
+            values[start:stop] for start, stop in pairwise(accumulate(array("Q", sizes), initial=0))
+        )
+        columns = tuple(texts[column * count : (column + 1) * count] for column in range(3))
+        return cls(sids, columns, array("q", dates))

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from struct import Struct
 
-from proxy.legacy import packed
 from proxy.legacy.elements import CALLER_ID, Style
 from proxy.legacy.markup import writer
+from proxy.legacy.packed import PackedCallerIds
 from proxy.legacy.text import count_illegible, is_legible
-from proxy.model import CallerId, CallerIds, List
+from proxy.model import NO_CALLER_IDS, CallerId, CallerIds, List
 
 _write = writer(CALLER_ID)
 
@@ -34,7 +34,7 @@ class Item:
     @property
     def caller_id(self) -> CallerId:
         """The values that it was written from."""
-        return next(iter(self.rows.caller_ids[self.index : self.index + 1]))
+        return next(iter(self.rows.values[self.index : self.index + 1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Page:
     @property
     def caller_ids(self) -> CallerIds:
         """The values that they were written from."""
-        return self.rows.caller_ids[self.first : self.first + self.count]
+        return self.rows.values[self.first : self.first + self.count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RenderedList:
     """The XML of its items, one after the other."""
     ends: "array[int]"
     """Where each item ends in `text`, in bytes."""
-    caller_ids: CallerIds
+    values: PackedCallerIds
     """The values that they were written from."""
     total: int | None = None
     """Items of the whole list, where this is only a page of it."""
@@ -95,14 +95,14 @@ class RenderedList:
         """Return the items that match both filters of `operation`."""
         if operation.phone_number is None and operation.friendly_name is None:
             return self
-        rows = self.caller_ids.matching(operation.phone_number, operation.friendly_name)
+        rows = self.values.matching(operation)
         texts = [self.slice(row, row + 1) for row in rows]
-        return RenderedList(b"".join(texts), _ends(map(len, texts)), packed.pack(self.caller_ids.rows(rows)))
+        caller_ids = CallerIds.joined([self.values[row : row + 1] for row in rows])
+        return RenderedList(b"".join(texts), _ends(map(len, texts)), PackedCallerIds.pack(caller_ids))
 
     def item(self, sid: str) -> Item | None:
         """Return the item of that Sid, None where the list has none."""
-        sids = self.caller_ids.sid
-        row = sids.find(sid) if isinstance(sids, packed.PackedSids) else -1
+        row = self.values.find(sid)
         return None if row < 0 else Item(self, row)
 
     def slice(self, first: int, last: int) -> bytes:
@@ -114,7 +114,7 @@ class RenderedList:
 
     def to_bytes(self) -> bytes:
         """Return the list as bytes, for replicas on machines of the same kind."""
-        rows, ends = packed.to_bytes(self.caller_ids), self.ends.tobytes()
+        rows, ends = self.values.to_bytes(), self.ends.tobytes()
         total = -1 if self.total is None else self.total
         return b"".join((_HEAD.pack(len(ends), len(rows), total, self.nbytes), ends, rows, self.text))
 
@@ -124,8 +124,8 @@ class RenderedList:
         *lengths, total, nbytes = _HEAD.unpack_from(content)
         starts = [*accumulate(lengths, initial=_HEAD.size)]
         ends, rows = (content[start:end] for start, end in pairwise(starts))
-        caller_ids, text = packed.from_bytes(rows), content[starts[-1] :]
-        return cls(text, array(_ENDS, ends), caller_ids, None if total < 0 else total, nbytes)
+        values, text = PackedCallerIds.from_bytes(rows), content[starts[-1] :]
+        return cls(text, array(_ENDS, ends), values, None if total < 0 else total, nbytes)
 
 
 _ENDS = "Q"
@@ -136,7 +136,7 @@ def _ends(sizes: Iterable[int]) -> "array[int]":
     return array(_ENDS, accumulate(sizes))
 
 
-EMPTY_LIST = RenderedList(b"", _ends(()), packed.pack(CallerIds.of(())))
+EMPTY_LIST = RenderedList(b"", _ends(()), PackedCallerIds.pack(NO_CALLER_IDS))
 
 
 class ListWriter:
@@ -167,10 +167,10 @@ class ListWriter:
 
     def listed(self, total: int | None = None) -> RenderedList:
         """Return what has been written; `total` where it is one page of a list of so many."""
-        text, caller_ids = b"".join(self._texts), packed.pack(CallerIds.joined(self._caller_ids))
-        values = map(sys.getsizeof, map("".join, (caller_ids.friendly_name, caller_ids.phone_number)))
-        nbytes = len(text) + sum(values) + len(caller_ids) * _ROW_BYTES
-        return RenderedList(text, _ends(self._sizes), caller_ids, total, nbytes)
+        text, caller_ids = b"".join(self._texts), CallerIds.joined(self._caller_ids)
+        characters = map(sys.getsizeof, map("".join, (caller_ids.friendly_name, caller_ids.phone_number)))
+        nbytes = len(text) + sum(characters) + len(caller_ids) * _ROW_BYTES
+        return RenderedList(text, _ends(self._sizes), PackedCallerIds.pack(caller_ids), total, nbytes)
 
 
 # Sid, account, dates and end of a row, then two texts: a pointer and an object each beside its characters

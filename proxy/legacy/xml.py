@@ -15,7 +15,8 @@ def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML s
 
 def many(page: Page, paging: Attributes, style: Style) -> bytes:  # noqa: ARG001 - the items have been written already
     """Write a document that holds one page of the list."""
-    start, items = f"<{LIST_NAME}{''.join([attribute(*each) for each in paging])}".encode(), page.text
+    written = [f' {name}="{text}"' if text.isdecimal() else attribute(name, text) for name, text in paging]
+    start, items = f"<{LIST_NAME}{''.join(written)}".encode(), page.text
     return document(start, b">", items, _LIST_END) if items else document(start, b"/>")
 
 

@@ -13,6 +13,7 @@ _log = logging.getLogger("proxy.server")
 
 _MOST = 5000
 _LOG_INTERVAL = 60  # seconds
+_FULL = "server: new connections are closed, as %d are open; raise ulimit -n, or add workers"
 
 
 def max_connections() -> int:
@@ -37,5 +38,5 @@ class ConnectionLimit:
             return True
         if (now := self._clock()) >= self._logs_at:
             self._logs_at = now + _LOG_INTERVAL
-            _log.warning("connections are turned away: there is room for %d", self._most)
+            _log.warning(_FULL, self._most)
         return False

@@ -161,7 +161,7 @@ class _Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was faster, or the client has gone
         except OSError as error:
-            _log.error("no connection can be taken: %s", error.strerror)  # for want of file descriptors
+            _log.error("server: cannot accept connections: %s; raise ulimit -n", error.strerror)
             self._pause_for(_WITHOUT_FILES, self._resume)
             return
         if self._tls and not self._limit.has_room():

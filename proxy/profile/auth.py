@@ -13,6 +13,7 @@ from proxy.profile.base import Frozen
 from proxy.profile.calls import Call
 
 SchemeName = Literal["caller", "basic", "bearer", "header", "query", "none"]
+Part = Literal["header", "query"]
 
 
 class Auth(Frozen):
@@ -27,11 +28,8 @@ class Auth(Frozen):
     """Content of the header or the query parameter; `{username}` and `{password}` stand for the account's."""
 
 
-_HeadersAndQuery = tuple[Mapping[str, str], Mapping[str, str]]
-
-
-def _apply_basic(_: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
-    return {**call.headers, "Authorization": f"Basic {encode_basic(credentials)}"}, call.query
+def _show_basic(_: Auth, credentials: Credentials) -> Mapping[str, str]:
+    return {"Authorization": f"Basic {encode_basic(credentials)}"}
 
 
 def encode_basic(credentials: Credentials) -> str:
@@ -39,40 +37,24 @@ def encode_basic(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode("ascii")
 
 
-def _apply_bearer(_: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
-    return {**call.headers, "Authorization": f"Bearer {credentials.password}"}, call.query
+def _show_bearer(_: Auth, credentials: Credentials) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {credentials.password}"}
 
 
-def _apply_header(auth: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
-    return {**call.headers, **_name_credentials(auth, credentials)}, call.query
-
-
-def _apply_query(auth: Auth, call: Call, credentials: Credentials) -> _HeadersAndQuery:
-    return call.headers, {**call.query, **_name_credentials(auth, credentials)}
-
-
-def _name_credentials(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
-    """Return the credentials under the names that the profile gives them."""
-    username = {auth.username: credentials.username} if auth.username else {}
-    return {**username, auth.name: _fill_value(auth, credentials)}
-
-
-def _fill_value(auth: Auth, credentials: Credentials) -> str:
-    """Put credentials into `auth.value`; braces inside the credentials mean nothing."""
+def _show_named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
+    """Fill in `auth.value`; braces inside the credentials mean nothing."""
     values = {"{username}": credentials.username, "{password}": credentials.password}
-    return re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
-
-
-def _apply_none(_: Auth, call: Call, __: Credentials) -> _HeadersAndQuery:
-    return call.headers, call.query
+    filled = re.sub(r"\{(?:username|password)\}", lambda found: values[found[0]], auth.value)
+    username = {auth.username: credentials.username} if auth.username else {}
+    return {**username, auth.name: filled}
 
 
 class AuthScheme(NamedTuple):
     """What the program has to know of a scheme."""
 
-    apply: Callable[[Auth, Call, Credentials], _HeadersAndQuery]
-    """Returns the call's headers and query with the credentials."""
-    part: Literal["header", "query"] | None
+    show: Callable[[Auth, Credentials], Mapping[str, str]]
+    """Returns the headers or parameters that hold the credentials."""
+    part: Part | None
     """Which part of a call holds the credentials."""
     header: str = ""
     """The header that the scheme sets; a scheme without one takes its name from the profile."""
@@ -90,12 +72,12 @@ class AuthScheme(NamedTuple):
 
 
 AUTH_SCHEMES: Mapping[SchemeName, AuthScheme] = {
-    "caller": AuthScheme(_apply_basic, "header", "Authorization", needs_accounts=False),
-    "basic": AuthScheme(_apply_basic, "header", "Authorization", has_username=True),
-    "bearer": AuthScheme(_apply_bearer, "header", "Authorization", raw=("password",)),
-    "header": AuthScheme(_apply_header, "header"),
-    "query": AuthScheme(_apply_query, "query"),
-    "none": AuthScheme(_apply_none, None, needs_accounts=False),
+    "caller": AuthScheme(_show_basic, "header", "Authorization", needs_accounts=False),
+    "basic": AuthScheme(_show_basic, "header", "Authorization", has_username=True),
+    "bearer": AuthScheme(_show_bearer, "header", "Authorization", raw=("password",)),
+    "header": AuthScheme(_show_named, "header"),
+    "query": AuthScheme(_show_named, "query"),
+    "none": AuthScheme(lambda _, __: {}, None, needs_accounts=False),
 }
 
 
@@ -104,32 +86,23 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
 
     The credentials are the caller's own, or those of the account with the Sid `entry` in proxy.yaml.
     """
-    headers, query = AUTH_SCHEMES[auth.scheme].apply(auth, call, credentials)
+    scheme = AUTH_SCHEMES[auth.scheme]
+    shown = scheme.show(auth, credentials)
+    headers = {**call.headers, **shown} if scheme.part == "header" else call.headers
+    query = {**call.query, **shown} if scheme.part == "query" else call.query
     hashed = hash((credentials.username, credentials.password))
-    return Call(  # a third of what _replace costs
-        call.method,
-        call.address,
-        headers,
-        query,
-        call.body,
-        call.body_type,
-        call.retries,
-        call.is_safe,
-        hashed,
-        hash((hashed, entry)),
+    method, address, _, _, body, body_type, retries, is_safe, *_ = call
+    # A third of what _replace costs
+    return Call(
+        method, address, headers, query, body, body_type, retries, is_safe, hashed, hash((hashed, entry))
     )
 
 
-def set_headers(auth: Auth) -> Sequence[str]:
-    """Return the headers that hold credentials."""
+def set_names(auth: Auth, part: Part) -> Sequence[str]:
+    """Return the headers or the query parameters that hold credentials."""
     scheme = AUTH_SCHEMES[auth.scheme]
     names = (auth.name, auth.username) if scheme.is_named else (scheme.header,)
-    return names if scheme.part == "header" else ()
-
-
-def set_parameters(auth: Auth) -> Sequence[str]:
-    """Return the query parameters that hold credentials."""
-    return (auth.name, auth.username) if AUTH_SCHEMES[auth.scheme].part == "query" else ()
+    return names if scheme.part == part else ()
 
 
 def raw_in_headers(auth: Auth) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """What the settings of every part of a profile are made of."""
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
@@ -9,12 +10,20 @@ KeyPath = tuple[str | int, ...]
 """The keys and indexes that lead to a value in a YAML file."""
 Violation = tuple[KeyPath, str]
 """A rule that a configuration breaks: where, and a sentence about it."""
+Rule = Callable[[Any], Iterator[Violation]]
+"""Takes a whole profile or configuration."""
 
 
 class Frozen(BaseModel):
     """Settings that cannot change and refuse unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Return `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _wrap_text(value: Any) -> Any:

@@ -20,14 +20,6 @@ def _quote(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
-def _encode_form(values: Mapping[str, Any]) -> bytes:
-    return _write_form(values).encode("ascii")
-
-
-def _encode_json(values: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(_nest(values))
-
-
 def _nest(values: Mapping[str, Any]) -> Any:
     """Put each value where its name points to, if the name is a JSON Pointer: it starts with a slash."""
     document: dict[str, Any] = {}
@@ -41,7 +33,6 @@ def _nest(values: Mapping[str, Any]) -> Any:
 
 
 def _make_arrays(value: Any) -> Any:
-    """Turn each object whose keys are 0, 1 and so on into an array."""
     if not isinstance(value, dict):
         return value
     inner = {key: _make_arrays(each) for key, each in value.items()}
@@ -49,9 +40,10 @@ def _make_arrays(value: Any) -> Any:
     return list(inner.values()) if is_array else inner
 
 
-_BODY_TYPES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
-    "form": ("application/x-www-form-urlencoded", _encode_form),
-    "json": ("application/json", _encode_json),
+BodyType = Literal["form", "json"]
+_BODY_TYPES: Mapping[BodyType, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
+    "form": ("application/x-www-form-urlencoded", lambda values: _write_form(values).encode("ascii")),
+    "json": ("application/json", lambda values: orjson.dumps(_nest(values))),
 }
 
 
@@ -64,7 +56,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     body: Mapping[str, Any] = {}
-    body_type: Literal["form", "json"] | None = None
+    body_type: BodyType | None = None
     retries: int = 0
     """How often it may be sent again; a call that must not happen twice has none."""
     is_safe: bool = False
@@ -113,7 +105,6 @@ class Call(NamedTuple):
         return self._replace(address=quote(url, safe=string.punctuation), query={})
 
     def with_header(self, name: str, value: str) -> "Call":
-        """Return this call with one more header."""
         return self._replace(headers={**self.headers, name: value})
 
 

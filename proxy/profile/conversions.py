@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal, NamedTuple
@@ -48,7 +48,6 @@ class UnreadableError(ValueError):
 
 
 def read_text(value: Any) -> str:
-    """Read a string as it is, and a number as its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -62,7 +61,6 @@ def _read_texts(column: list[Any]) -> list[Any]:
 
 
 def read_integer(value: Any) -> str:
-    """Read a whole number, as a number or as text."""
     digits = read_text(value)
     if not re.fullmatch("-?[0-9]{1,18}", digits):
         raise UnreadableError("expected a whole number")
@@ -77,7 +75,6 @@ def _write_integer(value: Any) -> int:
 
 
 def read_boolean(value: Any) -> str:
-    """Read true or false, as such or as text."""
     word = str(value).lower() if isinstance(value, bool | str) else ""
     if word not in ("true", "false"):
         raise UnreadableError("expected true or false")
@@ -184,17 +181,8 @@ def parse_iso_8601(value: Any) -> int | None:
         return None
 
 
-def parse_epoch_seconds(value: Any) -> int | None:
-    """Read seconds since 1970, as a number or as text."""
-    return _parse_epoch(value, 1)
-
-
-def parse_epoch_milliseconds(value: Any) -> int | None:
-    """Read milliseconds since 1970, as a number or as text."""
-    return _parse_epoch(value, 1000)
-
-
 def _parse_epoch(value: Any, unit: int) -> int | None:
+    """Read units since 1970, `unit` of which make a second, as a number or as text."""
     whole = int(value) if isinstance(value, float) and isfinite(value) else value
     found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", read_text(whole))
     try:
@@ -216,29 +204,29 @@ def _to_epoch(time: datetime) -> int:
 _Table = Mapping[str, int]
 _Tables = tuple[Mapping[str, range], _Table, _Table, _Table]
 """Months → the first second of each of their days; days, minutes and seconds → an index or seconds."""
+_Slices = tuple[slice, slice, slice, slice]
+"""Where months, days, minutes and seconds are: to make a slice takes as long as to cut it out."""
 
-# To make a slice takes as long as to cut it out
-_RFC_DAY, _RFC_MONTH, _RFC_MINUTE, _RFC_SECOND = slice(7), slice(7, 16), slice(16, 22), slice(22, None)
-_ISO_MONTH, _ISO_DAY, _ISO_MINUTE, _ISO_SECOND = slice(7), slice(7, 10), slice(10, 16), slice(16, 19)
-_ISO_END = re.compile(r"(?:[.,][0-9]{1,9})?(?:Z|[+-]00(?::?00)?)?")
+_RFC_2822_SLICES = slice(7, 16), slice(7), slice(16, 22), slice(22, None)
+_ISO_8601_SLICES = slice(7), slice(7, 10), slice(10, 16), slice(16, 19)
+_ISO_8601_END = re.compile(r"(?:[.,][0-9]{1,9})?(?:Z|[+-]00(?::?00)?)?")
 
 
 def _read_rfc_2822_column(column: Sequence[Any]) -> list[Any]:
-    months, days, minutes, seconds = _rfc_2822_tables()
-    return [
-        months[text[_RFC_MONTH]][days[text[_RFC_DAY]]]
-        + (minutes[text[_RFC_MINUTE]] + seconds[text[_RFC_SECOND]])
-        for text in column
-    ]
+    return _look_up_column(column, _RFC_2822_SLICES, _rfc_2822_tables())
 
 
 def _read_iso_8601_column(column: Sequence[Any]) -> list[Any]:
-    if not all(map(_ISO_END.fullmatch, {text[19:] for text in column})):
+    if not all(map(_ISO_8601_END.fullmatch, {text[19:] for text in column})):
         raise LookupError
-    months, days, minutes, seconds = _iso_8601_tables()
+    return _look_up_column(column, _ISO_8601_SLICES, _iso_8601_tables())
+
+
+def _look_up_column(column: Sequence[Any], slices: _Slices, tables: _Tables) -> list[Any]:
+    month, day, minute, second = slices
+    months, days, minutes, seconds = tables
     return [
-        months[text[_ISO_MONTH]][days[text[_ISO_DAY]]]
-        + (minutes[text[_ISO_MINUTE]] + seconds[text[_ISO_SECOND]])
+        months[text[month]][days[text[day]]] + (minutes[text[minute]] + seconds[text[second]])
         for text in column
     ]
 
@@ -258,7 +246,7 @@ def _iso_8601_tables() -> _Tables:
     return (
         {f"{year}-{month:02}": days for (year, month), days in _midnights().items()},
         {f"-{day:02}": day - 1 for day in range(1, 32)},
-        {**_minutes(" "), **_minutes("T")},
+        _minutes(" T"),
         {f":{second:02}": second for second in range(60)},
     )
 
@@ -275,11 +263,12 @@ def _midnights() -> Mapping[tuple[int, int], range]:
     }
 
 
-def _minutes(before: str) -> _Table:
+def _minutes(separators: str) -> _Table:
+    times = [(hour, minute) for hour in range(24) for minute in range(60)]
     return {
         f"{before}{hour:02}:{minute:02}": hour * 3600 + minute * 60
-        for hour in range(24)
-        for minute in range(60)
+        for before in separators
+        for hour, minute in times
     }
 
 
@@ -320,8 +309,8 @@ CONVERSIONS: Mapping[ReadName, Conversion] = {
     "rfc2822": Conversion(parse_rfc_2822, _DATES, read_column=_read_rfc_2822_column),
     "iso8601": Conversion(parse_iso_8601, _DATES, read_column=_read_iso_8601_column),
     "date": Conversion(parse_iso_8601, _DATES, read_column=_read_iso_8601_column),
-    "epoch_seconds": Conversion(parse_epoch_seconds, _DATES),
-    "epoch_milliseconds": Conversion(parse_epoch_milliseconds, _DATES),
+    "epoch_seconds": Conversion(partial(_parse_epoch, unit=1), _DATES),
+    "epoch_milliseconds": Conversion(partial(_parse_epoch, unit=1000), _DATES),
     "six_digits": Conversion(read_six_digits, frozenset({"code"})),
 }
 
@@ -333,12 +322,10 @@ WRITE: Mapping[str, Callable[[Any], Any]] = {
 
 
 def list_readers(value: str) -> frozenset[str]:
-    """Return the conversions that may read the value of that name."""
     return frozenset(name for name, row in CONVERSIONS.items() if value in row.reads)
 
 
 def list_writers(value: str) -> frozenset[str]:
-    """Return the conversions that may write the value of that name."""
     return frozenset(name for name, row in CONVERSIONS.items() if value in row.writes)
 
 
@@ -353,9 +340,6 @@ def format_number(phone_number: str) -> str:
     return f"({found[1]}) {found[2]}-{found[3]}" if found else phone_number
 
 
-DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number": format_number}
-
-
 def is_default_name(name: str) -> bool:
-    """Whether one of these may have written `name`."""
+    """Whether `format_number` may have written `name`."""
     return re.fullmatch(r"\([0-9]{3}\) [0-9]{3}-[0-9]{4}|\+[0-9]+", name) is not None

@@ -61,7 +61,8 @@ def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[
         return BAD_UPSTREAM  # a success that the profile does not list
     status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
     if 400 <= status < 500 and (message or _parse_code(code)):
-        return Fault(status, message or REFUSED.message, _parse_code(code))
+        fault = REFUSED.saying(message or REFUSED.message)
+        return replace(fault, status=status, code=_parse_code(code))
     return _FALLBACK_FAULTS.get(reply.status, BAD_UPSTREAM)
 
 
@@ -75,7 +76,7 @@ def _apply_row(row: ErrorRow, message: str, reply: Reply) -> Fault:
         fault = _add_retry_after(usual, reply)
         fault = replace(fault, code=fault.code if row.to_code is None else row.to_code)
         text = row.to_message or fault.message
-    return replace(fault, status=row.to_status, message=text)
+    return replace(fault.saying(text), status=row.to_status)
 
 
 def _add_retry_after(fault: Fault, reply: Reply) -> Fault:
@@ -95,8 +96,6 @@ def _sanitize_message(message: Any, secrets: Sequence[str]) -> str:
     """Return an upstream's message if it is one short line without addresses or credentials, else ''."""
     if not isinstance(message, str) or len(message) > 256 or not message.isprintable():
         return ""
-    if _ADDRESS.search(message) or any(
-        secret.casefold() in message.casefold() for secret in secrets if secret
-    ):
-        return ""
-    return message
+    folded = message.casefold()
+    shows_secret = any(secret.casefold() in folded for secret in secrets if secret)
+    return "" if shows_secret or _ADDRESS.search(message) else message

@@ -37,10 +37,9 @@ class Codec(Protocol):
     """One kind of id."""
 
     def encode(self, upstream_id: str, account: str) -> str:
-        """Return the Sid of an id; UnreadableError for expected an id that fits this codec."""
+        """Return the Sid of an id; UnreadableError for an id that does not fit this codec."""
 
     def encode_all(self, upstream_ids: Sequence[str], account: str) -> Sequence[str]:
-        """Return the Sids of many ids."""
         return [self.encode(upstream_id, account) for upstream_id in upstream_ids]
 
     def decode(self, sid: str, account: str) -> str:
@@ -53,11 +52,8 @@ class Identity(Codec):
     _to_zeros = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
     _zeros = b"PN" + b"0" * 32 + b"\n"
 
-    def encode(self, upstream_id: str, _: str) -> str:
-        """Return the Sid as it is."""
-        if not re.fullmatch("PN[0-9a-fA-F]{32}", upstream_id):
-            raise UnreadableError("expected a Sid")
-        return upstream_id
+    def encode(self, upstream_id: str, account: str) -> str:
+        return self.encode_all([upstream_id], account)[0]
 
     def encode_all(self, upstream_ids: Sequence[str], _: str) -> Sequence[str]:
         """Return the Sids as they are; one check of all takes a tenth of the time."""
@@ -68,57 +64,50 @@ class Identity(Codec):
         return upstream_ids
 
     def decode(self, sid: str, _: str) -> str:
-        """Return the Sid as it is."""
         return sid
 
 
-class Uuid(Codec):
-    """A UUID: 32 hexadecimal digits with hyphens."""
+@dataclass(frozen=True, slots=True)
+class Rewritten(Codec):
+    """128 bits in another notation."""
+
+    to_hex: Callable[[str], str]
+    """Returns 32 hexadecimal digits; ValueError for what is not in this notation."""
+    from_hex: Callable[[str], str]
+    """Takes digits in lower case."""
 
     def encode(self, upstream_id: str, _: str) -> str:
-        """Remove the hyphens."""
         try:
-            return f"PN{UUID(upstream_id).hex}"
+            return f"PN{self.to_hex(upstream_id)}"
         except ValueError:
-            raise UnreadableError("expected a UUID") from None
+            raise UnreadableError("expected an id that fits this codec") from None
 
     def decode(self, sid: str, _: str) -> str:
-        """Insert the hyphens."""
-        return str(UUID(sid[2:]))
+        return self.from_hex(sid[2:].lower())
 
 
-class Hex32(Codec):
-    """32 hexadecimal digits, without hyphens and in lower case."""
-
-    def encode(self, upstream_id: str, _: str) -> str:
-        """Return the digits as they are."""
-        if not re.fullmatch("[0-9a-f]{32}", upstream_id):
-            raise UnreadableError("expected 32 hexadecimal digits")
-        return f"PN{upstream_id}"
-
-    def decode(self, sid: str, _: str) -> str:
-        """Return the digits as they are."""
-        return sid[2:].lower()
+def _check_hex(upstream_id: str) -> str:
+    if not re.fullmatch("[0-9a-f]{32}", upstream_id):
+        raise ValueError(upstream_id)
+    return upstream_id
 
 
-class Ulid(Codec):
-    """A ULID: 128 bits in 26 digits of Crockford's base 32."""
+_BASE_32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's
 
-    _digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-    def encode(self, upstream_id: str, _: str) -> str:
-        """Convert the digits to base 16; a ULID has capitals only."""
-        if not re.fullmatch(f"[0-7][{self._digits}]{{25}}", upstream_id):
-            raise UnreadableError("expected a ULID")
-        bits = 0
-        for digit in upstream_id:
-            bits = bits * 32 + self._digits.index(digit)
-        return f"PN{bits:032x}"
+def _parse_ulid(upstream_id: str) -> str:
+    """Convert 26 digits to base 16; a ULID has capitals only."""
+    if not re.fullmatch(f"[0-7][{_BASE_32}]{{25}}", upstream_id):
+        raise ValueError(upstream_id)
+    bits = 0
+    for digit in upstream_id:
+        bits = bits * 32 + _BASE_32.index(digit)
+    return f"{bits:032x}"
 
-    def decode(self, sid: str, _: str) -> str:
-        """Convert the bits to base 32."""
-        bits = int(sid.removeprefix("PN"), 16)
-        return "".join(self._digits[bits >> shift & 31] for shift in range(125, -1, -5))
+
+def _format_ulid(digits: str) -> str:
+    bits = int(digits, 16)
+    return "".join(_BASE_32[bits >> shift & 31] for shift in range(125, -1, -5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +118,11 @@ class Prefixed(Codec):
     codec: Codec
 
     def encode(self, upstream_id: str, account: str) -> str:
-        """Remove the prefix."""
         if not upstream_id.startswith(self.prefix):
             raise UnreadableError("expected an id with its prefix")
         return self.codec.encode(upstream_id.removeprefix(self.prefix), account)
 
     def decode(self, sid: str, account: str) -> str:
-        """Add the prefix."""
         return f"{self.prefix}{self.codec.decode(sid, account)}"
 
 
@@ -151,7 +138,6 @@ class Keyed(Codec):
     is_hex: bool = False
 
     def encode(self, upstream_id: str, account: str) -> str:
-        """Pack the digits."""
         if not self.pattern.fullmatch(upstream_id):
             raise UnreadableError("expected an id that fits this codec")
         digits = upstream_id.removeprefix(self.prefix)
@@ -159,7 +145,6 @@ class Keyed(Codec):
         return f"PN{packed}{self._sign(packed, account)}"
 
     def decode(self, sid: str, account: str) -> str:
-        """Check the HMAC and unpack the digits."""
         packed, check = sid[2 : 2 + self.width].lower(), sid[2 + self.width :].lower()
         if not hmac.compare_digest(check, self._sign(packed, account)):
             raise LegacyError(NOT_FOUND)
@@ -190,9 +175,9 @@ class IdCodec(NamedTuple):
 
 ID_CODECS: Mapping[CodecName, IdCodec] = {
     "identity": IdCodec(lambda _: Identity()),
-    "uuid": IdCodec(lambda _: Uuid()),
-    "hex32": IdCodec(lambda _: Hex32()),
-    "ulid": IdCodec(lambda _: Ulid()),
+    "uuid": IdCodec(lambda _: Rewritten(lambda text: UUID(text).hex, lambda digits: str(UUID(digits)))),
+    "hex32": IdCodec(lambda _: Rewritten(_check_hex, str)),
+    "ulid": IdCodec(lambda _: Rewritten(_parse_ulid, _format_ulid)),
     "hex24": IdCodec(lambda key: Keyed(_HEX24, "", key, width=24, is_hex=True), is_keyed=True),
     "e164": IdCodec(
         lambda key: Keyed(_E164, "+", key), list_readers("phone_number"), is_keyed=True, holds_numbers=True

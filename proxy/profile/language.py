@@ -5,14 +5,14 @@ this package names a field of a vendor's JSON; only a profile does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
 from proxy.profile.auth import Auth
-from proxy.profile.base import Frozen, Name, Pointer, Pointers, Scalar
+from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar
 from proxy.profile.conversions import DefaultName, ReadName, WriteName
 from proxy.profile.ids import Ids
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
@@ -23,6 +23,16 @@ def _expand_text(key: str, model: Any) -> BeforeValidator:
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | model
     )
+
+
+def _tell_apart(key: str, otherwise: str) -> Discriminator:
+    """Choose the model that has `key`. Angle brackets are not in keys, which errors name likewise."""
+
+    def choose(value: Any) -> str:
+        is_chosen = key in value if isinstance(value, dict) else hasattr(value, key)
+        return f"<{key if is_chosen else otherwise}>"
+
+    return Discriminator(choose)
 
 
 def _check_base_url(text: str) -> str:
@@ -55,7 +65,6 @@ class ReadValue(Frozen):
 
     @property
     def is_required(self) -> bool:
-        """Whether an answer without this value is invalid."""
         return "default" not in self.model_fields_set
 
 
@@ -83,18 +92,12 @@ class Constant(Frozen):
     constant: Scalar
 
 
-# Angle brackets distinguish names of kinds from keys in the location of an error
-def _choose_write(value: Any) -> str:
-    is_constant = isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value)
-    return "<constant>" if is_constant else "<from>"
-
-
 Read = Annotated[ReadValue, _expand_text("at", ReadValue)]
 """A plain string is its pointer."""
 ReadFriendlyName = Annotated[NameValue, _expand_text("at", NameValue)]
 Write = Annotated[
     Annotated[WriteValue, Tag("<from>")] | Annotated[Constant, Tag("<constant>")],
-    Discriminator(_choose_write),
+    _tell_apart("constant", "from"),
     _expand_text("from", WriteValue | Constant),
 ]
 """A plain string is the name of a value of the operation."""
@@ -128,6 +131,16 @@ class Endpoint(Frozen):
     success: tuple[StrictInt, ...] = (200,)
     retries: StrictInt | None = Field(None, ge=0, le=3)
     """How often it is sent again after a 5xx or no answer. Default: 1 for list, fetch and delete, else 0."""
+
+    def parameters(self) -> Iterator[tuple[KeyPath, str, Write]]:
+        """Yield each parameter: its key path from here, its name and how it is written."""
+        for kind, table in (("query", self.query), ("form", self.form), ("json", self.json_)):
+            for name, how in (table or {}).items():
+                yield (kind, name), name, how
+
+    def written_values(self) -> set[str]:
+        """Return the names of the values that parameters hold."""
+        return {how.from_ for _, _, how in self.parameters() if isinstance(how, WriteValue)}
 
 
 class ItemEndpoint(Endpoint):
@@ -166,6 +179,10 @@ class Filters(Frozen):
     phone_number: PhoneNumberFilter = ClientFilter()
     friendly_name: FriendlyNameFilter = ClientFilter()
 
+    def on_server(self) -> Mapping[str, ServerFilter]:
+        """Return the filters that the upstream applies, by name."""
+        return {name: by for name, by in self if isinstance(by, ServerFilter)}
+
 
 class Condition(Frozen):
     """What must hold: of an item for it to be in the list, or of an answer."""
@@ -187,6 +204,15 @@ class ListEndpoint(Endpoint):
     filters: Filters = Filters()
     include_when: tuple[Condition, ...] = ()
 
+    def added_parameters(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield the parameters that are not in a table: the key path of each from here, and its name."""
+        if self.page_size.parameter:
+            yield ("page_size", "parameter"), self.page_size.parameter
+        if parameter := getattr(self.paging, "parameter", None):
+            yield ("paging", "parameter"), parameter
+        for name, by in self.filters.on_server().items():
+            yield ("filters", name, "parameter"), by.parameter
+
 
 class ValidateEndpoint(Endpoint):
     """The request that places a call, and what its answer says."""
@@ -198,15 +224,9 @@ class ValidateEndpoint(Endpoint):
     """What `verify` needs instead of an id."""
 
 
-def _choose_endpoint(value: Any) -> str:
-    is_unsupported = isinstance(value, Unsupported) or (isinstance(value, dict) and "unsupported" in value)
-    return "<unsupported>" if is_unsupported else "<endpoint>"
-
-
-Operation = Annotated[
-    Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ItemEndpoint, Tag("<endpoint>")],
-    Discriminator(_choose_endpoint),
-]
+_NoOperation = Annotated[Unsupported, Tag("<unsupported>")]
+_has_operation = _tell_apart("unsupported", "endpoint")
+Operation = Annotated[_NoOperation | Annotated[ItemEndpoint, Tag("<endpoint>")], _has_operation]
 
 
 class Operations(Frozen):
@@ -216,10 +236,9 @@ class Operations(Frozen):
     fetch: Operation
     rename: Operation
     delete: Operation
-    validate_: Annotated[
-        Annotated[Unsupported, Tag("<unsupported>")] | Annotated[ValidateEndpoint, Tag("<endpoint>")],
-        Discriminator(_choose_endpoint),
-    ] = Field(alias="validate")
+    validate_: Annotated[_NoOperation | Annotated[ValidateEndpoint, Tag("<endpoint>")], _has_operation] = (
+        Field(alias="validate")
+    )
     call: Endpoint | None = None
     """The request that places the call, where `validate` only adds the number."""
     verify: Endpoint | None = None

@@ -1,6 +1,7 @@
 """The kinds of paging: the settings of each, the calls it makes, and its row in `PAGING_KINDS`. Pure.
 
-To add a kind, write its settings and its function, add the settings to `Paging` and a row to the table.
+To add a kind, write its settings with the method that makes the call, add them to `Paging` and a row to the
+table.
 """
 
 import logging
@@ -36,8 +37,6 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class PageContents:
-    """What a reply holds."""
-
     reply: Reply
     page: Any
     count: int
@@ -62,9 +61,8 @@ class PageNumber(Frozen):
     parameter: Name
     base: Literal[0, 1] = 1
 
-
-def _call_page_number(paging: PageNumber, first: Call, position: Position, _: int) -> Call:
-    return first.with_parameters({paging.parameter: position.number + paging.base})
+    def call_page(self, first: Call, position: Position, _: int) -> Call:
+        return first.with_parameters({self.parameter: position.number + self.base})
 
 
 class Offset(Frozen):
@@ -75,9 +73,8 @@ class Offset(Frozen):
     base: Literal[0, 1] = 0
     """The number of the first item."""
 
-
-def _call_offset(paging: Offset, first: Call, position: Position, _: int) -> Call:
-    return first.with_parameters({paging.parameter: position.offset + paging.base})
+    def call_page(self, first: Call, position: Position, _: int) -> Call:
+        return first.with_parameters({self.parameter: position.offset + self.base})
 
 
 class RangeHeader(Frozen):
@@ -87,10 +84,9 @@ class RangeHeader(Frozen):
     unit: Name
     base: Literal[0, 1] = 0
 
-
-def _call_range(paging: RangeHeader, first: Call, position: Position, size: int) -> Call:
-    start = position.offset + paging.base
-    return first.with_header("Range", f"{paging.unit}={start}-{start + size - 1}")
+    def call_page(self, first: Call, position: Position, size: int) -> Call:
+        start = position.offset + self.base
+        return first.with_header("Range", f"{self.unit}={start}-{start + size - 1}")
 
 
 def _read_range_total(reply: Reply) -> int | None:
@@ -107,19 +103,14 @@ class NoPaging(Frozen):
     strategy: Literal["none"]
 
 
-def _end_list(_: NoPaging, __: Call, ___: Call, ____: PageContents) -> None:
-    return None
-
-
 class NextUrl(Frozen):
     """Each page holds the URL of the next one, absolute or relative; the last page holds none."""
 
     strategy: Literal["next_url"]
     next: Pointers
 
-
-def _call_next_url(paging: NextUrl, _: Call, here: Call, contents: PageContents) -> Call | None:
-    return _follow_url(here, compile_pointers(paging.next)(contents.page))
+    def call_next(self, _: Call, here: Call, contents: PageContents) -> Call | None:
+        return _follow_url(here, compile_pointers(self.next)(contents.page))
 
 
 class Cursor(Frozen):
@@ -131,12 +122,11 @@ class Cursor(Frozen):
     more: Pointers | None = None
     """A flag that is not true on the last page, for upstreams whose last page holds a token too."""
 
-
-def _call_cursor(paging: Cursor, first: Call, _: Call, contents: PageContents) -> Call | None:
-    token = compile_pointers(paging.next)(contents.page)
-    if token is None or token == "" or not (paging.more is None or _has_more(paging.more, contents)):
-        return None
-    return _add_token(first, paging.parameter, token)
+    def call_next(self, first: Call, _: Call, contents: PageContents) -> Call | None:
+        token = compile_pointers(self.next)(contents.page)
+        if token is None or token == "" or not (self.more is None or _has_more(self.more, contents)):
+            return None
+        return _add_token(first, self.parameter, token)
 
 
 class AfterLast(Frozen):
@@ -149,11 +139,13 @@ class AfterLast(Frozen):
     more: Pointers
     """A flag that is not true on the last page."""
 
+    def call_next(self, first: Call, _: Call, contents: PageContents) -> Call | None:
+        if not _has_more(self.more, contents):
+            return None
+        return _add_token(first, self.parameter, compile_pointers(self.of)(contents.last))
 
-def _call_after_last(paging: AfterLast, first: Call, _: Call, contents: PageContents) -> Call | None:
-    if not _has_more(paging.more, contents):
-        return None
-    return _add_token(first, paging.parameter, compile_pointers(paging.of)(contents.last))
+
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
 
 
 class LinkHeader(Frozen):
@@ -162,16 +154,12 @@ class LinkHeader(Frozen):
     strategy: Literal["link_header"]
     relation: Name = "next"
 
-
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
-
-
-def _call_link_header(paging: LinkHeader, _: Call, here: Call, contents: PageContents) -> Call | None:
-    for target, parameters in _LINK.findall(contents.reply.headers.get("link", "")):
-        relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
-        if relation and paging.relation.lower() in relation[1].lower().split():  # RFC 8288 section 2.1.1
-            return _follow_url(here, target)
-    return None
+    def call_next(self, _: Call, here: Call, contents: PageContents) -> Call | None:
+        for target, parameters in _LINK.findall(contents.reply.headers.get("link", "")):
+            relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
+            if relation and self.relation.lower() in relation[1].lower().split():  # RFC 8288 section 2.1.1
+                return _follow_url(here, target)
+        return None
 
 
 def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
@@ -196,7 +184,9 @@ def _follow_url(here: Call, target: Any) -> Call | None:
             return here.with_url(url)
     except ValueError:  # from urllib, for what is not a URL
         pass
-    _security.warning("a page of %s names one elsewhere: it is not asked for", urlsplit(here.url).hostname)
+    _security.warning(
+        "upstream %s: the next page is a URL of another origin, which is refused", urlsplit(here.url).hostname
+    )
     raise LegacyError(BAD_UPSTREAM)
 
 
@@ -235,14 +225,16 @@ class PagingKind(NamedTuple):
 
 
 PAGING_KINDS: Mapping[str, PagingKind] = {
-    "none": PagingKind(next_call=_end_list, is_single_page=True),
-    "page_number": PagingKind(_call_page_number, counts_pages=True),
-    "offset": PagingKind(_call_offset),
-    "next_url": PagingKind(next_call=_call_next_url),
-    "cursor": PagingKind(next_call=_call_cursor),
-    "after_last": PagingKind(next_call=_call_after_last),
-    "range_header": PagingKind(_call_range, header="Range", success=206, read_total=_read_range_total),
-    "link_header": PagingKind(next_call=_call_link_header),
+    "none": PagingKind(next_call=lambda *_: None, is_single_page=True),
+    "page_number": PagingKind(PageNumber.call_page, counts_pages=True),
+    "offset": PagingKind(Offset.call_page),
+    "next_url": PagingKind(next_call=NextUrl.call_next),
+    "cursor": PagingKind(next_call=Cursor.call_next),
+    "after_last": PagingKind(next_call=AfterLast.call_next),
+    "range_header": PagingKind(
+        RangeHeader.call_page, header="Range", success=206, read_total=_read_range_total
+    ),
+    "link_header": PagingKind(next_call=LinkHeader.call_next),
 }
 
 

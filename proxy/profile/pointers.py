@@ -43,12 +43,7 @@ def compile_pointers_of_column(pointers: tuple[str, ...]) -> Callable[[Sequence[
 
 
 def parse_pointer(pointer: str) -> tuple[str, ...]:
-    """Return the tokens of a pointer."""
-    return tuple(map(_unescape, pointer.split("/")[1:]))
-
-
-def _unescape(token: str) -> str:
-    return token.replace("~1", "/").replace("~0", "~")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
 def _find(value: Any, path: tuple[str, ...]) -> Any:

@@ -17,27 +17,20 @@ from proxy.model import (
     Deleted,
     Fetch,
     List,
+    Operation,
     Rename,
     Result,
     Validate,
     ValidationRequest,
     Verify,
 )
-from proxy.profile import language
+from proxy.profile import language, paging
 from proxy.profile.auth import authorize, encode_basic
-from proxy.profile.calls import Call, Reply
+from proxy.profile.calls import BodyType, Call, Reply
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.faults import derive_fault, is_error
 from proxy.profile.ids import build_codec
-from proxy.profile.paging import (
-    PageContents,
-    Position,
-    has_direct_pages,
-    next_position,
-    read_total,
-    start_position,
-)
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
 from proxy.profile.values import (
@@ -50,6 +43,7 @@ from proxy.profile.values import (
 
 _security = logging.getLogger("proxy.security")
 
+_Operation = Operation | Verify
 T = TypeVar("T")
 E = TypeVar("E", bound=language.Endpoint)
 
@@ -99,14 +93,8 @@ class Profile:
         self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
         self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
-        operations = settings.operations
-        self._endpoints: Mapping[type[Fetch | Rename | Delete], language.Operation] = {
-            Fetch: operations.fetch,
-            Rename: operations.rename,
-            Delete: operations.delete,
-        }
         self._read_items = compile_items_reader(settings.caller_id, self._codec)
-        self._conditions = [compile_condition(when) for when in operations.list.include_when]
+        self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
 
     # The list
 
@@ -122,9 +110,8 @@ class Profile:
                 first = first.with_parameters({by.parameter: WRITE[by.as_](value)})
         if endpoint.page_size.parameter:
             first = first.with_parameters({endpoint.page_size.parameter: endpoint.page_size.max})
-        return self._request_page(
-            first, start_position(endpoint.paging, first, offset, endpoint.page_size.max), account
-        )
+        start = paging.start_position(endpoint.paging, first, offset, endpoint.page_size.max)
+        return self._request_page(first, start, account)
 
     def has_direct_pages(self, operation: List) -> bool:
         """Whether the upstream states the exact total and gives any page of what `operation` requests.
@@ -134,7 +121,7 @@ class Profile:
         endpoint = self._settings.operations.list
         return (
             endpoint.total.strategy == "pointer"
-            and has_direct_pages(endpoint.paging)
+            and paging.has_direct_pages(endpoint.paging)
             and not endpoint.include_when
             and all(by.mode == "server" for by, _ in self._choose_filters(operation))
         )
@@ -155,16 +142,13 @@ class Profile:
         A caller ID without a name upstream is shown with a default name, which no upstream can filter by.
         """
         filters, name = self._settings.operations.list.filters, operation.friendly_name
-        by_name = language.ClientFilter() if name and self._may_be_default(name) else filters.friendly_name
+        field = self._settings.caller_id.friendly_name
+        can_be_default = name and is_default_name(name) and not (field and field.is_required)
+        by_name = language.ClientFilter() if can_be_default else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
         return [(by, value) for by, value in pairs if value is not None]
 
-    def _may_be_default(self, name: str) -> bool:
-        """Whether a caller ID without a name upstream may be shown with `name`."""
-        field = self._settings.caller_id.friendly_name
-        return (field is None or not field.is_required) and is_default_name(name)
-
-    def _request_page(self, first: Call, here: Position, account: Account) -> Exchange[UpstreamPage]:
+    def _request_page(self, first: Call, here: paging.Position, account: Account) -> Exchange[UpstreamPage]:
         endpoint = self._settings.operations.list
         items_of = compile_pointers((endpoint.items,))
 
@@ -173,20 +157,12 @@ class Profile:
             items = items_of(page)
             if not isinstance(items, list):
                 raise LegacyError(BAD_UPSTREAM)
-            contents = PageContents(
-                reply,
-                page,
-                len(items),
-                read_total(endpoint.paging, endpoint.total, reply, page),
-                items[-1] if items else None,
-            )
-            position = next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
-            return UpstreamPage(
-                self._read_items(self._apply_conditions(items), account),
-                here.offset,
-                contents.total,
-                partial(self._request_page, first, position) if position else None,
-            )
+            total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
+            contents = paging.PageContents(reply, page, len(items), total, items[-1] if items else None)
+            position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
+            following = partial(self._request_page, first, position) if position else None
+            caller_ids = self._read_items(self._apply_conditions(items), account)
+            return UpstreamPage(caller_ids, here.offset, total, following)
 
         return self._authorize(here.call, account, read)
 
@@ -201,7 +177,9 @@ class Profile:
 
     def exchange(self, operation: Fetch | Rename | Delete, account: Account) -> Exchange[Result]:
         """Request an operation on one caller ID; LegacyError 501 where the upstream does not offer it."""
-        endpoint = _require_endpoint(self._endpoints[type(operation)])
+        operations = self._settings.operations
+        endpoints = {Fetch: operations.fetch, Rename: operations.rename, Delete: operations.delete}
+        endpoint = _require_endpoint(endpoints[type(operation)])
         item_of = compile_pointers((endpoint.item,))
 
         def read(reply: Reply) -> Result:
@@ -231,10 +209,9 @@ class Profile:
         endpoint = _require_endpoint(self._settings.operations.validate_)
         if self._settings.validation == "unsupported":
             raise LegacyError(UNSUPPORTED.saying("The upstream API shows no code: its call speaks it"))
-        if operation.call_delay and not _writes_value(endpoint, "call_delay"):
-            raise LegacyError(
-                BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
-            )
+        if operation.call_delay and "call_delay" not in endpoint.written_values():
+            fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
+            raise LegacyError(fault)
         shown = self._settings.validation == "code_shown"
         read_name, read_code = compile_reader(endpoint.friendly_name), compile_reader(endpoint.code)
         read_pending = compile_reader(endpoint.pending)
@@ -242,12 +219,9 @@ class Profile:
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._read_document(endpoint, account, reply)
             try:
-                request = ValidationRequest(
-                    account.sid,
-                    operation.phone_number,
-                    read_name(document) or operation.friendly_name,
-                    read_code(document) if shown else "",
-                )
+                name = read_name(document) or operation.friendly_name
+                code = read_code(document) if shown else ""
+                request = ValidationRequest(account.sid, operation.phone_number, name, code)
                 pending = read_pending(document) or operation.phone_number
                 return request if shown else StartedValidation(request, str(read_opaque(pending)))
             except UnreadableError:
@@ -263,16 +237,16 @@ class Profile:
         if endpoint is None:
             return None
         verify = Verify(account.sid, operation.phone_number, started.pending, code="")
-        return self._request_acknowledgement(endpoint, verify, account)
+        return self._acknowledge(endpoint, verify, account)
 
     def verify(self, operation: Verify, account: Account) -> Exchange[None]:
         """Send back the code of a call; LegacyError for a wrong one."""
         endpoint = self._settings.operations.verify
         if endpoint is None:
             raise LegacyError(UNSUPPORTED)
-        return self._request_acknowledgement(endpoint, operation, account)
+        return self._acknowledge(endpoint, operation, account)
 
-    def _request_acknowledgement(
+    def _acknowledge(
         self, endpoint: language.Endpoint, operation: Verify, account: Account
     ) -> Exchange[None]:
         def read(reply: Reply) -> None:
@@ -282,33 +256,25 @@ class Profile:
 
     # Operation → Call
 
-    def _build_call(
-        self,
-        endpoint: language.Endpoint,
-        operation: List | Fetch | Rename | Delete | Validate | Verify,
-        account: Account,
-    ) -> Call:
+    def _build_call(self, endpoint: language.Endpoint, operation: _Operation, account: Account) -> Call:
         values = self._collect_values(operation, account)
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
-        query = write_texts(write_parameters(endpoint.query, values)) if endpoint.query else {}
+        query = write_texts(endpoint.query, values) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         is_safe = type(operation) in _SAFE
+        body_type: BodyType | None = None
+        body: Mapping[str, Any] = {}
         if endpoint.json_ is not None:
-            body = write_parameters(endpoint.json_, values)
-            return Call(endpoint.method, address, headers, query, body, "json", retries, is_safe)
-        if endpoint.form is not None:
-            form = write_texts(write_parameters(endpoint.form, values))
-            return Call(endpoint.method, address, headers, query, form, "form", retries, is_safe)
-        return Call(endpoint.method, address, headers, query, retries=retries, is_safe=is_safe)
+            body, body_type = write_parameters(endpoint.json_, values), "json"
+        elif endpoint.form is not None:
+            body, body_type = write_texts(endpoint.form, values), "form"
+        return Call(endpoint.method, address, headers, query, body, body_type, retries, is_safe)
 
-    def _collect_values(
-        self, operation: List | Fetch | Rename | Delete | Validate | Verify, account: Account
-    ) -> Mapping[str, Any]:
+    def _collect_values(self, operation: _Operation, account: Account) -> Mapping[str, Any]:
         """Return the values that a profile may write into a path or a parameter."""
-        values: dict[str, Any] = {"account": account.upstream_id}
-        for name in ("phone_number", "friendly_name", "call_delay", "code"):
-            values[name] = getattr(operation, name, None)
+        names = ("phone_number", "friendly_name", "call_delay", "code")
+        values = {"account": account.upstream_id, **{name: getattr(operation, name, None) for name in names}}
         match operation:
             case Fetch() | Rename() | Delete():
                 upstream_id = self._codec.decode(operation.sid, account.upstream_id)
@@ -349,12 +315,6 @@ def _require_endpoint(endpoint: E | language.Unsupported) -> E:
     if isinstance(endpoint, language.Unsupported):
         raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
     return endpoint
-
-
-def _writes_value(endpoint: language.Endpoint, value: str) -> bool:
-    tables = (endpoint.query, endpoint.form or {}, endpoint.json_ or {})
-    writes = (how for table in tables for how in table.values())
-    return any(isinstance(how, language.WriteValue) and how.from_ == value for how in writes)
 
 
 def _collect_secrets(account: Account, *urls: str) -> Sequence[str]:

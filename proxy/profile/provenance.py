@@ -6,7 +6,7 @@ from typing import NamedTuple
 from proxy.profile.auth import AUTH_SCHEMES
 from proxy.profile.base import KeyPath
 from proxy.profile.calls import Call
-from proxy.profile.language import Endpoint, ListEndpoint, ProfileSettings, ServerFilter
+from proxy.profile.language import Endpoint, ListEndpoint, ProfileSettings
 from proxy.profile.paging import PAGING_KINDS
 
 
@@ -73,15 +73,8 @@ def _collect_settings(
     if (scheme := AUTH_SCHEMES[profile.auth.scheme]).part:
         set_by[scheme.part, scheme.header or profile.auth.name] = ("auth",)
     if isinstance(endpoint, ListEndpoint):
-        if endpoint.page_size.parameter:
-            set_by["", endpoint.page_size.parameter] = (*here, "page_size", "parameter")
-        if parameter := getattr(endpoint.paging, "parameter", None):
-            set_by["", parameter] = (*here, "paging", "parameter")
         set_by["header", PAGING_KINDS[endpoint.paging.strategy].header] = (*here, "paging")
-        for key in ("phone_number", "friendly_name"):
-            by = getattr(endpoint.filters, key)
-            if isinstance(by, ServerFilter):
-                set_by["", by.parameter] = (*here, "filters", key, "parameter")
+        set_by |= {("", name): (*here, *key_path) for key_path, name in endpoint.added_parameters()}
     return set_by
 
 
@@ -93,12 +86,9 @@ def _summarize(value: object) -> str:
     if dump is None:
         return str(value)
     given: Mapping[str, object] = dump(by_alias=True, exclude_unset=True, mode="json")
-    texts = (
-        [_write_flat(each) for each in given.values()]
-        if list(given) == ["at"]
-        else [f"{key} {_write_flat(each)}" for key, each in given.items()]
-    )
-    return ", ".join(texts)
+    if list(given) == ["at"]:
+        return _write_flat(given["at"])
+    return ", ".join([f"{key} {_write_flat(each)}" for key, each in given.items()])
 
 
 def _write_flat(value: object) -> str:

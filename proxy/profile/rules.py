@@ -5,24 +5,16 @@ Each rule is a function from a profile to its violations; `RULES` is the list of
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl
 
-from proxy.profile.auth import AUTH_SCHEMES, Auth, set_headers, set_parameters
-from proxy.profile.base import KeyPath, Violation
-from proxy.profile.conversions import WRITE, list_readers, list_writers
+from proxy.profile.answer_rules import ANSWER_RULES
+from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
+from proxy.profile.base import KeyPath, Rule, Violation, join_names
+from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
-from proxy.profile.language import (
-    Condition,
-    Endpoint,
-    ItemEndpoint,
-    ProfileSettings,
-    ReadValue,
-    ServerFilter,
-    ValidateEndpoint,
-    Write,
-    WriteValue,
-)
+from proxy.profile.language import Endpoint, ItemEndpoint, ListEndpoint, ProfileSettings, WriteValue
 from proxy.profile.paging import PAGING_KINDS, has_direct_pages
 
 
@@ -35,9 +27,8 @@ def find_violations(profile: ProfileSettings) -> Iterator[Violation]:
 def find_placeholders(profile: ProfileSettings, base_url: str | None = None) -> set[str]:
     """Return the names in braces of all URLs."""
     paths = [endpoint.path for endpoint in profile.operations.endpoints().values()]
-    return {
-        name for template in (base_url or profile.base_url, *paths) for name in parse_placeholders(template)
-    }
+    templates = (base_url or profile.base_url, *paths)
+    return {name for template in templates for name in parse_placeholders(template)}
 
 
 _PLACEHOLDER = re.compile(r"\{[+/;?&.]?(\w+)\}")
@@ -46,6 +37,18 @@ _PLACEHOLDER = re.compile(r"\{[+/;?&.]?(\w+)\}")
 def parse_placeholders(template: str) -> Sequence[str]:
     """Return the names in braces of one URL; other contents of braces are invalid."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(template)))
+
+
+def _for_each_endpoint(check: Callable[[ProfileSettings, str, Endpoint], Iterator[Violation]]) -> Rule:
+    """Make a rule of one about an operation's endpoint, whose key paths begin at the endpoint."""
+
+    @wraps(check)
+    def rule(profile: ProfileSettings) -> Iterator[Violation]:
+        for operation, endpoint in profile.operations.endpoints().items():
+            for key_path, message in check(profile, operation, endpoint):
+                yield ("operations", operation, *key_path), message
+
+    return rule
 
 
 # Values of operations
@@ -71,159 +74,115 @@ _NEEDED: Mapping[str, Sequence[frozenset[str]]] = {
     "verify": [frozenset({"id", "phone_number"}), frozenset({"code"})],
 }
 """Values that a request has to send: one of each set."""
-
-
-def _check_placeholders(profile: ProfileSettings) -> Iterator[Violation]:
-    known = set(profile.variables)
-    hint = "give it a default under variables"
-    for name in parse_placeholders(profile.base_url):
-        if name not in known:
-            yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {hint}"
-    for operation, endpoint in profile.operations.endpoints().items():
-        for name in parse_placeholders(endpoint.path):
-            if name not in known | (_VALUES_OF[operation] - _OPTIONAL):
-                what = f"{operation} has no such value" if name in BUILT_IN else hint
-                yield ("operations", operation, "path"), f"nothing fills the placeholder {{{name}}}: {what}"
+_NO_DEFAULT = "give it a default under variables"
 
 
 def _check_variables(profile: ProfileSettings) -> Iterator[Violation]:
     for name in profile.variables.keys() & BUILT_IN:
         yield ("variables", name), f"{name} comes from the request: choose another name"
+    for name in set(parse_placeholders(profile.base_url)) - profile.variables.keys():
+        yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {_NO_DEFAULT}"
 
 
-def _check_paths(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        here, path = ("operations", operation, "path"), endpoint.path
-        bare = _PLACEHOLDER.sub("", path)
-        if path and path[0] not in "/{?":
-            yield here, "a path starts with a slash"
-        if "{" in bare or "}" in bare:
-            yield here, "a placeholder is one name in braces, as in {account}"
-        if not re.fullmatch("[!-~]*", path) or "#" in bare:
-            yield (
-                here,
-                "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on",
-            )
+@_for_each_endpoint
+def _check_placeholders(profile: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
+    known = profile.variables.keys() | (_VALUES_OF[operation] - _OPTIONAL)
+    for name in set(parse_placeholders(endpoint.path)) - known:
+        what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT
+        yield ("path",), f"nothing fills the placeholder {{{name}}}: {what}"
 
 
-def _list_parameters(operation: str, endpoint: Endpoint) -> Iterator[tuple[KeyPath, str, Write]]:
-    """Yield each parameter of a request: its key path, its name and how it is written."""
-    for kind, table in (("query", endpoint.query), ("form", endpoint.form), ("json", endpoint.json_)):
-        for name, how in (table or {}).items():
-            yield ("operations", operation, kind, name), name, how
+@_for_each_endpoint
+def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
+    path, bare = endpoint.path, _PLACEHOLDER.sub("", endpoint.path)
+    if path and path[0] not in "/{?":
+        yield ("path",), "a path starts with a slash"
+    if "{" in bare or "}" in bare:
+        yield ("path",), "a placeholder is one name in braces, as in {account}"
+    if not re.fullmatch("[!-~]*", path) or "#" in bare:
+        message = "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on"
+        yield ("path",), message
 
 
-def _check_parameters(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        values = _VALUES_OF[operation]
-        for here, _, how in _list_parameters(operation, endpoint):
-            if isinstance(how, WriteValue) and how.from_ not in values:
+@_for_each_endpoint
+def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
+    values = _VALUES_OF[operation]
+    for here, _, how in endpoint.parameters():
+        if isinstance(how, WriteValue):
+            if how.from_ not in values:
                 yield here, f"{operation} has no value {how.from_!r}: it has {', '.join(sorted(values))}"
+            yield from _check_write((*here, "as"), how.from_, how.as_)
 
 
-def _check_needed(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        sent = set(parse_placeholders(endpoint.path))
-        writes = (how for _, _, how in _list_parameters(operation, endpoint))
-        sent |= {how.from_ for how in writes if isinstance(how, WriteValue)}
-        for one_of in _NEEDED.get(operation, ()):
-            if not sent & one_of:
-                names = " or ".join(sorted(one_of))
-                yield (
-                    ("operations", operation),
-                    f"{operation} never sends {names}: put it into a parameter or the path",
-                )
-
-
-def _check_writes(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        for here, _, how in _list_parameters(operation, endpoint):
-            if isinstance(how, WriteValue):
-                yield from _check_write((*here, "as"), how.from_, how.as_)
-    for name, by in _list_server_filters(profile):
+def _check_filters(profile: ProfileSettings) -> Iterator[Violation]:
+    for name, by in profile.operations.list.filters.on_server().items():
         yield from _check_write(("operations", "list", "filters", name, "as"), name, by.as_)
 
 
 def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Violation]:
     if conversion not in (fits := list_writers(value)):
-        yield key_path, f"{value} is written as {_join_names(fits)}, not as {conversion}"
+        yield key_path, f"{value} is written as {join_names(sorted(fits))}, not as {conversion}"
 
 
-def _list_server_filters(profile: ProfileSettings) -> Iterator[tuple[str, ServerFilter]]:
-    filters = profile.operations.list.filters
-    for name, by in (("phone_number", filters.phone_number), ("friendly_name", filters.friendly_name)):
-        if isinstance(by, ServerFilter):
-            yield name, by
-
-
-def _join_names(names: frozenset[str]) -> str:
-    *others, last = sorted(names)
-    return f"{', '.join(others)} or {last}" if others else last
+@_for_each_endpoint
+def _check_needed(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
+    sent = {*parse_placeholders(endpoint.path), *endpoint.written_values()}
+    for one_of in _NEEDED.get(operation, ()):
+        if not sent & one_of:
+            yield (
+                (),
+                f"{operation} never sends {join_names(sorted(one_of))}: put it into a parameter or the path",
+            )
 
 
 # Requests
 
 
-def _check_json_pointers(profile: ProfileSettings) -> Iterator[Violation]:
+@_for_each_endpoint
+def _check_json_pointers(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
     """Find JSON parameters inside another one that is a plain value, and two with one pointer."""
-    for operation, endpoint in profile.operations.endpoints().items():
-        paths = {name: f"{name if name.startswith('/') else '/' + name}" for name in endpoint.json_ or {}}
-        for name, path in paths.items():
-            here = ("operations", operation, "json", name)
-            if any(path.startswith(f"{other}/") for other in paths.values()):
-                yield here, "the parameter is inside another one, which is a plain value"
-            if path in [paths[other] for other in paths if other != name] and name.startswith("/"):
-                yield here, "another parameter has the same JSON Pointer"
+    paths = {name: name if name.startswith("/") else f"/{name}" for name in endpoint.json_ or {}}
+    for name, path in paths.items():
+        if any(path.startswith(f"{other}/") for other in paths.values()):
+            yield ("json", name), "the parameter is inside another one, which is a plain value"
+        if name.startswith("/") and list(paths.values()).count(path) > 1:
+            yield ("json", name), "another parameter has the same JSON Pointer"
 
 
-def _check_bodies(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        if endpoint.form is not None and endpoint.json_ is not None:
-            yield ("operations", operation, "json"), "a request has a form or JSON, not both"
-        if endpoint.method == "GET" and (endpoint.form is not None or endpoint.json_ is not None):
-            yield ("operations", operation, "method"), "a GET has no body: use query"
+@_for_each_endpoint
+def _check_bodies(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
+    if endpoint.form is not None and endpoint.json_ is not None:
+        yield ("json",), "a request has a form or JSON, not both"
+    if endpoint.method == "GET" and (endpoint.form is not None or endpoint.json_ is not None):
+        yield ("method",), "a GET has no body: use query"
 
 
 def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
-    """Find parameters of one request that overwrite each other."""
-    endpoint, here = profile.operations.list, ("operations", "list")
-    own: list[tuple[KeyPath, str]] = [
-        (key_path, name) for key_path, name, _ in _list_parameters("list", endpoint)
-    ]
-    if endpoint.page_size.parameter:
-        own.append(((*here, "page_size", "parameter"), endpoint.page_size.parameter))
-    if parameter := getattr(endpoint.paging, "parameter", None):
-        own.append(((*here, "paging", "parameter"), parameter))
-    own += [
-        ((*here, "filters", name, "parameter"), by.parameter) for name, by in _list_server_filters(profile)
-    ]
+    """Find parameters of a list that overwrite each other."""
     seen = set()
-    for key_path, name in own:
+    for key_path, name in _name_parameters(profile.operations.list):
         if name in seen:
-            yield key_path, f"the list request has a parameter {name!r} already"
+            yield ("operations", "list", *key_path), f"the list request has a parameter {name!r} already"
         seen.add(name)
-    for operation, other in profile.operations.endpoints().items():
-        own += [each[:2] for each in _list_parameters(operation, other) if operation != "list"]
-    for key_path, name in own:
-        if name in set_parameters(profile.auth):
+
+
+@_for_each_endpoint
+def _check_credentials(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
+    """Find parameters that overwrite the credentials."""
+    for key_path, name in _name_parameters(endpoint):
+        if name in set_names(profile.auth, "query"):
             yield key_path, f"the parameter {name!r} holds the credentials already"
 
 
-_OWN_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
+def _name_parameters(endpoint: Endpoint) -> Iterator[tuple[KeyPath, str]]:
+    yield from ((key_path, name) for key_path, name, _ in endpoint.parameters())
+    if isinstance(endpoint, ListEndpoint):
+        yield from endpoint.added_parameters()
+
+
+_OWN_HEADERS = re.compile(
+    "accept-encoding|connection|content-length|expect|host|keep-alive|proxy-authorization|proxy-connection"
+    "|te|trailer|transfer-encoding|upgrade"
 )
 _PAGING_HEADERS = {kind.header.lower() for kind in PAGING_KINDS.values()} - {""}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
@@ -231,69 +190,58 @@ _LINE = re.compile("[ -~]*")
 
 
 def _check_headers(profile: ProfileSettings) -> Iterator[Violation]:
-    taken = {
-        **dict.fromkeys(_OWN_HEADERS, "is set by the connection: leave it out"),
-        **{name.lower(): "holds the credentials already" for name in set_headers(profile.auth)},
-    }
-    by_paging = {
-        PAGING_KINDS[profile.operations.list.paging.strategy].header.lower(): "requests the page already"
-    }
-    tables: list[tuple[KeyPath, Mapping[str, str], Mapping[str, str]]] = [
-        (("headers",), profile.headers, taken)
-    ]
+    paging = PAGING_KINDS[profile.operations.list.paging.strategy]
+    credentials = [name.lower() for name in set_names(profile.auth, "header")]
+    tables: dict[KeyPath, Mapping[str, str]] = {("headers",): profile.headers}
     for operation, endpoint in profile.operations.endpoints().items():
-        more = {**taken, **(by_paging if operation == "list" else {})}
-        tables.append((("operations", operation, "headers"), endpoint.headers, more))
-    for here, table, refused in tables:
+        tables["operations", operation, "headers"] = endpoint.headers
+    for here, table in tables.items():
         for name, value in table.items():
-            if name.lower() in refused:
-                yield (*here, name), f"the header {name} {refused[name.lower()]}"
+            if "list" in here and name.lower() == paging.header.lower():
+                yield (*here, name), f"the header {name} requests the page already"
+            elif name.lower() in credentials:
+                yield (*here, name), f"the header {name} holds the credentials already"
+            elif _OWN_HEADERS.fullmatch(name.lower()):
+                yield (*here, name), f"the header {name} is set by the connection: leave it out"
             if not _TOKEN.fullmatch(name) or not _LINE.fullmatch(value):
                 yield (*here, name), "a header is a name without spaces and one line of ASCII"
             if name.lower() == "content-type" and name != "Content-Type":
                 yield (*here, name), "write Content-Type, so that it replaces the default header"
 
 
-def _check_success(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation, endpoint in profile.operations.endpoints().items():
-        here = ("operations", operation, "success")
-        for index, status in enumerate(endpoint.success):
-            if not 200 <= status < 300:
-                yield (*here, index), f"{status} is not a success status: expected 200 to 299"
-        if not endpoint.success:
-            yield here, "without a status nothing is a success: write [200]"
-    strategy, found = profile.operations.list.paging.strategy, profile.operations.list.success
-    if (needed := PAGING_KINDS[strategy].success) and needed not in found:
-        message = f"{strategy} is answered with {needed}: write success: [200, {needed}]"
-        yield ("operations", "list", "success"), message
+@_for_each_endpoint
+def _check_success(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
+    for index, status in enumerate(endpoint.success):
+        if not 200 <= status < 300:
+            yield ("success", index), f"{status} is not a success status: expected 200 to 299"
+    if not endpoint.success:
+        yield ("success",), "without a status nothing is a success: write [200]"
 
 
-def _check_retries(profile: ProfileSettings) -> Iterator[Violation]:
-    for operation in ("validate", "verify"):
-        endpoint = profile.operations.endpoints().get(operation)
-        if endpoint is not None and endpoint.retries:
-            yield ("operations", operation, "retries"), f"{operation} is never retried: it is not idempotent"
+@_for_each_endpoint
+def _check_retries(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
+    if operation in ("validate", "verify") and endpoint.retries:
+        yield ("retries",), f"{operation} is never retried: it is not idempotent"
 
 
 # Lists
 
 
-def _check_totals(profile: ProfileSettings) -> Iterator[Violation]:
-    endpoint, here = profile.operations.list, ("operations", "list", "total")
-    match endpoint.total.strategy:
-        case "pointer" if endpoint.include_when:
-            yield here, "the upstream's total counts items that include_when leaves out: use strategy walk"
-        case "length" if not PAGING_KINDS[endpoint.paging.strategy].is_single_page:
-            yield here, "the length of a page is the total only where paging is none: use strategy walk"
-        case "walk" | "pointer" | "length":
-            pass
-
-
-def _check_page_sizes(profile: ProfileSettings) -> Iterator[Violation]:
-    endpoint = profile.operations.list
+def _check_paging(profile: ProfileSettings) -> Iterator[Violation]:
+    endpoint, here = profile.operations.list, ("operations", "list")
+    strategy, kind = endpoint.paging.strategy, PAGING_KINDS[endpoint.paging.strategy]
+    if endpoint.total.strategy == "pointer" and endpoint.include_when:
+        message = "the upstream's total counts items that include_when leaves out: use strategy walk"
+        yield (*here, "total"), message
+    if endpoint.total.strategy == "length" and not kind.is_single_page:
+        message = "the length of a page is the total only where paging is none: use strategy walk"
+        yield (*here, "total"), message
     if has_direct_pages(endpoint.paging) and "page_size" not in endpoint.model_fields_set:
-        message = f"{endpoint.paging.strategy} needs page_size: the first page that is not full is the last"
-        yield ("operations", "list", "paging"), message
+        message = f"{strategy} needs page_size: the first page that is not full is the last"
+        yield (*here, "paging"), message
+    if kind.success and kind.success not in endpoint.success:
+        message = f"{strategy} is answered with {kind.success}: write success: [200, {kind.success}]"
+        yield (*here, "success"), message
 
 
 def _check_lookups(profile: ProfileSettings) -> Iterator[Violation]:
@@ -301,112 +249,10 @@ def _check_lookups(profile: ProfileSettings) -> Iterator[Violation]:
     if profile.operations.list.filters.phone_number.mode != "lookup":
         return
     if not ID_CODECS[profile.ids.codec].holds_numbers:
-        fits = frozenset(name for name, row in ID_CODECS.items() if row.holds_numbers)
-        yield here, f"lookup needs numbers as ids: ids.codec {_join_names(fits)}"
+        fits = sorted(name for name, row in ID_CODECS.items() if row.holds_numbers)
+        yield here, f"lookup needs numbers as ids: ids.codec {join_names(fits)}"
     if not isinstance(profile.operations.fetch, ItemEndpoint):
         yield here, "lookup needs the operation fetch"
-
-
-# Values of answers
-
-
-def _check_ids(profile: ProfileSettings) -> Iterator[Violation]:
-    codec, fits = profile.ids.codec, ID_CODECS[profile.ids.codec].readers
-    if profile.caller_id.id.as_ not in fits:
-        message = f"ids.codec {codec} cannot hold {profile.caller_id.id.as_}: read {_join_names(fits)}"
-        yield ("caller_id", "id"), message
-    if profile.ids.as_ not in fits:
-        fits &= WRITE.keys()
-        message = f"an id of codec {codec} is written as {_join_names(fits)}, not as {profile.ids.as_}"
-        yield ("ids", "as"), message
-
-
-def _list_values(profile: ProfileSettings) -> Iterator[tuple[KeyPath, str, ReadValue]]:
-    """Yield what the profile reads in answers: the key path, the name of the value, and how it is read."""
-    fields, endpoint = profile.caller_id, profile.operations.validate_
-    names = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
-    found: list[tuple[KeyPath, str, ReadValue | None]] = [
-        (("caller_id", name), name, getattr(fields, name)) for name in names
-    ]
-    if isinstance(endpoint, ValidateEndpoint):
-        here = ("operations", "validate")
-        found += [
-            ((*here, name), name, getattr(endpoint, name)) for name in ("code", "friendly_name", "pending")
-        ]
-    yield from ((key_path, name, value) for key_path, name, value in found if value is not None)
-
-
-def _check_reads(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
-        fits = list_readers(name)
-        if fits and value.as_ not in fits:
-            yield (*key_path, "as"), f"{name} is read as {_join_names(fits)}, not as {value.as_}"
-
-
-def _check_defaults(profile: ProfileSettings) -> Iterator[Violation]:
-    for key_path, name, value in _list_values(profile):
-        here = (*key_path, "default")
-        if name in ("id", "code") and not value.is_required:
-            yield here, f"{name} is required: leave the default out"
-        elif name in ("date_created", "date_updated") and value.default is not None:
-            yield here, "the default of a date can only be null"
-        elif isinstance(value.default, int):
-            yield here, "expected text: put it in quotes"
-
-
-def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
-    conditions: list[tuple[KeyPath, Condition | None]] = [
-        (("operations", "list", "include_when", index), when)
-        for index, when in enumerate(profile.operations.list.include_when)
-    ]
-    conditions += [(("errors", "when"), profile.errors.when), (("errors", "unless"), profile.errors.unless)]
-    for key_path, when in conditions:
-        if when and sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
-            yield key_path, "give exactly one of equals, one_of and present"
-
-
-def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
-    """Yield why a profile cannot do what its `validation` says."""
-    endpoint = profile.operations.validate_
-    match profile.validation:
-        case "code_shown" if isinstance(endpoint, ValidateEndpoint) and endpoint.code is None:
-            yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
-        case "code_on_phone" if profile.operations.verify is None:
-            yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
-        case "code_shown" | "code_on_phone" | "unsupported":
-            pass
-
-
-def _check_verify(profile: ProfileSettings) -> Iterator[Violation]:
-    endpoint, verify = profile.operations.validate_, profile.operations.verify
-    is_needed = profile.validation == "code_on_phone"  # check_validation reports that
-    pending = endpoint.pending if isinstance(endpoint, ValidateEndpoint) else None
-    if pending is not None and verify is None and not is_needed:
-        yield ("operations", "validate", "pending"), "pending is unused: there is no operation verify"
-    if not isinstance(endpoint, ValidateEndpoint) and verify is not None:
-        yield ("operations", "verify"), "there is no code to verify: validate is unsupported"
-
-
-def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
-    errors = profile.errors
-    if errors.present is not None and "" in errors.present:
-        yield ("errors", "present"), "every answer would be an error: point into it, for example /error"
-    if errors.code is None and any(row.code is not None for row in errors.map):
-        yield ("errors",), "the rows of map compare codes: the key 'code' has to point to the code"
-    seen: list[tuple[int, str | None]] = []
-    for index, row in enumerate(errors.map):
-        here = ("errors", "map", index)
-        code = None if row.code is None else str(row.code)
-        if not 200 <= row.status <= 599:
-            yield (*here, "status"), f"an answer has a status of 200 to 599, not {row.status}"
-        elif row.status < 300 and not (errors.present or errors.when or errors.unless):
-            message = (
-                f"{row.status} is a success: present, when or unless has to say how to recognise an error"
-            )
-            yield (*here, "status"), message
-        if (row.status, None) in seen or (row.status, code) in seen:
-            yield here, "a row above matches these answers already"
-        seen.append((row.status, code))
 
 
 def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
@@ -420,12 +266,17 @@ def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
         yield ("auth",), f"scheme {auth.scheme} needs the key 'name'"
     if "{password}" not in auth.value:
         yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
-    if scheme.part == "header" and not _LINE.fullmatch(auth.value):
+    if scheme.part == "header":
+        yield from _check_auth_headers(auth)
+
+
+def _check_auth_headers(auth: Auth) -> Iterator[Violation]:
+    if not _LINE.fullmatch(auth.value):
         yield ("auth", "value"), "a header's value is one line of ASCII"
     for key, name in (("name", auth.name), ("username", auth.username)):
-        if scheme.part == "header" and name and not _TOKEN.fullmatch(name):
+        if name and not _TOKEN.fullmatch(name):
             yield ("auth", key), "a header's name has no spaces"
-        if scheme.part == "header" and name.lower() in _OWN_HEADERS | {"content-type"} | _PAGING_HEADERS:
+        if _OWN_HEADERS.fullmatch(name.lower()) or name.lower() in {"content-type", *_PAGING_HEADERS}:
             yield ("auth", key), f"the header {name} cannot hold credentials"
 
 
@@ -457,28 +308,22 @@ def _list_named_texts(data: Any, key_path: KeyPath) -> Iterator[tuple[KeyPath, s
             yield from _list_named_texts(value, here)
 
 
-RULES: Sequence[Callable[[ProfileSettings], Iterator[Violation]]] = (
-    _check_placeholders,
+RULES: Sequence[Rule] = (
     _check_variables,
+    _check_placeholders,
     _check_paths,
     _check_parameters,
+    _check_filters,
     _check_needed,
-    _check_writes,
     _check_json_pointers,
     _check_bodies,
     _check_same_names,
+    _check_credentials,
     _check_headers,
     _check_success,
     _check_retries,
-    _check_totals,
-    _check_page_sizes,
+    _check_paging,
     _check_lookups,
-    _check_ids,
-    _check_reads,
-    _check_defaults,
-    _check_conditions,
-    check_validation,
-    _check_verify,
-    _check_errors,
     _check_auth,
+    *ANSWER_RULES,
 )

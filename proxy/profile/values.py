@@ -4,21 +4,13 @@ What a profile says is compiled once into functions, which then read many docume
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proxy.errors import BAD_UPSTREAM, LegacyError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
-from proxy.profile.conversions import (
-    DEFAULT_NAMES,
-    READ,
-    READ_COLUMN,
-    UNUSUAL,
-    WRITE,
-    UnreadableError,
-    format_number,
-)
+from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
 from proxy.profile.ids import Codec
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
@@ -52,11 +44,8 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
     """Return a function that does the same for many documents at a time."""
     if value is None:
         return lambda documents: [None] * len(documents)
-    find, convert, convert_all = (
-        compile_pointers_of_column(value.at),
-        _compile_conversion(value),
-        READ_COLUMN.get(value.as_),
-    )
+    find, convert = compile_pointers_of_column(value.at), _compile_conversion(value)
+    convert_all = READ_COLUMN.get(value.as_)
 
     def read(documents: Sequence[Any]) -> list[Any]:
         found = find(documents)
@@ -77,13 +66,6 @@ def compile_items_reader(
     upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
     names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
     created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
-    default_name = DEFAULT_NAMES[fields.friendly_name.otherwise] if fields.friendly_name else format_number
-
-    def fill_names(names: Sequence[str | None], numbers: Sequence[str]) -> list[str]:
-        return [
-            default_name(number) if name is None else name
-            for name, number in zip(names, numbers, strict=True)
-        ]
 
     def read(items: Sequence[Any], account: Account) -> CallerIds:
         try:
@@ -93,11 +75,10 @@ def compile_items_reader(
             sids = ids.encode_all(upstream_ids(items), account.upstream_id)
             friendly_names, phone_numbers = names(items), numbers(items)
             if None in friendly_names:
-                friendly_names = fill_names(friendly_names, phone_numbers)
-            account_sids = [account.sid] * len(sids)
-            return CallerIds(
-                sids, account_sids, friendly_names, phone_numbers, created(items), updated(items)
-            )
+                pairs = zip(friendly_names, phone_numbers, strict=True)
+                friendly_names = [format_number(number) if name is None else name for name, number in pairs]
+            dates = created(items), updated(items)
+            return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
         except UnreadableError:
             raise LegacyError(BAD_UPSTREAM) from None
 
@@ -114,9 +95,8 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
         if when.present is not None:
             return (found is not None) == when.present
         # In JSON true is not 1; in Python it is
-        return any(
-            found == value and isinstance(found, bool) == isinstance(value, bool) for value in accepted
-        )
+        alike = [each for each in accepted if isinstance(each, bool) == isinstance(found, bool)]
+        return found in alike
 
     return holds
 
@@ -124,23 +104,20 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
 # Operation → upstream parameters
 
 
+def write_texts(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, str]:
+    """Write the same as the texts of a query or a form."""
+    written = write_parameters(table, values).items()
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in written}
+
+
 def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
     """Write the parameters that an operation has `values` for, and leave out the others."""
-    return dict(_write_each(table, values))
-
-
-def write_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Write values as the text of a query or a form."""
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
-    }
-
-
-def _write_each(table: language.Parameters, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    written: dict[str, Any] = {}
     for name, how in table.items():
         if isinstance(how, language.Constant):
-            yield name, how.constant
+            written[name] = how.constant
         elif (value := values.get(how.from_)) is not None:
-            yield name, WRITE[how.as_](value)
+            written[name] = WRITE[how.as_](value)
         elif how.default is not None:
-            yield name, how.default
+            written[name] = how.default
+    return written

@@ -1,6 +1,5 @@
-"""The listening side: sockets, limits and the shortest way from an HTTP request to the bridge and back.
+"""The listening side: aiohttp's server with our limits, between HTTP requests and the gateway.
 
-Of aiohttp only the parser and its flow control are used, without its server, application and router: every
-request takes the same way, and every answer, those to bytes that are no HTTP included, is made by the legacy
-shore.
+Of aiohttp only exported names are used, so that its security releases can be taken the same day. Every
+answer, those to bytes that are no HTTP included, is rendered by the legacy side.
 """

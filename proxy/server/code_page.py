@@ -1,7 +1,7 @@
-"""Outside the 2008 API: a page, and the same for programs, to bring back the code that a call spoke.
+"""Outside the 2008 API: a page, and the same for programs, that takes the code that a call spoke.
 
-It answers on the legacy listener under `/caller-id-code`, and only where an upstream works that way. Guessing
-is limited per number; browsers are believed only when the page that posts is this one.
+It is served on the legacy listener under `/caller-id-code`, and only where an upstream works that way.
+Guesses are limited per number; browsers may post only from this page.
 """
 
 import hashlib
@@ -118,17 +118,20 @@ _GONE = (
         " passed, ask for a new call"
     ),
 )
-_FOR_PEOPLE: Mapping[str, tuple[str, str]] = {
-    BAD_PHONE_NUMBER.message: ("number", "This is not a phone number. Type all of it, with the area code"),
-    NO_SUCH_CALL.message: _GONE,
-    NOT_FOUND.message: _GONE,
-    BAD_CODE.message: ("code", "The code has six digits. Check it and type it again"),
-    REFUSED.message: ("code", "This is not the code. Check it and type it again"),
-    TOO_MANY_REQUESTS.message: ("", "Too many tries. Wait ten minutes, then ask for a new call"),
-    METHOD_NOT_ALLOWED.message: ("", METHOD_NOT_ALLOWED.message),
-    _ELSEWHERE.message: ("", _ELSEWHERE.message),
+_FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
+    fault.kind: shown
+    for fault, shown in (
+        (BAD_PHONE_NUMBER, ("number", "This is not a phone number. Type all of it, with the area code")),
+        (NO_SUCH_CALL, _GONE),
+        (NOT_FOUND, _GONE),
+        (BAD_CODE, ("code", "The code has six digits. Check it and type it again")),
+        (REFUSED, ("code", "This is not the code. Check it and type it again")),
+        (TOO_MANY_REQUESTS, ("", "Too many tries. Wait ten minutes, then ask for a new call")),
+        (METHOD_NOT_ALLOWED, ("", METHOD_NOT_ALLOWED.message)),
+        (_ELSEWHERE, ("", _ELSEWHERE.message)),
+    )
 }
-"""Which field the message of a Fault is about, and what it says to somebody who knows of no API."""
+"""Which field a Fault is about, and what it says to people who know of no API."""
 
 
 async def answer(method: str, headers: Mapping[str, str], body: bytes, translator: Translator) -> Answer:
@@ -169,7 +172,7 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
 def _refused(fault: Fault, number: str = "") -> Answer:
     unavailable = "The phone service does not answer as it should. Try again in a minute"
     about, words = _FOR_PEOPLE.get(
-        fault.message, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
+        fault.kind, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
     )
     return _form(fault.status, number, words.rstrip(".") + ".", about, fault.headers)
 

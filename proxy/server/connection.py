@@ -15,9 +15,9 @@ from typing import ClassVar
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
-from proxy.server.exchange import ENDS, GOES_ON, Request, Written
+from proxy.server.exchange import ENDS, GOES_ON, HttpRequest, Written
 from proxy.server.handlers import Handler
-from proxy.server.reading import RequestHead, expects_continue, is_without_version, read, rejection
+from proxy.server.reading import RequestHead, discard, expects_continue, is_without_version, read, rejection
 from proxy.server.responses import last_response, response
 from proxy.server.stalls import StallTimer, is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
@@ -35,6 +35,7 @@ _STALL_CHECK = 5  # between two looks at whether it does
 
 _READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 _OPENING = b"HTTP/1."
+_DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
 
 class Connection:
@@ -132,7 +133,7 @@ class Connection:
 
     # Its requests
 
-    async def respond(self, request: Request) -> web.StreamResponse:
+    async def respond(self, request: HttpRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
             data = self._cached_response(request.head)
@@ -168,7 +169,7 @@ class Connection:
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
-    async def _carry_out(self, request: Request) -> None:
+    async def _carry_out(self, request: HttpRequest) -> None:
         """Answer a request; ConnectionError where the client has gone."""
         head, fault = request.head, None
         try:
@@ -176,7 +177,11 @@ class Connection:
             self._begin(request)
             made = await self._handler.answer(head, content, self._peer)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
-                _log.info("the client had gone before its %s was answered: %d", head.method, made.status)
+                _log.info(
+                    "server: the client disconnected before its %s was answered (%d)",
+                    head.method,
+                    made.status,
+                )
             is_last = head.should_close or head.upgrade or self._closes_after_response
             data = response(made, head, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
@@ -192,22 +197,21 @@ class Connection:
         """Read a body; LegacyError where a request is refused without its body or for it."""
         if fault := rejection(head):
             raise LegacyError(fault)
-        body = self._body
-        if body.at_eof():
+        if self._body.at_eof():
             return b""
-        if self._peer_is_done and not body.is_eof():
+        if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
         if expects_continue(head):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await read(body)
+        return await read(self._body)
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: HttpRequest) -> None:
         if self._state is State.ABANDONED:
             raise ConnectionResetError
         self._state = State.READING if request.head.method in _READS else State.WRITING
         self._task = request.task
 
-    async def _send(self, data: bytes, request: Request) -> None:
+    async def _send(self, data: bytes, request: HttpRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
         self._write(data)
         if self._stall is not None:
@@ -226,8 +230,8 @@ class Connection:
     def reject(self, status: int) -> web.StreamResponse:
         """Answer what is no HTTP."""
         self._end()
-        fault = MALFORMED if status < 500 else INTERNAL
-        self._write(last_response(self._handler.refuse(fault), HttpVersion10))
+        made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
+        self._write(last_response(made, HttpVersion10))
         return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
 
     def _await_request(self) -> None:
@@ -252,7 +256,7 @@ class Connection:
         if self._transport is None or self._peer_is_done:
             return
         if not self._can_half_close():
-            await _discard(body)
+            await discard(body, _LINGER)
             return
         self._state = State.CLOSING
         self._transport.write_eof()
@@ -276,8 +280,7 @@ class Connection:
 
     def _check_deadline(self) -> None:
         """Look at the deadline at least as often as a head may take: so no request moves the timer."""
-        now = self._loop.time()
-        if now >= self._closes_at:
+        if (now := self._loop.time()) >= self._closes_at:
             self._REACTIONS[self._state].deadline(self)
         else:
             due = min(self._closes_at, now + _HEAD_TIMEOUT)
@@ -321,8 +324,7 @@ class Connection:
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
 
-    def _ignore(self) -> None:
-        """Let it be."""
+    def _ignore(self) -> None: ...
 
     def _close(self) -> None:
         self._state = State.CLOSING
@@ -394,13 +396,5 @@ def _fault(error: Exception) -> Fault:
     if isinstance(error, LegacyError):
         return error.fault
     if not isinstance(error, ConnectionError):  # with which a client goes
-        _log.error("a request failed", exc_info=error)
+        _log.error("server: a request failed inside the proxy and was answered 500", exc_info=error)
     return INTERNAL
-
-
-async def _discard(body: StreamReader) -> None:
-    """Read on where the connection can only be closed as a whole."""
-    with suppress(TimeoutError, web.RequestPayloadError, ConnectionError):
-        async with asyncio.timeout(_LINGER):
-            while not body.is_eof():
-                await body.readany()

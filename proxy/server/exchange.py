@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractStreamWriter
 from proxy.server.reading import RequestHead
 
 
-class Request(web.BaseRequest):
+class HttpRequest(web.BaseRequest):
     """A request with its head as the parser made it."""
 
     ATTRS = web.BaseRequest.ATTRS | {"head"}

@@ -1,4 +1,4 @@
-"""Requests that HTTP has nothing against → whoever answers them, unless they guess too often."""
+"""Requests that are valid HTTP → the translator, the code page, or 429 after too many failed logins."""
 
 import asyncio
 import math
@@ -17,23 +17,23 @@ from proxy.server.reading import RequestHead
 
 
 class Handler(Protocol):
-    """What answers the requests that come in over connections."""
+    """Answers the requests that come in over connections; `connected` is the address of the peer."""
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
-        """Answer a request that came from the address that is `connected`."""
+        """Answer a request."""
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
-        """Answer a request without a body if that takes no time; None if it may."""
+        """Answer a request without a body from the cache; None where more is needed."""
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Answer what cannot be carried out; a `target` is known where it is a request at all."""
+        """Render a fault; the `target` is empty where there was no request."""
 
 
 class LegacyHandler:
-    """Answers requests to the 2008 API, but for who guesses at tokens."""
+    """Answers requests to the 2008 API, unless their peer has guessed at tokens too often."""
 
     def __init__(self, translator: Translator, trusted: Sequence[Network] = ()) -> None:
-        """Let a `translator` answer; `trusted` proxies say whom they speak for."""
+        """Let a `translator` answer; X-Forwarded-For of `trusted` proxies is believed."""
         self._translator = translator
         self._trusted = trusted
         self._failed = FailedLogins(asyncio.get_running_loop().time)
@@ -44,11 +44,11 @@ class LegacyHandler:
         self._trusted = trusted
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Answer as every other answer looks."""
+        """Render a fault as the translator does."""
         return self._translator.refuse(fault, target)
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
-        """Answer a request; who has guessed too often is not judged."""
+        """Answer a request; the credentials of a peer that is locked out are not judged."""
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator)
         if self._failed.has_locked_out and (seconds := self._seconds_locked_out(head, connected)):
@@ -60,7 +60,7 @@ class LegacyHandler:
         return made
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
-        """Answer what is remembered."""
+        """Answer from the cache, unless the peer is locked out."""
         if self._failed.has_locked_out and self._seconds_locked_out(head, connected):
             return None
         return self._translator.from_cache(_request(head))
@@ -84,7 +84,7 @@ def _request(head: RequestHead, body: bytes = b"") -> Request:
 
 
 def _account(head: RequestHead) -> str | None:
-    """Return whose token a request claims to know; None where it claims nothing, as before a challenge."""
+    """Return the user name of a request's credentials; None where it has none, as before a challenge."""
     try:
         return read_credentials(head.headers.getall(hdrs.AUTHORIZATION, ())).username
     except LegacyError:

@@ -16,7 +16,7 @@ from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
 from proxy.server.connection import Connection
-from proxy.server.exchange import Request
+from proxy.server.exchange import HttpRequest
 from proxy.server.handlers import Handler
 
 LIMITS: Mapping[str, int] = {
@@ -85,13 +85,13 @@ def _make_request(
     protocol: web.RequestHandler,
     writer: AbstractStreamWriter,
     task: "asyncio.Task[None]",
-) -> Request:
+) -> HttpRequest:
     cast(RequestHandler, protocol).connection.begin_request(body)
-    return Request(head, body, protocol, writer, task)
+    return HttpRequest(head, body, protocol, writer, task)
 
 
 def _respond(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-    return cast(RequestHandler, request.protocol).connection.respond(cast(Request, request))
+    return cast(RequestHandler, request.protocol).connection.respond(cast(HttpRequest, request))
 
 
 class HttpServer(web.Server):

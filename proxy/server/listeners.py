@@ -24,8 +24,8 @@ _log = logging.getLogger("proxy.server")
 
 _MOST_FOR_METRICS = 64  # connections
 _LEGACY_TLS_RISK = (
-    "%s accepts TLS 1.0 and 1.1, which no longer protect: whoever is on the way may read or change what is "
-    "said, tokens included, so only clients that speak nothing newer should reach it"
+    "server: %s accepts TLS 1.0 and 1.1, which no longer protect: others on the network may read and change "
+    "requests, tokens included, so let only clients that speak nothing newer reach it"
 )
 
 

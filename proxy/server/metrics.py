@@ -1,4 +1,4 @@
-"""What is answered on the listener for those who run the proxy; browsers that were led here get nothing."""
+"""The listener for operators: metrics, health, readiness. DNS rebinding is answered with 403."""
 
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -21,22 +21,22 @@ _HEADERS: Mapping[str, str] = {
 
 
 class Metrics:
-    """Shows what `counters` have counted, and whether requests should still be sent here."""
+    """Shows the `counters`, and whether requests should still be sent here."""
 
-    def __init__(self, counters: Counters, host: str, is_leaving: Callable[[], bool]) -> None:
-        """Answer where `host` is listened on."""
+    def __init__(self, counters: Counters, host: str, is_draining: Callable[[], bool]) -> None:
+        """Answer requests to `host`, which is listened on."""
         self._host = host
         self._pages: Mapping[str, Callable[[], Answer]] = {
             "/metrics": lambda: Answer(200, EXPOSITION_TYPE, _expose(counters), _HEADERS),
             "/healthz": lambda: _plain(200, "it runs"),
             "/readyz": lambda: (
-                _plain(503, "it is about to stop") if is_leaving() else _plain(200, "it serves")
+                _plain(503, "it is about to stop") if is_draining() else _plain(200, "it serves")
             ),
         }
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request."""
-        del body, connected  # nobody asks with one, and who may connect may read
+        del body, connected  # no page takes one, and a peer that may connect may read
         if not _is_local(head.headers.get(hdrs.HOST), self._host):
             return self.refuse(FORBIDDEN)
         page = self._pages.get(head.path.partition("?")[0])
@@ -50,7 +50,7 @@ class Metrics:
         """Leave everything to `answer`."""
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
-        """Answer in plain words."""
+        """Render a fault as plain text."""
         del target
         return _plain(fault.status, fault.message, fault.headers)
 
@@ -66,9 +66,9 @@ def _plain(status: int, text: str, headers: Mapping[str, str] = _HEADERS) -> Ans
 
 
 def _is_local(host: str | None, own: str) -> bool:
-    """Whether nobody can have led a browser here by a name of his: all of those have a dot.
+    """Whether a Host cannot be another site's name that resolves to this address: such a name has a dot.
 
-    A name without one is of this network, an address is no name, and only who is no browser sends no Host.
+    A name without a dot is of this network, an address is no name, and every browser sends a Host.
     """
     if host is None:
         return True

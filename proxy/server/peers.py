@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, or behind the proxies that stand there. Pure."""
+"""The peer of a request: of its connection, or the one that trusted proxies forward for. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 
-_ONE_SUBSCRIBER = 64  # bits of an IPv6 address; the rest is everybody's own choice
+_ONE_SUBSCRIBER = 64  # bits of an IPv6 address; a subscriber chooses the rest
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCII)
-"""As some proxies write whom they speak for, though they need not."""
+"""An address with a port, as some proxies write it."""
 
 
 def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Return who asks, as far as it can be told: whoever the last of the `trusted` proxies says it is.
+    """Return the address of the client, as far as `trusted` proxies tell it.
 
-    `forwarded_for` are the values of X-Forwarded-For, to which each proxy appends whom it speaks for; what
-    stands before one that is not trusted may be made up. All addresses of one subscriber are one peer.
+    `forwarded_for` are the values of X-Forwarded-For, to which each proxy appends the address of its peer.
+    What stands before one that is not trusted may be made up. All addresses of one subscriber are one peer.
     """
     hops = [hop.strip() for line in forwarded_for for hop in line.split(",")] if trusted else []
     peer = connected

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
@@ -86,6 +87,14 @@ async def read(body: StreamReader) -> bytes:
         error.__traceback__ = None
         raise ConnectionResetError from None
     return bytes(content)
+
+
+async def discard(body: StreamReader, seconds: float) -> None:
+    """Read the rest of a body for so many seconds, and drop it."""
+    with suppress(TimeoutError, web.RequestPayloadError, ConnectionError):
+        async with asyncio.timeout(seconds):
+            while not body.is_eof():
+                await body.readany()
 
 
 def _lacks_single_host(head: RequestHead) -> bool:

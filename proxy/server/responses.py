@@ -1,4 +1,4 @@
-"""Answers → what goes over the wire."""
+"""Answers → bytes of HTTP."""
 
 import re
 import time

@@ -3,21 +3,23 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import aiohttp
 
 from proxy.errors import Fault
-from proxy.legacy import LXML_VERSION, Answer
+from proxy.legacy import Answer
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import Counters
+from proxy.server.handlers import Handler
 from proxy.server.http_server import LIMITS, HttpServer
 from proxy.server.reading import RequestHead
 
 _FOUND: Mapping[str, Sequence[int]] = {
-    "aiohttp": [int(number) for number in re.findall("[0-9]+", aiohttp.__version__)],
-    "lxml": LXML_VERSION,
+    library: [int(number) for number in re.findall("[0-9]+", version(library))]
+    for library in ("aiohttp", "lxml")
 }
 LEAST: Mapping[str, Sequence[int]] = {"aiohttp": (3, 14, 5), "lxml": (6, 1)}
 """In older ones are holes that let requests be smuggled in, fill the memory, or read files."""
@@ -42,12 +44,12 @@ async def assert_limits() -> None:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not serve requests within its {what}")
         if await _status(beyond) != 400:
             raise RuntimeError(f"aiohttp {aiohttp.__version__} does not limit {what} as it was told to")
-    memory = await _exchange(_request(b"/waits") * _PIPELINED)
+    memory = await exchange(_request(b"/waits") * _PIPELINED)
     if not memory.is_paused:
         raise RuntimeError(f"aiohttp {aiohttp.__version__} does not limit requests that wait")
 
 
-class _Memory(asyncio.Transport):
+class MemoryTransport(asyncio.Transport):
     """A connection without a socket."""
 
     def __init__(self) -> None:
@@ -102,14 +104,17 @@ class _Probed:
 
 
 async def _status(data: bytes) -> int:
-    memory = await _exchange(data)
+    memory = await exchange(data)
     return int(memory.written.split(b" ")[1]) if memory.written else 0
 
 
-async def _exchange(data: bytes) -> _Memory:
-    """Send `data` over a connection as it is built, and give the answer some turns of the loop."""
-    server = HttpServer(_Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
-    connection, memory = server(), _Memory()
+async def exchange(data: bytes, handler: Handler | None = None) -> MemoryTransport:
+    """Send `data` over a connection as it is built, and give the answer some turns of the loop.
+
+    Nothing is real but the protocol: the connection is in memory, and has gone when this returns.
+    """
+    server = HttpServer(handler or _Probed(), Counters(), AcceptShare(AcceptShares(1), 0), ConnectionLimit(1))
+    connection, memory = server(), MemoryTransport()
     connection.connection_made(memory)
     await asyncio.sleep(0)
     connection.data_received(data)

@@ -3,10 +3,10 @@
 import asyncio
 import math
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from proxy.errors import BAD_UPSTREAM, DECLINED, TOO_SLOW, UNAVAILABLE, Fault, LegacyError
 from proxy.net.deadlines import Deadlines
@@ -39,24 +39,20 @@ _EXCHANGE_FAILURES: _Failures = (
 )
 
 
-class OriginState:
+class OriginState(NamedTuple):
     """What one worker knows of an origin: its retry budget, and which credentials have to pause."""
 
-    def __init__(self, origin: Origin, clock: Callable[[], float]) -> None:
-        """Start without calls."""
-        self.origin = origin
-        self.budget, self.cooldowns = RetryBudget(clock), Cooldowns(clock)
+    origin: Origin
+    budget: RetryBudget
+    cooldowns: Cooldowns
 
 
-class CallerState:
+class CallerState(NamedTuple):
     """What belongs to one caller at an origin, which may fail for this caller and for no other."""
 
-    __slots__ = ("breaker", "idle", "shared")
-
-    def __init__(self, shared: OriginState, clock: Callable[[], float]) -> None:
-        """Start without calls; `shared` is what all callers at the origin have in common."""
-        self.shared, self.breaker = shared, CircuitBreaker(clock)
-        self.idle: IdleConnections = []
+    shared: OriginState
+    breaker: CircuitBreaker
+    idle: IdleConnections
 
 
 class Client:
@@ -71,10 +67,12 @@ class Client:
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
         self._clock = clock = asyncio.get_running_loop().time
         self._origin = lru_cache(_MAX_ORIGINS)(
-            lambda origin: OriginState(Origin(origin, self._routes.get(origin)), clock)
+            lambda origin: OriginState(
+                Origin(origin, self._routes.get(origin)), RetryBudget(clock), Cooldowns(clock)
+            )
         )
         self._caller = lru_cache(_MAX_CALLERS)(
-            lambda origin, caller: CallerState(self._origin(origin), clock)  # noqa: ARG005 - a key
+            lambda origin, _: CallerState(self._origin(origin), CircuitBreaker(clock), [])
         )
         return self
 

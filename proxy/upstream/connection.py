@@ -75,11 +75,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._answer.set_exception(error)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
         if self._answer is None or self._answer.done():  # it may be another request's answer
             self.close()
             return
@@ -91,17 +89,16 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(error)
 
     def eof_received(self) -> None:
-        """Take the end for that of the answer, where it may be; the transport then closes itself."""
-        self._end(None)
+        self._end(None)  # the transport then closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is under way."""
         self._end(exc)
         if self._timer:
             self._timer.cancel()
         self._on_lost(self)
 
     def _end(self, error: Exception | None) -> None:
+        """Take the end of the connection for that of the answer, where it may be."""
         if self._answer is None or self._answer.done():
             return
         if error is None and self._response.end():

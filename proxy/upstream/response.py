@@ -100,7 +100,6 @@ class ResponseReader:
     # What httptools calls, also for whatever follows a complete answer in the same slice
 
     def on_message_begin(self) -> None:
-        """Begin another answer."""
         self.may_reuse &= not self.is_complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -116,7 +115,6 @@ class ResponseReader:
             self._headers[key] += f", {text}"
 
     def on_headers_complete(self) -> None:
-        """Look whether this is the final head."""
         if self._status:
             return
         status = self._parser.get_status_code()
@@ -131,12 +129,10 @@ class ResponseReader:
         self.is_complete = self._has_no_body()
 
     def on_body(self, data: bytes) -> None:
-        """Collect what belongs to the answer."""
         if self.is_complete:
             self.may_reuse = False
         else:
             self._body += data
 
     def on_message_complete(self) -> None:
-        """Take note that the final answer is whole, if it is that one."""
-        self.is_complete = self._status > 0
+        self.is_complete = self._status > 0  # and not an interim answer's

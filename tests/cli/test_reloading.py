@@ -115,7 +115,7 @@ WRONG: Mapping[str, str] = {
     "accounts: [": r".*proxy\.yaml:1:12: (is not valid YAML): .*",
     "upstream: {profile: nobodys}": r".*proxy\.yaml:1:12: (there is no profile 'nobodys').*",
     "": r".*proxy\.yaml: (is empty, or has lost its accounts), as a file has while it is being written",
-    "listen: 127.0.0.1:8080\naccounts:\n": r".*proxy\.yaml: (says .* not who may ask), .*",
+    "listen: 127.0.0.1:8080\naccounts:\n": r".*proxy\.yaml: (is empty, or has lost its accounts), .*",
     "legacy:\n  timezone: ${NOT_SET}": r".*proxy\.yaml:2:13: (.*NOT_SET.*)",
 }
 

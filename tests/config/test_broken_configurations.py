@@ -41,7 +41,7 @@ def test_configuration(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert answer.exit_code == 78
 
 
-def test_every_rule_is_broken_by_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_breaks_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever adds a rule adds a file that breaks it."""
     broken = set()
 
@@ -67,12 +67,12 @@ def test_every_rule_is_broken_by_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("sentence", sorted({*_SENTENCES.values(), *_PATTERNS.values()}))
-def test_every_sentence_is_said_of_a_file(sentence: str) -> None:
+def test_a_file_leads_to_every_sentence(sentence: str) -> None:
     said = re.compile(f": {re.sub('{.+}', '-?[0-9]+', sentence)}$", re.MULTILINE)
     assert any(said.search(sections(file).get("check says", "")) for file in FILES)
 
 
-def test_what_the_broken_ones_are_made_of_is_good(tmp_path: Path) -> None:
+def test_the_base_of_the_broken_files_is_good(tmp_path: Path) -> None:
     write({}, tmp_path)
     assert load(tmp_path / "proxy.yaml", ENVIRONMENT).warnings == []
 

@@ -44,7 +44,7 @@ def mistakes(file: Path, text: str | bytes, **variables: str) -> list[str]:
 # Good files
 
 
-def test_the_smallest_file_that_one_would_write(file: Path) -> None:
+def test_a_minimal_file(file: Path) -> None:
     text = (
         "listen: 127.0.0.1:8080\n"
         "upstream:\n"
@@ -122,7 +122,7 @@ def test_the_base_url_that_the_shipped_file_shows_is_the_profiles() -> None:
     assert shown[1] == config.demo("http://127.0.0.1").profiles["twilio-2010-04-01"].profile.base_url
 
 
-def test_a_profile_of_ones_own_stands_beside_the_file(file: Path) -> None:
+def test_a_profile_beside_the_file(file: Path) -> None:
     profile = (SHIPPED / "upstreams" / "twilio-2010-04-01.yaml").read_text(encoding="utf-8")
     (file.parent / "mine").mkdir()
     (file.parent / "mine" / "x.yaml").write_text(
@@ -251,7 +251,7 @@ def test_secrets_from_variables_and_files(file: Path) -> None:
     assert digest_and_password(loaded(file, account(), T="tok", P_FILE=str(secret))) == expected
 
 
-def test_a_secret_is_kept_as_it_is(file: Path) -> None:
+def test_a_secret_is_kept_unchanged(file: Path) -> None:
     """Also where it looks like a number, a truth value or nothing."""
     for value in (
         "s3cret",
@@ -270,7 +270,7 @@ def test_a_secret_is_kept_as_it_is(file: Path) -> None:
         assert digest_and_password(loaded(file, account(), T="t", P=value))[1] == value
 
 
-def test_a_digest_in_place_of_the_token(file: Path) -> None:
+def test_a_digest_instead_of_the_token(file: Path) -> None:
     digest = sha256(b"tok").hexdigest()
     text = account().replace("token: ${T}", f"token_sha256: {digest}")
     assert digest_and_password(loaded(file, text, P="p")) == (bytes.fromhex(digest), "p")
@@ -293,20 +293,20 @@ def test_a_literal_secret_is_refused(file: Path, literal: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["${P}", "a ${P}", "${P:-x}"])
-def test_a_variable_that_is_not_utf_8_is_told_by_its_name(file: Path, password: str) -> None:
+def test_a_variable_that_is_not_utf_8_is_reported_by_name(file: Path, password: str) -> None:
     """Its odd bytes are halves of characters to Python, of which no bytes can be made again."""
     odd = os.fsdecode(b"s3cr\xffet")
     told = mistakes(file, account(password=f"'{password}'"), T="tok", P=odd)
     assert told == ["FILE:6:17: the variable P is not UTF-8 text"]
 
 
-def test_a_file_may_be_called_by_any_bytes(file: Path) -> None:
+def test_a_file_name_may_be_any_bytes(file: Path) -> None:
     called = os.fsdecode(bytes(file.parent) + b"/secr\xffet")
     Path(called).write_text("from a file\n", encoding="utf-8")
     assert digest_and_password(loaded(file, account(), T="tok", P_FILE=called))[1] == "from a file"
 
 
-def test_a_missing_key_is_told_though_another_value_is_lost(file: Path) -> None:
+def test_a_missing_key_is_reported_beside_an_unreadable_value(file: Path) -> None:
     text = account().replace(f"      account: {ACCOUNT}\n", "")
     assert mistakes(file, text, T="tok") == [
         "FILE:4:5: the key 'account' is missing: the URLs of the profile twilio-2010-04-01 hold {account}",
@@ -406,7 +406,7 @@ def test_a_broken_file(file: Path, text: str | bytes, expected: list[str]) -> No
 
 
 @pytest.mark.parametrize("odd", ["yes", "No", "on", "OFF", "y", "012", "1_000", "12:30:45", "190:20:30"])
-def test_what_yaml_1_1_takes_for_something_else(file: Path, odd: str) -> None:
+def test_an_ambiguous_yaml_1_1_value(file: Path, odd: str) -> None:
     lines = mistakes(file, f"upstream:\n  profile: {odd}")
     assert f"FILE:2:12: {odd!r} {ODD}" in lines
     assert mistakes(file, f"upstream:\n  profile: '{odd}'") == [f"FILE:2:3: there is no profile {odd!r}"]
@@ -421,12 +421,12 @@ def test_what_yaml_1_1_takes_for_something_else(file: Path, odd: str) -> None:
         ("numbers:\n  outside_nanp: ${X=1}", [f"FILE:2:17: {NO_VARIABLE}"]),
     ],
 )
-def test_a_mistake_is_told_once(file: Path, text: str, expected: list[str]) -> None:
+def test_a_mistake_is_reported_once(file: Path, text: str, expected: list[str]) -> None:
     assert mistakes(file, text) == expected
 
 
 @pytest.mark.parametrize("text", ["${X", "${}", "${1X}", "${X-Y}", "${X:=1}", "${ X }"])
-def test_what_is_no_variable(file: Path, text: str) -> None:
+def test_an_invalid_variable(file: Path, text: str) -> None:
     lines = mistakes(file, f"upstream:\n  profile: 'a{text}'", X="x")
     assert f"FILE:2:12: {NO_VARIABLE}" in lines
 
@@ -456,7 +456,7 @@ def test_aliases_are_not_followed(file: Path) -> None:
     assert any(line.endswith("an alias (*name) is not allowed; write the value out") for line in lines)
 
 
-def test_an_anchor_bomb_does_not_go_off(file: Path) -> None:
+def test_an_anchor_bomb_is_refused(file: Path) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 50)
     )
@@ -475,7 +475,7 @@ def test_deep_nesting_is_refused(file: Path, opening: str, closing: str, depth: 
 
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!!python/name:os.system", "!x"])
-def test_a_tag_makes_nothing(file: Path, tag: str) -> None:
+def test_a_tag_creates_no_object(file: Path, tag: str) -> None:
     assert mistakes(file, f"listen: {tag} [echo x]") != []
 
 
@@ -521,7 +521,7 @@ def test_a_missing_file(file: Path) -> None:
     assert str(raised.value) == f"{file}: cannot be read: No such file or directory"
 
 
-def test_a_folder_in_place_of_a_file(file: Path) -> None:
+def test_a_folder_instead_of_a_file(file: Path) -> None:
     file.mkdir()
     with pytest.raises(ConfigurationError) as raised:
         load(file, {})
@@ -535,7 +535,7 @@ def test_a_missing_profile(file: Path) -> None:
     ]
 
 
-def test_a_pipe_that_nobody_writes_into_is_empty(file: Path) -> None:
+def test_a_pipe_without_a_writer_is_empty(file: Path) -> None:
     pipe = file.parent / "pipe"
     os.mkfifo(pipe)
     text = f"accounts:\n  {ACCOUNT}:\n    token: {{file: {pipe}}}\n    upstream: {{account: x}}\n"

@@ -42,7 +42,7 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
     every = (
         *(_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes()),
-        _responses(),
+        *(_responses(), _request_lines()),
     )
     for name, seed in chain(*every):
         found[name][seed] = None
@@ -94,6 +94,7 @@ def _request(message: Message) -> Iterator[Seed]:
         for name in ("Content-Type", "Authorization")
     )
     yield "request", b"\n".join([start, content_type, credentials, message.body])
+    yield "request_line", message.start.encode("latin-1")
     yield "query", start.partition(b"?")[2]
     yield "authorization", credentials
     yield "body", content_type + b"\n" + message.body
@@ -134,6 +135,16 @@ def _responses() -> Iterator[Seed]:
     )
     for how, start, head in product((b"\0\xff", b"\0\1\7\0", b"\1\x20"), starts, heads):
         yield "response", how + b"\n" + start + b"\r\n" + head
+
+
+def _request_lines() -> Iterator[Seed]:
+    for target in (b"*", b"/x?y=%00#z", b"http://a:b@c.example:1/d", b"//e", b"f.example:443", b"/\xff"):
+        for method in (b"GET", b"OPTIONS", b"CONNECT", b"PRI", b"get"):
+            yield "request_line", b"%b %b HTTP/1.1" % (method, target)
+    for version in (b"HTTP/0.9", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/11.1", b"ICE/1.0", b""):
+        yield "request_line", b"POST / " + version
+    for header in (b"Upgrade: h2c", b"Content-Length: 1", b"Transfer-Encoding: chunked", b"Expect: x"):
+        yield "request_line", b"POST / HTTP/1.1\r\n" + header
 
 
 def _codes() -> Iterator[Seed]:

@@ -19,6 +19,7 @@ from support.seed import ACCOUNT, BOB
 from fuzz.configurations import configuration
 from fuzz.documents import STYLES, assert_shows_fault, assert_shows_list, assert_shows_validation
 from fuzz.page import page
+from fuzz.request_line import request_line
 from proxy.cache import derive_key
 from proxy.config import read_profile, shipped_profiles
 from proxy.errors import MALFORMED, Fault, LegacyError
@@ -371,6 +372,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "body": body,
     "authorization": authorization,
     "request": request,
+    "request_line": request_line,
     "list": answer_to_list,
     "instance": answer,
     "response": response,

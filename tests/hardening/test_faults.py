@@ -875,7 +875,7 @@ def test_fault_29_a_deletion_is_lost_with_errors_in_200() -> None:
 
 
 RENAMED = ok(one("New"))
-AGAIN = ("  rename: # today's API has no PUT\n", "  rename:\n    retries: 1\n")
+AGAIN = ("  rename: # the current API has no PUT\n", "  rename:\n    retries: 1\n")
 
 
 @pytest.mark.parametrize("loss", [LOST, RESET, (End.RST_EARLY,), error(503)])

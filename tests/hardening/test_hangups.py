@@ -266,7 +266,9 @@ async def test_fault_35_what_has_an_effect_goes_on_to_its_end(
             upstream.told.set()
         await upstream.until(lambda: bool(caplog.messages))
     written = data.partition(b" ")[0].decode()
-    assert caplog.messages == [f"the client had gone before its {written} was answered: {answer.status}"]
+    assert caplog.messages == [
+        f"server: the client disconnected before its {written} was answered ({answer.status})"
+    ]
     assert upstream.asked == [method]
 
 

@@ -43,7 +43,7 @@ ELSEWHERE = ok(page(item(), following="http://elsewhere.example/"))
         (error(401), MAPPED, "the upstream refuses the credentials configured for AC309475"),
         (error(403), MAPPED, "the upstream refuses the credentials configured for AC309475"),
         (THEIRS, "", "the upstream shows something of another account to AC309475"),
-        (ELSEWHERE, "", "a page of 127.0.0.1 names one elsewhere"),
+        (ELSEWHERE, "", "upstream 127.0.0.1: the next page is a URL of another origin"),
     ],
 )
 def test_a_hundred_equal_warnings_are_one_line(said: bytes, configuration: str, line: str) -> None:

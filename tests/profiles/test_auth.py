@@ -33,13 +33,15 @@ CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})
         ({"scheme": "none"}, {}, {}),
     ],
 )
-def test_who_asks(auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+def test_where_credentials_go(
+    auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]
+) -> None:
     call = authorize(Auth.model_validate(auth), CALL, WHO)
     expected = CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
     assert call._replace(credentials=0, caller=0) == expected
 
 
-def test_credentials_are_told_apart() -> None:
+def test_other_credentials_have_another_hash() -> None:
     """A pause that was asked of one is nobody else's."""
     callers = [Credentials(*each) for each in (("name", "token"), ("name", "other"), ("other", "token"))]
     told = [authorize(Auth(), CALL, caller).credentials for caller in (*callers, *callers)]
@@ -47,7 +49,7 @@ def test_credentials_are_told_apart() -> None:
     assert told[:3] == told[3:]
 
 
-def test_callers_are_told_apart_though_they_share_credentials() -> None:
+def test_each_caller_has_its_own_hash() -> None:
     other = Credentials("name", "other")
     callers = [(WHO, ""), (WHO, "AC1"), (WHO, "AC2"), (other, ""), (other, "AC1")]
     calls = [authorize(Auth(), CALL, *caller) for caller in (*callers, *callers)]

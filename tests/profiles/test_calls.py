@@ -28,7 +28,7 @@ def test_a_json_body(body: dict[str, object], document: object) -> None:
     assert (encoded[0], json.loads(encoded[1])) == ("application/json", document)
 
 
-def test_a_media_type_of_ones_own() -> None:
+def test_a_profile_sets_the_media_type() -> None:
     call = Call("POST", "https://x", {"Content-Type": "application/vnd.api+json"}, body_type="json")
     assert call.encoded_body() == ("application/vnd.api+json", b"{}")
 
@@ -45,7 +45,7 @@ def test_where_parameters_go() -> None:
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_a_query_and_a_form_are_written_as_forms_are(values: dict[str, str]) -> None:
+def test_a_query_has_the_encoding_of_a_form(values: dict[str, str]) -> None:
     call = Call("POST", "https://x?a=b", query={"y": "z", **values}, body=values, body_type="form")
     assert call.url == f"https://x?a=b&{urlencode({'y': 'z', **values})}"
     assert call.encoded_body() == ("application/x-www-form-urlencoded", urlencode(values).encode())
@@ -60,5 +60,5 @@ def test_a_query_and_a_form_are_written_as_forms_are(values: dict[str, str]) -> 
         ("https://x/\r\nX-Evil: 1\0", "https://x/%0D%0AX-Evil:%201%00"),
     ],
 )
-def test_a_url_that_an_upstream_writes_badly(written: str, asked: str) -> None:
+def test_a_next_url_without_percent_encoding(written: str, asked: str) -> None:
     assert Call("GET", "https://x/").with_url(written).url == asked

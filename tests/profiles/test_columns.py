@@ -71,7 +71,7 @@ def one_by_one(name: ReadName, values: list[Any]) -> object:
 @example(values=[True, 1, 1.0, "1"])
 @example(values=["", None])
 @settings(max_examples=300)
-def test_a_column_is_read_as_its_values_are_or_not_at_all(name: ReadName, values: list[Any]) -> None:
+def test_a_column_reader_agrees_with_the_reader(name: ReadName, values: list[Any]) -> None:
     for _ in range(2):  # what is remembered must not differ from what is worked out
         try:
             column = READ_COLUMN[name](values)
@@ -81,7 +81,7 @@ def test_a_column_is_read_as_its_values_are_or_not_at_all(name: ReadName, values
 
 
 @pytest.mark.parametrize("name", ["rfc2822", "iso8601", "text"])
-def test_the_usual_is_read_as_a_column(name: ReadName) -> None:
+def test_usual_values_are_read_as_a_column(name: ReadName) -> None:
     usual = {
         "rfc2822": ["Tue, 01 Apr 2008 18:26:32 +0000", "Sat, 31 Dec 2039 23:59:59 +0000"],
         "iso8601": ["2008-04-01T18:26:32Z", "2039-12-31 23:59:59.123+00:00", "2008-04-01T18:26:32"],
@@ -95,9 +95,7 @@ POINTERS = st.sampled_from([("/a",), ("/b", "/a"), ("/a/b",), ("/0",), ("",), ("
 
 
 @given(DOCUMENTS, POINTERS)
-def test_each_document_is_followed_as_it_is_by_itself(
-    documents: list[Any], pointers: tuple[str, ...]
-) -> None:
+def test_pointers_find_the_same_in_each_document(documents: list[Any], pointers: tuple[str, ...]) -> None:
     find = compile_pointers(pointers)
     assert repr(compile_pointers_of_column(pointers)(documents)) == repr(
         [find(each) for each in documents]
@@ -107,7 +105,7 @@ def test_each_document_is_followed_as_it_is_by_itself(
 @pytest.mark.parametrize("name", NAMES)
 @given(documents=DOCUMENTS, pointers=POINTERS, is_required=st.booleans())
 @settings(max_examples=50)
-def test_a_field_is_read_in_all_documents_as_in_each(
+def test_a_field_is_read_the_same_in_each_document(
     name: ReadName, documents: list[Any], pointers: tuple[str, ...], is_required: bool
 ) -> None:
     field = language.ReadValue(at=pointers, as_=name, **({} if is_required else {"default": "none"}))
@@ -130,7 +128,7 @@ SIDS = st.from_regex("PN[0-9a-fA-F]{32}", fullmatch=True)
 @example(["PN" + "0" * 32 + "\nPN" + "0" * 32])
 @example(["PN" + "0" * 32, ""])
 @example(["PN" + "0" * 31, "0PN" + "0" * 32])
-def test_sids_are_taken_together_as_they_are_one_by_one(upstream_ids: list[str]) -> None:
+def test_sids_of_many_are_checked_as_each_is(upstream_ids: list[str]) -> None:
     identity = build_codec("identity", b"")
     try:
         expected = [identity.encode(upstream_id, "AC") for upstream_id in upstream_ids]
@@ -180,14 +178,14 @@ def read(items: list[Any]) -> list[CallerId] | None:
 
 
 @given(st.lists(ITEMS | ITEMS | ITEMS | JSON, max_size=5))
-def test_items_are_read_together_as_they_are_one_by_one(items: list[Any]) -> None:
+def test_items_are_read_together_as_each_is(items: list[Any]) -> None:
     alone = [read([item]) for item in items]
     expected = None if None in alone else [caller_id for found in alone for caller_id in found or ()]
     assert read(items) == expected
 
 
 @pytest.mark.parametrize("odd", [None, 5, "x", [], {}, {"sid": None}, {"sid": "PN"}, {"sid": True}], ids=repr)
-def test_one_item_without_sense_spoils_the_answer(odd: object) -> None:
+def test_one_invalid_item_makes_the_answer_invalid(odd: object) -> None:
     good = {"sid": "PN" + "a" * 32}
     assert read([good, good]) is not None
     assert read([good, odd, good]) is None

@@ -17,7 +17,7 @@ INSTANTS = st.integers(int(datetime(1902, 1, 1, tzinfo=UTC).timestamp()), 32_000
 
 
 @given(INSTANTS, OFFSETS)
-def test_any_date_comes_back(seconds: int, offset: timezone) -> None:
+def test_any_date_is_read_back(seconds: int, offset: timezone) -> None:
     assert read_date(format_datetime(datetime.fromtimestamp(seconds, offset))) == seconds
 
 
@@ -72,7 +72,7 @@ def test_the_documents_own_date(text: str) -> None:
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_what_is_no_date(value: object) -> None:
+def test_a_text_that_is_not_a_date(value: object) -> None:
     try:
         assert read_date(value) is None
     except UnreadableError:  # of another type than text: the answer as a whole makes no sense
@@ -104,7 +104,7 @@ SCRAPS = [
 @given(st.text() | st.lists(st.sampled_from(SCRAPS), max_size=20).map("".join))
 @example("0 0 0 0 0")
 @example("Tue, 01 Apr -2008 18:26:32 +0000")
-def test_no_text_is_an_error_as_a_date(text: str) -> None:
+def test_no_text_raises_when_read_as_a_date(text: str) -> None:
     found = read_date(text)
     assert found is None or isinstance(found, int)
 
@@ -135,7 +135,7 @@ def test_text(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, False, 1.0, [], {}, ["x"]], ids=str)
-def test_what_is_no_text(value: object) -> None:
+def test_a_value_that_is_not_text(value: object) -> None:
     with pytest.raises(UnreadableError):
         read_text(value)
 
@@ -151,7 +151,7 @@ def test_a_code_keeps_its_leading_zeros(number: int) -> None:
     "value",
     ["", "12345", "1234567", " 12345", "123456\n", "12345a", "-12345", -1, -12345, 1_000_000, True, 123.456],
 )
-def test_what_is_no_code(value: object) -> None:
+def test_a_value_that_is_not_a_code(value: object) -> None:
     with pytest.raises(UnreadableError):
         read_code(value)
 
@@ -168,7 +168,7 @@ def test_what_is_no_code(value: object) -> None:
         ("anonymous", "anonymous"),
     ],
 )
-def test_the_name_of_what_has_none(number: str, name: str) -> None:
+def test_the_default_name(number: str, name: str) -> None:
     assert format_number(number) == name
 
 
@@ -189,12 +189,12 @@ def test_seconds_and_milliseconds_since_1970(seconds: int, more: int) -> None:
 
 @pytest.mark.parametrize("name", ["epoch_seconds", "epoch_milliseconds"])
 @pytest.mark.parametrize("value", ["", "2008-04-01", "1e9", 10**17, -(10**17), "9" * 40, 10**40])
-def test_what_is_no_time_since_1970(name: ReadName, value: object) -> None:
+def test_a_text_that_is_not_a_time_since_1970(name: ReadName, value: object) -> None:
     assert READ[name](value) is None
 
 
 @pytest.mark.parametrize("value", [True, None, [], {}, float("nan"), float("inf")])
-def test_what_is_not_even_a_number(value: object) -> None:
+def test_a_value_that_is_not_a_number(value: object) -> None:
     with pytest.raises(UnreadableError):
         READ["epoch_seconds"](value)
 
@@ -217,7 +217,7 @@ def test_a_number_as_people_write_it(written: object, number: str) -> None:
 
 
 @pytest.mark.parametrize("account", ["AC7", "", "7.0", "\u0667", "7" * 19])
-def test_what_is_no_number_is_not_written_as_one(account: str) -> None:
+def test_a_text_that_is_not_a_number_is_not_written_as_one(account: str) -> None:
     assert WRITE["integer"]("-7") == -7
     with pytest.raises(LegacyError):
         WRITE["integer"](account)

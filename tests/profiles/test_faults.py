@@ -107,14 +107,14 @@ def test_an_unauthenticated_client_is_challenged() -> None:
         ("١٢", "1"),
     ],
 )
-def test_retry_after_is_a_number_of_seconds_within_reason(status: int, asked: str, told: str) -> None:
+def test_retry_after_is_between_a_second_and_an_hour(status: int, asked: str, told: str) -> None:
     assert (
         fault(Reply(status, b"", retry_after=seconds_of(asked, None, 2_000_000_000))).headers["Retry-After"]
         == told
     )
 
 
-def test_retry_after_is_told_where_the_upstream_says_nothing() -> None:
+def test_retry_after_has_a_default() -> None:
     assert fault(Reply(429, b"")).headers["Retry-After"] == "1"
     assert fault(Reply(503, b"")).headers["Retry-After"] == "1"
 
@@ -140,7 +140,7 @@ TELLTALES = [
 
 
 @pytest.mark.parametrize("message", TELLTALES, ids=lambda message: ascii(message)[:40])
-def test_a_message_that_tells_too_much_is_replaced(message: str) -> None:
+def test_a_message_with_a_secret_is_replaced(message: str) -> None:
     found = fault(twilio(400, 21450, message), MAPPED)
     assert (found.status, found.code, found.message) == (400, 21450, REFUSED)
 
@@ -156,7 +156,7 @@ def test_a_message_that_tells_too_much_is_replaced(message: str) -> None:
     ],
     ids=["host without port", "host in capitals", "profile's host", "user name", "header"],
 )
-def test_the_host_and_the_credentials_in_other_spellings(message: str) -> None:
+def test_host_and_credentials_in_other_spellings(message: str) -> None:
     assert fault(twilio(400, 21450, message), MAPPED).message == REFUSED
 
 
@@ -177,7 +177,7 @@ ODD_JSON = [b"[" * 5000, b"{", b'{"code":1e400}', b'{"code":' + b"9" * 5000 + b"
 
 
 @given(st.integers(201, 599), st.binary(max_size=50) | st.sampled_from(ODD_JSON), st.text(max_size=20))
-def test_any_answer_is_some_fault(status: int, body: bytes, retry_after: str) -> None:
+def test_any_answer_becomes_a_fault(status: int, body: bytes, retry_after: str) -> None:
     found = fault(Reply(status, body, retry_after=seconds_of(retry_after, None, 0)))
     assert 400 <= found.status <= 599
     assert found.message
@@ -192,7 +192,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_any_code_and_message_are_some_fault(code: object, message: object) -> None:
+def test_any_code_and_message_become_a_fault(code: object, message: object) -> None:
     found = fault(twilio(400, code, message))
     assert found.status == 400
     assert found.message.isprintable()
@@ -222,7 +222,7 @@ def test_a_row_of_the_map_decides_first() -> None:
     ],
     ids=str,
 )
-def test_a_row_without_words_has_those_of_its_status(
+def test_a_row_without_a_message_has_that_of_its_status(
     row: dict[str, object], code: int | None, message: str
 ) -> None:
     errors = {"message": "/message", "map": [{"status": 400, **row}]}
@@ -254,5 +254,5 @@ UNLESS = Errors.model_validate({"unless": {"at": "/code", "one_of": [0, "OK"]}})
         (Errors(), {"success": False, "code": 7}, False),
     ],
 )
-def test_an_error_that_only_a_flag_tells(errors: Errors, document: object, expected: bool) -> None:
+def test_an_error_that_only_a_flag_shows(errors: Errors, document: object, expected: bool) -> None:
     assert is_error(document, errors) == expected

@@ -12,5 +12,5 @@ FILES = sorted((Path(__file__).parent / "vendors").glob("*.txt"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_an_api_that_is_yaml_alone(file: Path, tmp_path: Path) -> None:
+async def test_an_api_described_by_yaml_alone(file: Path, tmp_path: Path) -> None:
     await hold_conversation(file, tmp_path)

@@ -44,11 +44,11 @@ def test_a_next_page(target: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("page", [{"next_page_uri": None}, {"next_page_uri": ""}, {}, {"links": {}}])
-def test_the_end(page: object) -> None:
+def test_the_last_page(page: object) -> None:
     assert after(page) is None
 
 
-def test_another_place_for_it() -> None:
+def test_a_second_pointer_to_the_next_url() -> None:
     page = {"next_page_uri": None, "links": {"next": "/x"}}
     assert after(page) == Call("GET", f"{BASE}/x", CALL.headers)
 
@@ -127,7 +127,7 @@ def test_no_next_page(target: object) -> None:
     ],
     ids=ascii,
 )
-def test_what_some_take_for_another_host_is_a_path_of_this_one(target: str) -> None:
+def test_an_ambiguous_url_is_a_path_of_this_host(target: str) -> None:
     found = after_one_that_names(target)
     assert found is not None
     assert same_origin(found.url)
@@ -143,7 +143,7 @@ TEXTS = st.lists(st.sampled_from([*SCRAPS, "%2F", "\t", "\n", " ", ".", "..", "\
 
 
 @given(TEXTS | st.text(max_size=20))
-def test_no_text_leads_elsewhere(target: str) -> None:
+def test_no_text_leads_to_another_origin(target: str) -> None:
     try:
         found = after_one_that_names(target)
     except LegacyError as error:
@@ -164,7 +164,7 @@ PAGES = st.recursive(
 
 
 @given(PAGES)
-def test_any_page_has_a_next_one_or_none_or_makes_no_sense(page: object) -> None:
+def test_any_page_has_a_next_one_or_none_or_is_invalid(page: object) -> None:
     try:
         found = after(page)
     except LegacyError as error:

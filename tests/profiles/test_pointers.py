@@ -65,7 +65,7 @@ def test_tildes_are_unescaped_in_the_order_of_the_rfc() -> None:
         "/foo/1e0",
     ],
 )
-def test_what_is_not_there(pointer: str) -> None:
+def test_a_missing_value(pointer: str) -> None:
     assert compile_pointers((pointer,))(DOCUMENT) is None
 
 
@@ -74,7 +74,7 @@ def test_an_index_has_no_leading_zero_and_ascii_digits(index: str) -> None:
     assert compile_pointers((f"/foo/{index}",))(DOCUMENT) is None
 
 
-def test_the_first_pointer_that_holds_something() -> None:
+def test_the_first_pointer_to_a_value() -> None:
     find = compile_pointers(("/message", "/detail", "/errors/0/title"))
     assert find({"message": "a", "detail": "b"}) == "a"
     assert find({"message": None, "detail": "b"}) == "b"
@@ -86,7 +86,7 @@ def test_the_first_pointer_that_holds_something() -> None:
 
 
 @pytest.mark.parametrize("document", [None, True, 0, "", "foo", 1.5, [], {}, [[]], [None]])
-def test_any_document_will_do(document: object) -> None:
+def test_any_document_is_accepted(document: object) -> None:
     assert compile_pointers(("/foo/0/bar", "/0/foo"))(document) is None
 
 

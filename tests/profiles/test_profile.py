@@ -123,7 +123,7 @@ OPERATIONS: list[Operation] = [
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda it: type(it).__name__)
-def test_a_mapped_account_shows_nothing_of_the_callers(operation: Operation) -> None:
+def test_a_mapped_account_sends_nothing_of_the_caller(operation: Operation) -> None:
     made = call(operation, MAPPED)
     credentials = b64encode(f"{MAPPED.credentials.username}:{MAPPED.credentials.password}".encode()).decode()
     assert made.headers["Authorization"] == f"Basic {credentials}"
@@ -187,7 +187,7 @@ def test_a_number(operation: ONE, changes: dict[str, Any], expected: CallerId) -
     assert read(operation, ITEM | changes) == expected
 
 
-def test_a_number_of_which_little_is_said() -> None:
+def test_a_number_with_required_fields_only() -> None:
     assert read(Fetch(ACCOUNT, BOB), {"sid": BOB}) == CallerId(BOB, ACCOUNT, "", "", None, None)
 
 
@@ -217,7 +217,7 @@ NONSENSE: list[object] = [
 
 
 @pytest.mark.parametrize("document", NONSENSE, ids=lambda it: str(it)[:60])
-def test_what_is_no_number(document: object) -> None:
+def test_an_invalid_item(document: object) -> None:
     for operation in (Fetch(ACCOUNT, BOB), Rename(ACCOUNT, BOB, "x")):
         with pytest.raises(LegacyError) as raised:
             read(operation, document)
@@ -239,7 +239,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda it: ascii(it)[:30])
-def test_what_is_no_json(body: bytes) -> None:
+def test_a_body_that_is_not_json(body: bytes) -> None:
     readers: list[Callable[[Reply], object]] = [
         PROFILE.exchange(Fetch(ACCOUNT, BOB), CALLER).read,
         PROFILE.list(List(ACCOUNT, 0, 50), CALLER).read,
@@ -250,7 +250,7 @@ def test_what_is_no_json(body: bytes) -> None:
         assert raised.value.fault == BAD_UPSTREAM
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     body = b"\xef\xbb\xbf" + replied(200, ITEM).body
     assert PROFILE.exchange(Fetch(ACCOUNT, BOB), CALLER).read(Reply(200, body)) == READ
 
@@ -313,7 +313,7 @@ CODES = [
 
 
 @pytest.mark.parametrize("code", [*CODES, True, [], ["123456"], {"code": "123456"}], ids=ascii)
-def test_a_validation_without_six_digits_is_no_validation(code: object) -> None:
+def test_a_validation_needs_six_digits(code: object) -> None:
     with pytest.raises(LegacyError) as raised:
         read(Validate(ACCOUNT, "+14155551212", None, 0), VALIDATION | {"validation_code": code})
     assert raised.value.fault == BAD_UPSTREAM
@@ -349,7 +349,7 @@ def test_a_page_and_the_next_one() -> None:
     ],
     ids=lambda it: str(it)[:80],
 )
-def test_what_is_no_list(document: object) -> None:
+def test_an_invalid_list(document: object) -> None:
     """An item that cannot be read spoils the whole answer: none is left out in silence."""
     with pytest.raises(LegacyError) as raised:
         PROFILE.list(List(ACCOUNT, 0, 50), CALLER).read(replied(200, document))

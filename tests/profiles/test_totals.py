@@ -291,7 +291,7 @@ def test_duplicates_count_once_in_the_whole_list(row: Row, data: st.DataObject) 
 @pytest.mark.parametrize("past_end", [200, 404, 416])
 @settings(max_examples=30)
 @given(sizes=st.tuples(st.integers(1, 5), st.integers(0, 16), st.integers(-16, 16), st.integers(1, 7)))
-def test_what_was_walked_counts(row: Row, past_end: int, sizes: tuple[int, int, int, int]) -> None:
+def test_a_full_listing_counts(row: Row, past_end: int, sizes: tuple[int, int, int, int]) -> None:
     """Whatever the upstream says its total is; an honest one may refuse pages past its end."""
     size, count, off_by, num = sizes
     model = Model(row, plain(count), off_by if past_end == 200 else 0, past_end=past_end)
@@ -302,12 +302,14 @@ def test_what_was_walked_counts(row: Row, past_end: int, sizes: tuple[int, int, 
 @pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
 @settings(max_examples=40)
 @given(size=st.integers(2, 6), clamp=st.integers(1, 6), count=st.integers(0, 25), num=st.integers(1, 7))
-def test_pages_smaller_than_asked_lose_nothing(row: Row, size: int, clamp: int, count: int, num: int) -> None:
+def test_smaller_pages_than_requested_lose_nothing(
+    row: Row, size: int, clamp: int, count: int, num: int
+) -> None:
     agree(Model(row, plain(count), clamp=clamp), size, "digits", num, {})
 
 
 @pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)
-def test_a_page_costs_its_own_calls_only(row: Row) -> None:
+def test_a_page_needs_its_own_calls_only(row: Row) -> None:
     model = Model(row, plain(1000))
     asyncio.run(read(translator(model, 20, "digits"), 2, 50))
     assert len(model.calls) == 3

@@ -55,7 +55,7 @@ def plivo_page(first: int, count: int, total: int) -> bytes:
     return json.dumps({"meta": {"total_count": total}, "objects": objects}).encode()
 
 
-async def test_a_total_that_does_not_add_up_is_walked_for() -> None:
+async def test_an_inconsistent_total_leads_to_a_full_listing() -> None:
     pages = [plivo_page(0, 20, 30), plivo_page(20, 5, 30), plivo_page(25, 0, 30)]
     answer, upstream = await asked("plivo", LIST, *pages, *pages)
     assert b'total="25" start="0" end="24"' in answer.body
@@ -68,7 +68,7 @@ async def test_an_error_inside_a_success() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("e164", "+14158675309"), ("integer", "42")])
-def test_a_made_up_sid_is_no_sid(name: CodecName, value: str) -> None:
+def test_a_forged_sid_is_refused(name: CodecName, value: str) -> None:
     ids = build_codec(name, b"key")
     sid = ids.encode(value, "account")
     assert ids.decode(f"PN{sid[2:].upper()}", "account") == value
@@ -81,7 +81,7 @@ def test_a_made_up_sid_is_no_sid(name: CodecName, value: str) -> None:
 
 
 @given(st.integers(10, 10**15 - 1), st.text(max_size=20))
-def test_numbers_come_back_out_of_their_sids(number: int, account: str) -> None:
+def test_numbers_are_decoded_from_their_sids(number: int, account: str) -> None:
     for ids, value in (
         (build_codec("e164", b"key"), f"+{number}"),
         (build_codec("integer", b"key"), str(number)),
@@ -90,7 +90,7 @@ def test_numbers_come_back_out_of_their_sids(number: int, account: str) -> None:
 
 
 @given(st.uuids(), st.text(max_size=20))
-def test_24_hexadecimal_digits_come_back_and_are_checked(uuid: UUID, account: str) -> None:
+def test_24_hexadecimal_digits_are_decoded_and_checked(uuid: UUID, account: str) -> None:
     ids, value = build_codec("hex24", b"key"), uuid.hex[:24]
     sid = ids.encode(value, account)
     assert len(sid) == 34
@@ -106,13 +106,13 @@ def test_a_ulid_is_a_sid_in_other_digits() -> None:
 
 
 @given(st.integers(0, 2**128 - 1))
-def test_ulids_come_back_out_of_their_sids(bits: int) -> None:
+def test_ulids_are_decoded_from_their_sids(bits: int) -> None:
     ids, sid = build_codec("ulid", b""), f"PN{bits:032x}"
     assert ids.encode(ids.decode(sid, ""), "") == sid
 
 
 @given(st.uuids(), st.sampled_from(["", "CID", "PN", "0"]))
-def test_hexadecimal_ids_come_back_out_of_their_sids(uuid: UUID, prefix: str) -> None:
+def test_hexadecimal_ids_are_decoded_from_their_sids(uuid: UUID, prefix: str) -> None:
     ids = build_codec("hex32", b"", prefix)
     sid = ids.encode(f"{prefix}{uuid.hex}", "")
     assert sid == f"PN{uuid.hex}"
@@ -126,7 +126,7 @@ def test_what_a_codec_with_a_prefix_cannot_hold(value: str) -> None:
 
 
 @given(st.uuids())
-def test_uuids_come_back_out_of_their_sids(uuid: object) -> None:
+def test_uuids_are_decoded_from_their_sids(uuid: object) -> None:
     ids = build_codec("uuid", b"")
     assert ids.decode(ids.encode(str(uuid), ""), "") == str(uuid)
 
@@ -238,7 +238,7 @@ STRATEGIES: dict[str, tuple[dict[str, object], Responder]] = {
 
 @pytest.mark.parametrize("name", STRATEGIES)
 @given(total=st.integers(0, 40), size=st.integers(1, 12))
-def test_a_walk_finds_everything_once_and_ends(name: str, total: int, size: int) -> None:
+def test_a_listing_finds_every_item_once_and_ends(name: str, total: int, size: int) -> None:
     paging, respond = STRATEGIES[name]
     found = EXAMPLE
     endpoint = ListEndpoint.model_validate(

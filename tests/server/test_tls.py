@@ -29,8 +29,8 @@ NOWHERE = "http://127.0.0.1:1"
 REQUEST = Message(f"GET {LIST} HTTP/1.1", (("Host", "api.twilio.com"), ("Authorization", basic()))).encode()
 UNKNOWN_PATH = Message("GET / HTTP/1.1", (("Host", "api.twilio.com"),)).encode()
 RISK = (
-    "127.0.0.1:{} accepts TLS 1.0 and 1.1, which no longer protect: whoever is on the way may read or change "
-    "what is said, tokens included, so only clients that speak nothing newer should reach it"
+    "server: 127.0.0.1:{} accepts TLS 1.0 and 1.1, which no longer protect: others on the network may read "
+    "and change requests, tokens included, so let only clients that speak nothing newer reach it"
 )
 
 
