@@ -75,9 +75,7 @@ async def test_draining_is_not_ready_and_closes_after_each_answer(
                     answer = await asked.ask(GET)
                     assert (answer.status, answer.header("Connection")) == (200, None)
                 await proxy.retires()
-                proxy.server.process.send_signal(
-                    signal.SIGHUP
-                )  # a second one of the same kind changes nothing
+                proxy.server.process.send_signal(signal.SIGHUP)  # a reload does not end the drain
                 for client in (asked, idle):  # idle connections stay open too
                     answer = await client.ask(GET)
                     assert (answer.status, answer.header("Connection")) == (200, "close")

@@ -517,7 +517,7 @@ AT_NOON, A_MINUTE_LATER = "Sun, 13 Mar 2011 12:00:00 GMT", "Sun, 13 Mar 2011 12:
     ],
 )
 @pytest.mark.parametrize(("status", "words"), [(429, "Too many requests"), (503, DECLINED)])
-def test_fault_15_too_many_requests(status: int, words: str, asked: str, seconds: int) -> None:
+def test_fault_15_callers_wait_for_retry_after(status: int, words: str, asked: str, seconds: int) -> None:
     async def ask(between: Proxied) -> None:
         upstream = between.upstream
         first = await between.ask()

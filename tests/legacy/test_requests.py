@@ -697,7 +697,7 @@ BODIES = st.one_of(
 @given(METHODS, TARGETS, CONTENT_TYPES, BODIES)
 @example("PUT", INSTANCE.encode(), f"{FORM}; charset=us-ascii", b"FriendlyName=\xff")
 @example("GET", b"\xff\xfe", None, b"")
-def test_random_requests_are_only_refused(
+def test_random_requests_are_parsed_or_refused(
     method: str, target: bytes, content_type: str | None, body: bytes
 ) -> None:
     """A target is bytes on the wire; the server reads them as aiohttp does."""

@@ -172,7 +172,7 @@ async def test_a_row_added_after_deleting_the_newest_is_listed(client: Client, s
     assert names((await client.get(page["next_page_uri"])).body) == ["Line 7"]
 
 
-async def test_a_page_that_became_empty_has_both_links(client: Client, store: Store) -> None:
+async def test_a_page_that_became_empty_leads_on_and_back(client: Client, store: Store) -> None:
     store.seed_many(ACCOUNT, 1)
     first = (await client.get(f"{list_path()}?PageSize=2")).body
     last = (await client.get(first["next_page_uri"])).body
