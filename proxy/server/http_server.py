@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
 
 from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
@@ -85,8 +86,23 @@ def _make_request(
     writer: AbstractStreamWriter,
     task: "asyncio.Task[None]",
 ) -> web.BaseRequest:
-    cast(RequestHandler, protocol).connection.begin_request(body)
-    return web.BaseRequest(head, body, protocol, writer, task, task.get_loop(), state={HEAD: head})
+    if not head.path:
+        head = _Targetless(head)
+    request = web.BaseRequest(head, body, protocol, writer, task, task.get_loop(), state={HEAD: head})
+    cast(RequestHandler, protocol).connection.begin_request(body)  # from here on no deadline closes it
+    return request
+
+
+class _Targetless:
+    """The head of a CONNECT without a target, in which aiohttp's parser sets no path and no URL."""
+
+    path, url = "", URL()
+
+    def __init__(self, head: Any) -> None:
+        self._head = head
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._head, name)
 
 
 def _respond(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:

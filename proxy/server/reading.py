@@ -46,7 +46,7 @@ def rejection(head: RequestHead) -> Fault | None:
     if head.version not in (HttpVersion11, HttpVersion10):
         return HTTP_VERSION
     headers = head.headers
-    if _lacks_single_host(head):
+    if not head.path or _lacks_single_host(head):
         return MALFORMED
     for header, is_rejected, fault in _REJECTIONS:
         if header in headers and is_rejected(head, headers.getall(header)):

@@ -138,7 +138,7 @@ def _responses() -> Iterator[Seed]:
 
 
 def _request_lines() -> Iterator[Seed]:
-    for target in (b"*", b"/x?y=%00#z", b"http://a:b@c.example:1/d", b"//e", b"f.example:443", b"/\xff"):
+    for target in (b"", b"*", b"/x?y=%00#z", b"http://a:b@c.example:1/d", b"//e", b"f.example:443", b"/\xff"):
         for method in (b"GET", b"OPTIONS", b"CONNECT", b"PRI", b"get"):
             yield "request_line", b"%b %b HTTP/1.1" % (method, target)
     for version in (b"HTTP/0.9", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/11.1", b"ICE/1.0", b""):

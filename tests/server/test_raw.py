@@ -170,6 +170,17 @@ async def test_connect_makes_no_tunnel() -> None:
         assert upstream.received == []
 
 
+@pytest.mark.parametrize("line", [b"CONNECT ", b"CONNECT  ", b"CONNECT  HTTP/1.1", b"CONNECT\t"])
+async def test_connect_without_a_target_is_refused(line: bytes) -> None:
+    """Aiohttp's parser sets no URL there, and its own request fails on that."""
+    async with proxy_before() as (_, client, upstream):
+        answer = await asked(client, request(line, HOST, AUTHORIZATION))
+        assert answer.status in (400, 505)
+        assert_rest_exception(answer)
+        assert await client.is_closed()
+        assert upstream.received == []
+
+
 async def test_two_authorizations_are_refused() -> None:
     async with proxy_before() as (_, client, upstream):
         answer = await asked(client, get(b"Authorization: Basic " + CANARY))
