@@ -28,7 +28,6 @@ class LegacyError(Exception):
     """Raised anywhere, rendered once, by the gateway."""
 
     def __init__(self, fault: Fault) -> None:
-        """Carry `fault`; its message is the exception's."""
         super().__init__(fault.message)
         self.fault = fault
 
@@ -47,7 +46,6 @@ class RefusedError(LegacyError):
 
     @property
     def refuses_credentials(self) -> bool:
-        """They are refused."""
         return True
 
 

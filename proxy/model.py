@@ -35,7 +35,6 @@ class CallerIds:
 
     @classmethod
     def of(cls, rows: Iterable[CallerId]) -> "CallerIds":
-        """Return `rows` as columns."""
         listed = list(rows)
         return cls(*map(list, zip(*listed, strict=True))) if listed else NO_CALLER_IDS
 
@@ -47,15 +46,12 @@ class CallerIds:
         return cls(*(list(chain(*columns)) for columns in zip(*map(_columns, pages), strict=True)))
 
     def __len__(self) -> int:
-        """Count the rows."""
         return len(self.sid)
 
     def __iter__(self) -> Iterator[CallerId]:
-        """Return the rows."""
         return map(CallerId._make, zip(*_columns(self), strict=True))
 
     def __getitem__(self, rows: slice) -> "CallerIds":
-        """Return consecutive rows."""
         return CallerIds(*(column[rows] for column in _columns(self)))
 
     def only(self, wanted: Iterable[bool]) -> "CallerIds":

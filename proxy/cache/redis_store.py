@@ -126,7 +126,6 @@ class RedisStore:
             return
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._checks.close()
         await self._lists.close()
 

@@ -43,7 +43,6 @@ class SingleFlight:
     """The work under way of one event loop, by a name of its result."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Start with nothing under way."""
         self._clock = clock
         self._in_flight: dict[Hashable, _InFlight[Any]] = {}
 

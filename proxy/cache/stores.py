@@ -106,7 +106,6 @@ class SharedMemoryStore:
         self._clock = clock
 
     def with_schema(self, schema: str) -> Self:
-        """Return this store, which saves no lists."""
         del schema
         return self
 
@@ -120,11 +119,9 @@ class SharedMemoryStore:
         return OwnerState(sum([table.counts[at] for at in slots]), is_quiescent)
 
     async def state(self, owner: Owner) -> OwnerState:
-        """Read the table."""
         return self.peek(owner)
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        """Count one more write."""
         at = self._row + owner.slot % SLOTS
         if unsettled_for:
             self._table.unsettled_until[at] = self._clock() + unsettled_for

@@ -47,7 +47,6 @@ class AccountTable:
     """A table decides: legacy AccountSid and token → upstream account and credentials."""
 
     def __init__(self, entries: Mapping[str, AccountEntry]) -> None:
-        """Take the table, by legacy AccountSid."""
         self._entries = entries
 
     def authenticate(self, sid: str, caller: Credentials) -> Account:
@@ -59,7 +58,6 @@ class AccountTable:
         return self.trust(sid, caller)
 
     def trust(self, sid: str, caller: Credentials) -> Account:
-        """Look the account up."""
         entry = self._entries.get(caller.username)
         if entry is None or caller.username != sid:
             raise LegacyError(UNAUTHENTICATED)
@@ -70,11 +68,9 @@ class TrustingAccounts:
     """Takes every caller that names an account, whatever its token: for rehearsals, which ask no upstream."""
 
     def __init__(self, accounts: Accounts) -> None:
-        """Wrap the configured accounts."""
         self._accounts = accounts
 
     def authenticate(self, sid: str, caller: Credentials) -> Account:
-        """Return the account."""
         return self._accounts.trust(sid, caller)
 
     trust = authenticate

@@ -33,7 +33,6 @@ class Slots(Generic[W]):
     """Which slots are taken, and who waits for one. Pure."""
 
     def __init__(self, limits: SlotLimits) -> None:
-        """Start with every slot free."""
         self._limits = limits
         self._taken = 0
         self._waiting: dict[W, None] = {}  # in the order of arrival; empty while a slot is free
@@ -75,7 +74,6 @@ class ConcurrencyLimiter:
     """The slots of one event loop."""
 
     def __init__(self, limits: SlotLimits | None = None) -> None:
-        """Have as many slots as `limits` say."""
         self._slots: Slots[Slot] = Slots(limits or SlotLimits())
 
     async def acquire(self, caller: Hashable) -> "Slot":
@@ -92,7 +90,6 @@ class Slot:
     __slots__ = ("_caller", "_granted", "_slots")
 
     def __init__(self, slots: "Slots[Slot]", caller: Hashable) -> None:
-        """Be known to `slots`."""
         self._slots = slots
         self._caller = caller
         self._granted: asyncio.Future[None] | None = None

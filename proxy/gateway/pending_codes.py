@@ -26,7 +26,6 @@ class PendingCalls:
     """The calls of the last ten minutes, by number; a newer call to a number replaces the older one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start without any."""
         self._calls: TTLCache[str, PendingCall] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
         self._attempts: TTLCache[str, int] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
 

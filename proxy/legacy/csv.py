@@ -15,7 +15,6 @@ _QUOTED = re.compile(r'[=+\-@\t]|.*[",\r\n]|\s|.*\s\Z', re.DOTALL)
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
-    """Write a table of one row."""
     return _table(_HEADERS[name], [texts])
 
 

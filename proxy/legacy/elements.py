@@ -34,11 +34,9 @@ class Style:
         return [None if seconds is None else self.date(seconds) for seconds in column]
 
     def number(self, phone_number: str) -> str | None:
-        """Write a number as `numbers.outside_nanp` says."""
         return ten_digits(phone_number, self.outside_nanp)
 
     def numbers(self, column: Sequence[str]) -> Sequence[str | None]:
-        """Write many numbers."""
         written = all_ten_digits(column)
         return [self.number(phone_number) for phone_number in column] if written is None else written
 
@@ -73,12 +71,10 @@ class ListedElement:
         return {name: column(caller_ids, style) for name, column in self.children.items()}
 
     def rows(self, caller_ids: CallerIds, style: Style) -> Sequence[Texts]:
-        """Return the children of each, in order."""
         columns = self.columns(caller_ids, style)
         return [list(zip(columns, texts, strict=True)) for texts in zip(*columns.values(), strict=True)]
 
     def texts(self, value: CallerId, style: Style) -> Texts:
-        """Return the children of one, in order."""
         return self.rows(CallerIds.of([value]), style)[0]
 
 

@@ -149,11 +149,9 @@ class DateWriter:
         self._kinds = [None, *(known[each] for each in offsets), None]  # of the time before each and after
 
     def __call__(self, seconds: int) -> str:
-        """Write an instant."""
         return self.column([seconds])[0] or ""
 
     def column(self, column: Sequence[int | None]) -> list[str | None]:
-        """Write many instants; None stays None."""
         starts, kinds, (days, months) = self._starts, self._kinds, self._dates
         hours, minutes = _HOURS, _MINUTES
         return [

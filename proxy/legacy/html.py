@@ -12,7 +12,6 @@ CONTENT_TYPE = "text/html"
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:
-    """Write a document that holds one element."""
     return _document(_element(name, texts), status)
 
 

@@ -13,7 +13,6 @@ CONTENT_TYPE = "application/json"
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
-    """Write a document that holds one element."""
     return orjson.dumps({"TwilioResponse": _element(name, texts)})
 
 

@@ -44,7 +44,6 @@ def writer(kind: ListedElement) -> Callable[[Mapping[str, Sequence[str | None]]]
 
 
 def child(name: str, text: str | None) -> str:
-    """Write a child that holds text."""
     return f"<{name}>{_escape(text)}</{name}>" if text else f"<{name}/>"
 
 

@@ -25,7 +25,6 @@ class PackedCallerIds:
 
     @classmethod
     def pack(cls, caller_ids: CallerIds) -> "PackedCallerIds":
-        """Pack all rows."""
         columns = caller_ids.account_sid, caller_ids.friendly_name, caller_ids.phone_number
         dates: Sequence[int | None] = [*caller_ids.date_created, *caller_ids.date_updated]
         if None in dates:
@@ -34,11 +33,9 @@ class PackedCallerIds:
         return cls(sids, tuple(map(tuple, columns)), array("q", dates))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
-        """Count the rows."""
         return len(self.texts[0])
 
     def __getitem__(self, rows: slice) -> CallerIds:
-        """Unpack some rows."""
         count = len(self)
         dates = ([None if at == _NO_DATE else at for at in part[rows]] for part in self._dates(count))
         starts = range(0, count * _SID_LENGTH, _SID_LENGTH)[rows]

@@ -78,7 +78,6 @@ class RenderedList:
     """Memory that the list takes, an upper bound."""
 
     def __len__(self) -> int:
-        """Count the items."""
         return len(self.ends)
 
     def page(self, number: int, size: int) -> Page:
@@ -143,7 +142,6 @@ class ListWriter:
     """Writes caller IDs, some at a time, leaving out those that the list does not show."""
 
     def __init__(self, style: Style) -> None:
-        """Start with none."""
         self.replaced = 0
         """Texts in which a character was replaced."""
         self._style = style
@@ -152,7 +150,6 @@ class ListWriter:
         self._caller_ids: list[CallerIds] = []
 
     def add(self, caller_ids: CallerIds) -> None:
-        """Write some more."""
         if self._style.outside_nanp == "skip":
             numbers = self._style.numbers(caller_ids.phone_number)
             caller_ids = caller_ids.only([number is not None for number in numbers])

@@ -9,7 +9,6 @@ CONTENT_TYPE = "application/xml"
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
-    """Write a document that holds one element."""
     return document(element(name, texts))
 
 

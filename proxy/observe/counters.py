@@ -27,7 +27,6 @@ class CounterMemory:
         self._rows = range(0, size, _COUNTERS)
 
     def count(self, worker: int, counter: int, times: int = 1) -> None:
-        """Count one more, or several."""
         self._counts[self._rows[worker] + counter] += times
 
     def total(self, counter: int) -> int:

@@ -14,7 +14,6 @@ class _Families(Collector):
         self._counters = counters
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the counters of all workers."""
         tls = CounterMetricFamily(
             "callerid_proxy_tls_connections",
             "TLS connections accepted, by listener and TLS version.",
@@ -31,7 +30,6 @@ class _Families(Collector):
 
 
 def expose(counters: Counters) -> bytes:
-    """Write all counters."""
     registry = CollectorRegistry()
     registry.register(_Families(counters))
     return generate_latest(registry)

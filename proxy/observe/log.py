@@ -41,13 +41,11 @@ class RateLimitFilter(logging.Filter):
     """Lets a line through once a minute; the next time it says how often it has been left out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with no line written."""
         super().__init__()
         self._clock = clock
         self._written: dict[tuple[str, type[BaseException] | None], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line is written now."""
         if record.name not in _RATE_LIMITED:
             return True
         now, message = self._clock(), record.getMessage()

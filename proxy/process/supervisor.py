@@ -98,7 +98,6 @@ class _Supervisor:
         self._is_stopping = True
 
     def send(self, what: signal.Signals) -> None:
-        """Send a signal to every worker."""
         for pid in self._numbers:
             with suppress(ProcessLookupError):
                 os.kill(pid, what)
