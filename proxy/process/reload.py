@@ -14,7 +14,7 @@ _log = logging.getLogger("proxy.config")
 
 _FAILED = "reload failed; the previous configuration stays active"
 
-_INCOMPLETE = "is empty, or has lost its accounts, as a file has while it is being written"
+_INCOMPLETE = "is empty or has lost its accounts: it may not be written to its end yet"
 
 _FIXED: Mapping[str, Callable[[Settings], object]] = {
     "listen.address": lambda settings: settings.listen.address,
