@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from struct import Struct
+from typing import Any
 
 from proxy.model import CallerIds, List, matching_rows
 
@@ -26,11 +27,8 @@ class PackedCallerIds:
     @classmethod
     def pack(cls, caller_ids: CallerIds) -> "PackedCallerIds":
         columns = caller_ids.account_sid, caller_ids.friendly_name, caller_ids.phone_number
-        dates: Sequence[int | None] = [*caller_ids.date_created, *caller_ids.date_updated]
-        if None in dates:
-            dates = [_NO_DATE if each is None else each for each in dates]
-        sids = "".join(caller_ids.sid).encode("ascii")
-        return cls(sids, tuple(map(tuple, columns)), array("q", dates))  # type: ignore[arg-type]
+        dates = _pack_dates([*caller_ids.date_created, *caller_ids.date_updated])
+        return cls("".join(caller_ids.sid).encode("ascii"), tuple(map(tuple, columns)), dates)
 
     def __len__(self) -> int:
         return len(self.texts[0])
@@ -78,3 +76,10 @@ class PackedCallerIds:
         )
         columns = tuple(texts[column * count : (column + 1) * count] for column in range(3))
         return cls(sids, columns, array("q", dates))
+
+
+def _pack_dates(dates: list[Any]) -> "array[int]":
+    try:
+        return array("q", dates)
+    except TypeError:  # some are None, which few upstreams have
+        return array("q", [_NO_DATE if each is None else each for each in dates])

@@ -148,15 +148,18 @@ class ListWriter:
         self._texts: list[bytes] = []  # one for each call of `add`: joining ten thousand takes its time
         self._sizes: list[int] = []
         self._caller_ids: list[CallerIds] = []
+        self._nbytes = 0
 
     def add(self, caller_ids: CallerIds) -> None:
         if self._style.outside_nanp == "skip":
-            numbers = self._style.numbers(caller_ids.phone_number)
-            caller_ids = caller_ids.only([number is not None for number in numbers])
-        elif not is_legible("".join(caller_ids.phone_number)):
-            self.replaced += count_illegible(self._style.numbers(caller_ids.phone_number))
-        if not is_legible("".join(caller_ids.friendly_name)):  # to look at all together is ten times as fast
+            shown = self._style.numbers(caller_ids.phone_number)
+            caller_ids = caller_ids.only([number is not None for number in shown])
+        names, numbers = "".join(caller_ids.friendly_name), "".join(caller_ids.phone_number)
+        if not is_legible(names):  # all together: ten times as fast as one by one
             self.replaced += count_illegible(caller_ids.friendly_name)
+        if not is_legible(numbers):
+            self.replaced += count_illegible(self._style.numbers(caller_ids.phone_number))
+        self._nbytes += sys.getsizeof(names) + sys.getsizeof(numbers) + len(caller_ids) * _ROW_BYTES
         texts = _write(CALLER_ID.columns(caller_ids, self._style))
         self._texts.append(b"".join(texts))
         self._sizes += map(len, texts)
@@ -165,9 +168,8 @@ class ListWriter:
     def listed(self, total: int | None = None) -> RenderedList:
         """Return what has been written; `total` where it is one page of a list of so many."""
         text, caller_ids = b"".join(self._texts), CallerIds.joined(self._caller_ids)
-        characters = map(sys.getsizeof, map("".join, (caller_ids.friendly_name, caller_ids.phone_number)))
-        nbytes = len(text) + sum(characters) + len(caller_ids) * _ROW_BYTES
-        return RenderedList(text, _ends(self._sizes), PackedCallerIds.pack(caller_ids), total, nbytes)
+        values, nbytes = PackedCallerIds.pack(caller_ids), len(text) + self._nbytes
+        return RenderedList(text, _ends(self._sizes), values, total, nbytes)
 
 
 # Sid, account, dates and end of a row, then two texts: a pointer and an object each beside its characters
