@@ -65,7 +65,7 @@ GOALS = (
         allowance=_ONLY_REPORTED,
     ),
     Goal("list of 50, upstream asked, all new", f"{OURS.name}: list, new dates", 2.9, held_at=3.3),
-    Goal("translation of 50 alone, all new", "translation of 50, cold", 0.30),
+    Goal("translation of 50 alone, all new", "translation of 50, cold", 0.30, held_at=0.33),
     Goal("translation of 50 alone, unchanged", "translation of 50, warm", 0.05, held_at=0.10),
     Goal("translation of 1000 alone, all new", "translation of 1000, cold", 0.20),
     Goal("translation of 1000 alone, unchanged", "translation of 1000, warm", 0.10),
