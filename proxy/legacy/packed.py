@@ -35,13 +35,12 @@ class PackedCallerIds:
 
     def __getitem__(self, rows: slice) -> CallerIds:
         count = len(self)
-        dates = ([None if at == _NO_DATE else at for at in part[rows]] for part in self._dates(count))
-        starts = range(0, count * _SID_LENGTH, _SID_LENGTH)[rows]
-        sids = [self.sids[start : start + _SID_LENGTH].decode() for start in starts]
+        start, stop, _ = rows.indices(count)
+        parts = self.dates[start:stop], self.dates[count + start : count + stop]
+        dates = ([None if at == _NO_DATE else at for at in part] for part in parts)
+        starts = range(start * _SID_LENGTH, stop * _SID_LENGTH, _SID_LENGTH)
+        sids = [self.sids[at : at + _SID_LENGTH].decode() for at in starts]
         return CallerIds(sids, *(column[rows] for column in self.texts), *dates)  # type: ignore[arg-type]
-
-    def _dates(self, count: int) -> Sequence["array[int]"]:
-        return self.dates[:count], self.dates[count:]
 
     def matching(self, operation: List) -> Sequence[int]:
         """Return the rows that match both filters of `operation`."""

@@ -165,11 +165,11 @@ class ListWriter:
         self._sizes += map(len, texts)
         self._caller_ids.append(caller_ids)
 
-    def listed(self, total: int | None = None) -> RenderedList:
-        """Return what has been written; `total` where it is one page of a list of so many."""
+    def listed(self) -> RenderedList:
+        """Return what has been written."""
         text, caller_ids = b"".join(self._texts), CallerIds.joined(self._caller_ids)
         values, nbytes = PackedCallerIds.pack(caller_ids), len(text) + self._nbytes
-        return RenderedList(text, _ends(self._sizes), values, total, nbytes)
+        return RenderedList(text, _ends(self._sizes), values, nbytes=nbytes)
 
 
 # Sid, account, dates and end of a row, then two texts: a pointer and an object each beside its characters
