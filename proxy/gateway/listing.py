@@ -20,6 +20,7 @@ from proxy.upstream.listing import PageDigests
 Lists = ListCache[RenderedList, PageDigests]
 View = CacheView[RenderedList, PageDigests]
 LoadedList = Loaded[RenderedList, PageDigests]
+PreviousList = LoadedList | None  # named: the annotations of a nested function are evaluated each time
 ListLoader = Loader[RenderedList, PageDigests]
 
 _SLICE = 1000  # caller IDs written at a time: some milliseconds of work
@@ -94,7 +95,7 @@ class Reader:
     def _loader(self, operation: List | Fetch, parsed: ParsedRequest, upstream: Upstream) -> ListLoader:
         """Return how to load the list or the item that `operation` asks for."""
 
-        async def load(last: LoadedList | None) -> LoadedList:
+        async def load(last: PreviousList) -> LoadedList:
             digests = (last and last.page_digests) or ()
             with await self._limiter.acquire(parsed.caller):
                 if isinstance(operation, Fetch):
