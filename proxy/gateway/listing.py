@@ -13,7 +13,7 @@ from proxy.gateway.concurrency import ConcurrencyLimiter
 from proxy.gateway.parsing import ParsedRequest
 from proxy.legacy import EMPTY_LIST, Item, ListWriter, Page, RenderedList, Style
 from proxy.model import NO_CALLER_IDS, CallerIds, Fetch, List, Operation
-from proxy.observe.counters import Counters
+from proxy.observe.counters import REPLACED_NAMES, Counters
 from proxy.upstream.api import Upstream
 from proxy.upstream.listing import PageDigests
 
@@ -118,7 +118,7 @@ class Reader:
                 part = caller_ids[start : start + _SLICE]
             writer.add(part if isinstance(operation, Fetch) else _filter(part, operation))
         if writer.replaced:
-            self._counters.replaced(writer.replaced)
+            self._counters.count(REPLACED_NAMES, times=writer.replaced)
         return writer.listed()
 
 

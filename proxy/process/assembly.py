@@ -30,8 +30,9 @@ def assemble(
 
     Writes are told through `store`; `state` is what the translator before it hands on.
     """
+    state = state or SharedState()
     upstreams = {
-        name_upstream(settings): Upstream(create_profile(configuration, settings), client)
+        name_upstream(settings): _create_upstream(configuration, settings, client, state)
         for settings in configuration.upstreams().values()
     }
     settings = configuration.settings
@@ -86,6 +87,14 @@ def create_accounts(settings: Settings) -> Accounts:
     if settings.accounts is None:
         return PassThrough(name_upstream(settings.upstream))
     return AccountTable({sid: _entry(account, settings) for sid, account in settings.accounts.items()})
+
+
+def _create_upstream(
+    configuration: Configuration, settings: UpstreamSettings, client: Sender, state: SharedState
+) -> Upstream:
+    profile = create_profile(configuration, settings)
+    name = f"{settings.profile} at {profile.origin}"
+    return Upstream(profile, client, name, state.failures.upstream_failed)
 
 
 def create_profile(configuration: Configuration, settings: UpstreamSettings) -> Profile:

@@ -11,6 +11,7 @@ from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
 from proxy.observe.counters import CounterMemory, Counters
+from proxy.observe.failures import FailureLog
 from proxy.process.assembly import assemble, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
@@ -51,6 +52,7 @@ def serve(
         if number < workers:
             shared.generations.advance_all(number)
             shared.shares.remove_worker(number)
+            shared.counters.remove_worker(number)
 
     def stopping() -> None:
         for each in listeners.values():  # else clients would wait at a socket that no worker accepts from
@@ -75,8 +77,9 @@ async def _run_proxy(
 ) -> AsyncIterator[Service]:
     """Serve as one of the workers until the block ends."""
     store = create_store(configuration.now, shared.generations, worker)
-    state, share = SharedState(Counters(shared.counters, worker)), AcceptShare(shared.shares, worker)
-    async with Client() as client, AsyncExitStack() as stack:
+    counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
+    state = SharedState(counters, FailureLog(counters))
+    async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
         def build() -> tuple[Translator, ServerOptions]:

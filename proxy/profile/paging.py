@@ -4,7 +4,6 @@ To add a kind, write its settings with the method that makes the call, add them 
 table.
 """
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +12,11 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, StrictInt
 
-from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.errors import Reason, UpstreamError
 from proxy.profile.base import Frozen, Name, Pointers
 from proxy.profile.calls import Call, Reply
 from proxy.profile.conversions import UnreadableError, read_opaque
 from proxy.profile.pointers import compile_pointers
-
-_security = logging.getLogger("proxy.security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class PageContents:
     """The last item of the page."""
 
 
-class UnevenPagesError(LegacyError):
+class UnevenPagesError(UpstreamError):
     """Pages have another size than was requested, so a page number does not tell which items it holds."""
 
 
@@ -169,8 +166,8 @@ def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
 def _add_token(first: Call, parameter: str, token: Any) -> Call:
     try:
         return first.with_parameters({parameter: read_opaque(token)})
-    except UnreadableError:
-        raise LegacyError(BAD_UPSTREAM) from None
+    except UnreadableError as error:
+        raise UpstreamError(Reason.CURSOR, expected=str(error)) from None
 
 
 def _follow_url(here: Call, target: Any) -> Call | None:
@@ -178,16 +175,13 @@ def _follow_url(here: Call, target: Any) -> Call | None:
     if target is None or target == "":
         return None
     if not isinstance(target, str):  # urljoin would turn a false value, as 0 or [], into the page's own URL
-        raise LegacyError(BAD_UPSTREAM)
+        raise UpstreamError(Reason.CURSOR, expected="a URL")
     try:
         if _parse_origin(url := urljoin(here.url, target)) == _parse_origin(here.url):
             return here.with_url(url)
     except ValueError:  # from urllib, for what is not a URL
         pass
-    _security.warning(
-        "upstream %s: the next page is a URL of another origin, which is refused", urlsplit(here.url).hostname
-    )
-    raise LegacyError(BAD_UPSTREAM)
+    raise UpstreamError(Reason.ORIGIN)
 
 
 def _parse_origin(url: str) -> tuple[str, str | None, int | None, bool]:
@@ -278,7 +272,7 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
         return None
     found = compile_pointers(total.at)(page)
     if isinstance(found, bool) or not re.fullmatch("[0-9]{1,18}", str(found)):
-        raise LegacyError(BAD_UPSTREAM)
+        raise UpstreamError(Reason.TOTAL, pointer=total.at[0])
     return int(found)
 
 
@@ -313,14 +307,14 @@ def next_position(
     count, offset = contents.count, here.offset + contents.count
     if kind.next_call is None:
         if kind.counts_pages and here.is_direct and count not in (0, size):
-            raise UnevenPagesError(BAD_UPSTREAM)
+            raise UnevenPagesError(Reason.CURSOR)
         more = count >= size or (contents.total is not None and count > 0 and offset < contents.total)
         return _place_call(paging, Position(first, offset, here.number + 1), size) if more else None
     call = kind.next_call(paging, first, here.call, contents)
     if call is None:
         return None
     if not count:
-        raise LegacyError(BAD_UPSTREAM)  # an empty page with a next one may go on for ever
+        raise UpstreamError(Reason.CURSOR, items=0)  # an empty page with a next one may go on for ever
     return Position(call, offset)
 
 

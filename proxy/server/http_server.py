@@ -15,7 +15,7 @@ from yarl import URL
 
 from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
-from proxy.observe.counters import Counters
+from proxy.observe.counters import TLS_CONNECTIONS, Counters
 from proxy.server.connection import Connection
 from proxy.server.handlers import Handler
 from proxy.server.reading import HEAD
@@ -135,7 +135,7 @@ class HttpServer(web.Server):
         self._open.add(connection)
         self.limit.taken += 1
         self._share.add_connection()
-        self._counters.connected(listener, tls_version)
+        self._counters.count(TLS_CONNECTIONS, listener, tls_version or "")
         if self.is_draining:
             connection.close_after_response()
         return True
