@@ -82,7 +82,7 @@ class UpstreamError(LegacyError):
 
     def add_details(self, **details: str | int) -> None:
         """Add details, but replace none."""
-        self.details = {**details, **self.details}
+        self.details = {**self.details, **details, **self.details}
 
     def __str__(self) -> str:
         """Return the reason, what it means, and the details."""

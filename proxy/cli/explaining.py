@@ -81,12 +81,15 @@ def translate(
     """Translate a request to the old API, or what an upstream answers to it.
 
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
-    the old API's document, or with --request the request that the upstream would get.
+    the old API's document, or with --request the request that the upstream would get. Where the
+    upstream's answer is unusable, the reason goes to standard error, and the exit status is 1.
     """
     replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
     rehearsal = asyncio.run(rehearse(configuration, request, replies))
     if rehearsal.answer and not to_upstream:
         _show(rehearsal.answer, include=include)
+        for failure in rehearsal.failures:
+            raise click.ClickException(str(failure))
     elif rehearsal.answer and not rehearsal.calls:
         _show(rehearsal.answer, include=True)
         raise click.ClickException("the upstream is not asked")

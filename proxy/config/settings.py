@@ -27,6 +27,7 @@ from proxy.config.yaml_source import Expanded, Mistake, Source, parse_plain, rea
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
+from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
@@ -316,6 +317,13 @@ class SnapshotSettings(Frozen):
         return self
 
 
+class LogSettings(Frozen):
+    """What is written to standard error, and how."""
+
+    level: Level = "info"
+    format: Format = "console"
+
+
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
@@ -327,6 +335,7 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    log: LogSettings = LogSettings()
 
 
 class UpstreamTarget(NamedTuple):

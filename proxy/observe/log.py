@@ -153,21 +153,30 @@ def log_unhandled(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> N
     _log.error("a background task failed" if error else context["message"], exc_info=error)
 
 
-def log_to_stderr(
-    level: Level = "info", kind: Format = "console", on_drop: Callable[[], None] | None = None
-) -> None:
-    """Write lines of a level and above to standard error; `on_drop` is called for each that is left out.
+def log_to_stderr() -> None:
+    """Write lines of level INFO and above to standard error, unless the log goes elsewhere already."""
+    if logging.getLogger().handlers:
+        return
+    handler = _Handler()
+    handler.addFilter(RateLimitFilter())
+    logging.getLogger().addHandler(handler)
+    configure()
 
-    Called again, it changes level and format.
-    """
-    root = logging.getLogger()
-    handler = next((each for each in root.handlers if isinstance(each, _Handler)), None)
-    if handler is None:
-        handler = _Handler()
-        handler.addFilter(RateLimitFilter())
-        root.addHandler(handler)
-    handler.setFormatter(Formatter(kind))
-    handler.on_drop = on_drop or handler.on_drop
-    lowest = logging.getLevelNamesMapping()[level.upper()]
+
+def configure(level: Level = "info", kind: Format = "console") -> None:
+    """Write lines of a level and above, in a format; without `log_to_stderr` nothing is written."""
+    root, lowest = logging.getLogger(), logging.getLevelNamesMapping()[level.upper()]
     _log.setLevel(lowest)
     root.setLevel(max(lowest, logging.INFO))  # what libraries say below that may quote requests
+    for handler in _handlers():
+        handler.setFormatter(Formatter(kind))
+
+
+def count_dropped(on_drop: Callable[[], None]) -> None:
+    """Call a function for each line that standard error has no room for."""
+    for handler in _handlers():
+        handler.on_drop = on_drop
+
+
+def _handlers() -> list[_Handler]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]

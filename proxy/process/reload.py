@@ -9,6 +9,7 @@ from proxy.config import Configuration, ConfigurationError, Settings
 from proxy.config.settings import TlsListener
 from proxy.config.yaml_source import Mistake
 from proxy.net.addresses import Address
+from proxy.observe import log
 
 _log = logging.getLogger("proxy.config")
 
@@ -67,6 +68,7 @@ class ActiveConfiguration:
         self._read = read
         self._pending_restart: Sequence[str] = ()
         self.now = read()
+        self._configure_log()
 
     def reload(self) -> bool:
         """Read again; return whether the result is active now. If not, the log says why."""
@@ -85,7 +87,12 @@ class ActiveConfiguration:
             if value_of(following.settings) != value_of(self.now.settings)
         ]
         self.now = _keep_fixed(following, self.now.settings)
+        self._configure_log()
         return True
+
+    def _configure_log(self) -> None:
+        settings = self.now.settings.log
+        log.configure(settings.level, settings.format)
 
     def log_reload(self) -> None:
         """Log the warnings about the active configuration, and what only a restart changes."""

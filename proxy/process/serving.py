@@ -10,7 +10,8 @@ from proxy.cache import GenerationTable
 from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
-from proxy.observe.counters import CounterMemory, Counters
+from proxy.observe import log
+from proxy.observe.counters import DROPPED_LINES, CounterMemory, Counters
 from proxy.observe.failures import FailureLog
 from proxy.process.assembly import assemble, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
@@ -79,6 +80,7 @@ async def _run_proxy(
     store = create_store(configuration.now, shared.generations, worker)
     counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
     state = SharedState(counters, FailureLog(counters))
+    log.count_dropped(partial(counters.count, DROPPED_LINES))
     async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import socket
 import ssl
 import weakref
@@ -217,7 +218,9 @@ def _describe(error: BaseException) -> Mapping[str, str | int]:
     if isinstance(error, ssl.SSLError) and error.reason:
         return {**details, "error": error.reason}
     if isinstance(error, OSError) and error.strerror:
-        return {**details, "error": error.strerror}
+        # The text of the system, not of asyncio; those of name lookups have numbers of their own
+        text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        return {**details, "error": text}
     return details
 
 
