@@ -93,9 +93,10 @@ def _format_json(line: Mapping[str, str], fields: Mapping[str, Any]) -> str:
 class RateLimitFilter(logging.Filter):
     """Lets a line through once a minute; the next time it says how often it has been left out."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _MAX_A_PERIOD) -> None:
         super().__init__()
         self._clock = clock
+        self._most = most
         self._written: dict[Hashable, tuple[float, int]] = {}
         self._period, self._count = clock(), 0
 
@@ -119,7 +120,7 @@ class RateLimitFilter(logging.Filter):
         if now >= self._period + _PERIOD:
             self._period, self._count = now, 0
         self._count += 1
-        return self._count <= _MAX_A_PERIOD
+        return self._count <= self._most
 
 
 class _Handler(logging.Handler):

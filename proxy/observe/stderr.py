@@ -32,12 +32,16 @@ class Output:
         return True
 
 
+def _send(descriptor: int, data: bytes) -> int:
+    with socket.socket(fileno=os.dup(descriptor)) as sender:
+        return sender.send(data, socket.MSG_DONTWAIT)
+
+
 def _writer(descriptor: int) -> Callable[[bytes], int]:
     """Return a function that writes as much as there is room for; BlockingIOError where there is none."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
-        sender = socket.socket(fileno=os.dup(descriptor))
-        return lambda data: sender.send(data, socket.MSG_DONTWAIT)
+        return lambda data: _send(descriptor, data)
     if stat.S_ISREG(mode):
         return lambda data: os.write(descriptor, data)
     with suppress(OSError):  # a file description of our own, which no other program notices

@@ -298,9 +298,9 @@ TRANSLATED = {
         "no_items: .*/outgoing_caller_ids, status 200",
     ),
     "an item without a key": (
-        page(item(), item(phone_number=None)),
+        page(item(), {**item(), "sid": None}),
         (),
-        "item_key: .*/phone_number, item 1, ",
+        "item_key: .*/sid, item 1, ",
     ),
     "an id that is no Sid": (page(item(sid=CANARY)), (), "id: .*pointer /sid, expected Sids, status 200"),
     "500": (b"{}", ("--status", "500"), "status: .*status 500"),
