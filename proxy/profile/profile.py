@@ -310,7 +310,7 @@ class Profile:
             raise UpstreamError(reason, None if reason is Reason.CREDENTIALS else fault)
         # An HTML page does not come from the API
         if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
-            is_encoded = reply.headers.get("content-encoding", "identity").lower() != "identity"
+            is_encoded = bool(reply.headers.get("content-encoding"))
             raise UpstreamError(Reason.ENCODING if is_encoded else Reason.NOT_JSON)
         return document
 

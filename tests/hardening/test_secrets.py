@@ -607,7 +607,7 @@ def test_the_log_omits_exception_messages() -> None:
     )
     text = log.Formatter().format(record)
     assert not shows(text)
-    assert re.search(r"^failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", text, re.DOTALL)
+    assert re.search(r"error   x: failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", text, re.DOTALL)
 
 
 def test_a_loops_error_omits_its_context(capsys: pytest.CaptureFixture[str]) -> None:
