@@ -19,7 +19,7 @@ ODD = [402, 406, 410, 418, 420, 422, 440, 449, 451, 460, 498, 499, 501, 507, 509
 
 
 def mapping(folder: Path) -> str:
-    """Return the keys of an upstream whose profile maps status 409 and a code to the status of that number."""
+    """Return the keys of an upstream whose profile maps 409 with a code to the status of that number."""
     rows = "".join(
         f"    - {{status: 409, code: {status}, to_status: {status}}}\n" for status in range(400, 600)
     )
