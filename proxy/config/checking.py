@@ -3,7 +3,6 @@
 A misspelt key or word is reported once and corrected, so that everything after it is checked too.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.yaml_source import EMPTY_SECRET, Expanded, Source, parse_plain
-from proxy.profile.base import KeyPath, join_names
+from proxy.profile.base import KeyPath, find_closest, join_names, suggest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,18 +68,6 @@ def check(model: type[M], source: Source) -> M | None:
             return None
         for problem in misspelt:
             _correct(source, problem)
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a suggestion to append to a message, or nothing where no known word is similar."""
-    meant = _find_closest(word, known)
-    return f"; did you mean {meant!r}?" if meant else ""
-
-
-def _find_closest(word: str, known: Iterable[str]) -> str | None:
-    by_lower = {each.lower(): each for each in sorted(known)}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return by_lower[close[0]] if close else None
 
 
 def is_consequence(key_path: KeyPath, source: Source) -> bool:
@@ -176,7 +163,7 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     if key in all_of_them:
         return _Problem(key_path, f"the key {key!r} does not go with {_strip_brackets(location[-2])!r} here")
     known = (all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen) - here.keys()
-    meant = _find_closest(key, known)
+    meant = find_closest(key, known)
     return _Problem(key_path, f"unknown key {key!r}{suggest(key, known)}", meant, is_key=True)
 
 
@@ -186,7 +173,7 @@ def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem
     known = _list_words(expected)
     shown = join_names([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
     is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
-    meant = _find_closest(str(given), known) if is_word else None
+    meant = find_closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
     suggestion = f"; did you mean {meant!r}?" if meant else ""
     return _Problem(key_path, f"expected {one_of}{shown}{suggestion}", meant)

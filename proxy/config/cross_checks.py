@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 
 import uritemplate
 
-from proxy.config.checking import suggest
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.config.yaml_source import Expanded
 from proxy.net.addresses import Address, check_url
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
-from proxy.profile.base import Rule, Violation
+from proxy.profile.base import Rule, Violation, suggest
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
 
@@ -44,7 +43,7 @@ def _check_variables(configuration: Configuration) -> Iterator[Violation]:
             yield (*key_path, "variables", name), message
             empty -= {meant for meant in empty if f"{meant!r}?" in suggestion}  # a typo is one mistake
         for name in sorted(empty):
-            what = ", which is empty" if name in upstream.variables else ""
+            what = ", which is empty" if name in upstream.variables else suggest(name, filled.keys() - empty)
             yield (*key_path, "variables"), f"the profile {profile.name} needs the variable {name!r}{what}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config import yaml_source
-from proxy.config.checking import PATHS, check, is_consequence, suggest
+from proxy.config.checking import PATHS, check, is_consequence
 from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES
 from proxy.config.settings import (
     DEFAULT_PROFILE,
@@ -19,7 +19,7 @@ from proxy.config.settings import (
 )
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
 from proxy.profile import rules
-from proxy.profile.base import KeyPath, Violation
+from proxy.profile.base import KeyPath, Violation, suggest
 from proxy.profile.language import ProfileSettings
 
 

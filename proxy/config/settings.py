@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -36,7 +36,7 @@ from proxy.config.yaml_source import (
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
-from proxy.profile.base import Frozen, KeyPath
+from proxy.profile.base import Frozen, KeyPath, find_closest
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
@@ -204,7 +204,9 @@ def _parse_zone(name: Any) -> ZoneInfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # an unknown name, an impossible one, a folder
         pass
-    raise ValueError("write the name of a time zone, for example America/Los_Angeles")
+    message = "write the name of a time zone, for example America/Los_Angeles"
+    meant = find_closest(name, available_timezones(), cutoff=0.75) if isinstance(name, str) else None
+    raise ValueError(f"{message}; did you mean {meant!r}?" if meant else message)
 
 
 class SecretFile(Frozen):

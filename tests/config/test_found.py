@@ -234,6 +234,106 @@ def test_found_b2_an_optional_value_may_be_empty(file: Path) -> None:
     assert (done.exit_code, done.output) == (0, f"{file}: good\n")
 
 
+# B6: what was meant
+
+SHIPPED = Path(__file__).parents[2] / "config" / "upstreams"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("twillio", "twilio-2010-04-01"),
+        ("twilio", "twilio-2010-04-01"),
+        ("Twilio", "twilio-2010-04-01"),
+        ("twilio-2010", "twilio-2010-04-01"),
+        ("signal-wire", "signalwire"),
+        ("plvio", "plivo"),
+        ("telnix", "telnyx"),
+        ("exampel", "example-rest"),
+    ],
+)
+def test_found_b6_a_profile(file: Path, given: str, meant: str) -> None:
+    told = f"there is no profile {given!r}; did you mean {meant!r}?"
+    assert refusal(file, f"upstream: {{profile: {given}}}") == f"1:12: {told}"
+    assert refusal(file, f"{MAPPED[:-2]}, profile: {given}}}\n", T="t", P="p").endswith(told)
+    done = CliRunner().invoke(main, ["serve", "--config", str(file)], env={"T": "t", "P": "p"})
+    assert (done.exit_code, done.output.count(told)) == (78, 1)
+    done = CliRunner().invoke(main, ["init", given])
+    assert (done.exit_code, done.output.count(f"did you mean {meant!r}?")) == (78, 1)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "meant"),
+    [
+        ("scheme: bearer", "scheme: beare", "bearer"),
+        ("codec: integer", "codec: intger", "integer"),
+        ("strategy: offset", "strategy: ofset", "offset"),
+        ("strategy: pointer", "strategy: point", "pointer"),
+        ("as: e164", "as: e146", "e164"),
+        ("method: PATCH", "method: patch", "PATCH"),
+        ("/numbers/{id}", "/numbers/{idd}", "id"),
+        ("validation: unsupported", "validation: unsuported", "unsupported"),
+        (
+            "base_url: https://api.example.com",
+            "base_url: https://{regio}.x\nvariables: {region: eu}",
+            "region",
+        ),
+        ("paging:", "pagin:", "paging"),
+        ("errors:", "error:", "errors"),
+        ("{from: phone_number", "{from: phonenumber", "phone_number"),
+    ],
+)
+def test_found_b6_a_word_of_a_profile(file: Path, right: str, wrong: str, meant: str) -> None:
+    text = (SHIPPED / "example-rest.yaml").read_text(encoding="utf-8")
+    text = text.replace("https://caller-ids.example.com/v1", "https://api.example.com")
+    text = text.replace("validation: code_shown", "validation: unsupported").replace(
+        "/accounts/{account}/caller-ids", "/numbers"
+    )
+    assert right in text
+    (file.parent / "mine.yaml").write_text(text.replace(right, wrong), encoding="utf-8")
+    done = check(file, f"upstream: {{profile: ./mine.yaml}}\n{MAPPED}", T="t", P="p")
+    assert done.exit_code == 78
+    assert f"did you mean {meant!r}?" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("legacy: {timezone: America/Los_Angelos}", "America/Los_Angeles"),
+        ("legacy: {timezone: Los_Angeles}", "America/Los_Angeles"),
+        ("legacy: {timezone: europe/berlin}", "Europe/Berlin"),
+        ("numbers: {outside_nanp: e146}", "e164"),
+        ("upstream: {validation: code_on_fone}", "code_on_phone"),
+        ("listen: {legacy-tls: {address: ':1', certificate: x}}", "legacy_tls"),
+        ("snapshots: {cert: 1, freesh: 5}", "fresh"),
+        ("upstream: {profile: restcomm, variables: {hots: x.example}}", "host"),
+        ("upstream: {base_url: 'https://{edg}.example', variables: {edge: dublin}}", "edge"),
+    ],
+)
+def test_found_b6_a_word_of_a_configuration(file: Path, text: str, meant: str) -> None:
+    done = check(file, text)
+    assert done.exit_code == 78
+    assert f"did you mean {meant!r}?" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        ("chek proxy.yaml", "check"),
+        ("Serve", "serve"),
+        ("health", "healthcheck"),
+        ("transalte GET /", "translate"),
+        ("versoin", "version"),
+        ("sandbox answr 1 2", "answer"),
+    ],
+)
+def test_found_b6_a_command(command: str, meant: str) -> None:
+    done = CliRunner().invoke(main, command.split())
+    assert done.exit_code == 2
+    assert f"; did you mean {meant!r}?" in done.output
+    assert "No such command 'xyz'.\n" in CliRunner().invoke(main, ["xyz"]).output
+
+
 # B7: the reason
 
 
