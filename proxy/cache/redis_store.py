@@ -11,11 +11,10 @@ import hmac
 import secrets
 from typing import Any, Self
 
-from redis.asyncio import ConnectionPool
-
 from proxy.cache.keys import Key, Owner
 from proxy.cache.redis_pipeline import RedisPipeline, UnavailableError
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
+from proxy.net.redis_url import connections
 
 # In seconds
 _CHECKS_TIMEOUT = 0.05
@@ -52,8 +51,8 @@ class RedisStore:
         timeouts: tuple[float, float] = (_CHECKS_TIMEOUT, _LISTS_TIMEOUT),
     ) -> Self:
         """Connect at the first command; refused credentials are told to the other workers through `table`."""
-        pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
-        checks, lists = (RedisPipeline(pool.make_connection, each) for each in timeouts)
+        connect = connections(url)
+        checks, lists = (RedisPipeline(connect, each) for each in timeouts)
         return cls(checks, lists, secret, (table or GenerationTable()).refused_at)
 
     def with_schema(self, schema: str) -> Self:

@@ -94,10 +94,16 @@ def translate(
         _show(rehearsal.answer, include=True)
         raise click.ClickException("the upstream is not asked")
     else:
-        call = Explanation(configuration, request).mask(rehearsal.calls[-1])
+        call = rehearsal.calls[-1]
+        masked = Explanation(configuration, request).mask(call)
         if not to_upstream:
-            raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
-        click.echo("\n".join(format_call(call)))
+            raise click.ClickException(
+                f"the upstream would be asked once more, for {call.method} {masked.url}"
+            )
+        try:
+            click.echo(format_call(call, masked))
+        except ValueError as error:
+            raise click.ClickException(f"the request cannot be sent: {error}") from error
 
 
 def _show(answer: Answer, *, include: bool) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from proxy.profile.answer_rules import ANSWER_RULES
 from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
-from proxy.profile.base import KeyPath, Rule, Violation, join_names
+from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
 from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import Endpoint, ItemEndpoint, ListEndpoint, ProfileSettings, WriteValue
@@ -81,14 +81,15 @@ def _check_variables(profile: ProfileSettings) -> Iterator[Violation]:
     for name in profile.variables.keys() & BUILT_IN:
         yield ("variables", name), f"{name} comes from the request: choose another name"
     for name in set(parse_placeholders(profile.base_url)) - profile.variables.keys():
-        yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {_NO_DEFAULT}"
+        message = f"nothing fills the placeholder {{{name}}}: {_NO_DEFAULT}"
+        yield ("base_url",), message + suggest(name, profile.variables)
 
 
 @_for_each_endpoint
 def _check_placeholders(profile: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
     known = profile.variables.keys() | (_VALUES_OF[operation] - _OPTIONAL)
     for name in set(parse_placeholders(endpoint.path)) - known:
-        what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT
+        what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT + suggest(name, known)
         yield ("path",), f"nothing fills the placeholder {{{name}}}: {what}"
 
 

@@ -115,7 +115,7 @@ def test_a_field_is_read_the_same_in_each_document(
     except UpstreamError as error:
         with pytest.raises(UpstreamError) as raised:
             compile_column_reader(field)(documents)
-        assert raised.value.reason == error.reason
+        assert raised.value.reason == error.reason  # noqa: PT017 - of both
     else:
         assert compile_column_reader(field)(documents) == expected
 
