@@ -1,6 +1,7 @@
 """The active configuration, and how a reload replaces it."""
 
 import logging
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -66,6 +67,9 @@ class ActiveConfiguration:
         """Start with the result of `read`, which raises ConfigurationError or click.UsageError."""
         self._read = read
         self._pending_restart: Sequence[str] = ()
+        self._announced = memoryview(mmap.mmap(-1, 8)).cast("q")
+        """How many reloads the supervisor has announced; its workers inherit this memory."""
+        self._followed = 0
         self.now = read()
 
     def reload(self) -> bool:
@@ -86,6 +90,19 @@ class ActiveConfiguration:
         ]
         self.now = _keep_fixed(following, self.now.settings)
         return True
+
+    def announce(self) -> None:
+        """Tell the workers that this process has forked to follow its reload."""
+        self._announced[0] += 1
+        self._followed = self._announced[0]
+
+    def follows(self) -> bool:
+        """Return whether a reload was announced since the last call, or since the fork.
+
+        SIGHUP to all processes reaches a worker twice, once before the supervisor has checked the file.
+        """
+        followed, self._followed = self._followed, self._announced[0]
+        return followed < self._followed
 
     def log_reload(self) -> None:
         """Log the warnings about the active configuration, and what only a restart changes."""

@@ -55,13 +55,15 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str | Path, shows_log: bool = False) -> Iterator[Running]:
-    """Run a command in the background; it is gone when the block ends.
+def running(
+    *arguments: str | Path, shows_log: bool = False, inside: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run a command in the background, `inside` another one; it is gone when the block ends.
 
     Its log is part of the output, or else goes where the test's goes.
     """
     with subprocess.Popen(
-        [*PROXY, *arguments],
+        [*inside, *PROXY, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if shows_log else None,
         stdin=subprocess.DEVNULL,
@@ -77,6 +79,11 @@ def running(*arguments: str | Path, shows_log: bool = False) -> Iterator[Running
 
 def children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def processes_of(server: Running) -> list[int]:
+    """Return the process ids of a command and of its workers."""
+    return [server.process.pid, *sorted(children(server.process.pid))]
 
 
 def workers_of(server: Running, number: int, other_than: Sequence[int] = ()) -> list[int]:
