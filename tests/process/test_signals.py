@@ -5,18 +5,17 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.processes import Running, children, processes_of, running, workers_of
+from support.processes import Running, children, processes_of, running, starting, workers_of
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Answer, Message, ScriptedUpstream, ask, connect, json_answer, scripted_upstream
 
@@ -268,26 +267,6 @@ async def test_found_e1_a_hangup_to_all_processes_reloads_once(tmp_path: Path, o
 
 
 # The first moments
-
-
-@contextmanager
-def starting(folder: Path, *options: str) -> Iterator[tuple[Running, int]]:
-    """Start a proxy, and return at the moment when its port is open."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    file = folder / "proxy.yaml"
-    file.write_text(f"listen: {{address: '127.0.0.1:{port}', drain: 0}}\n", encoding="utf-8")
-    with running("serve", "--config", file, *options) as server:
-        wait_for_port(port)
-        yield server, port
-
-
-def wait_for_port(port: int) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-    raise AssertionError("nothing listens")
 
 
 @pytest.mark.parametrize(

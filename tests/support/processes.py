@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,9 +56,7 @@ class Running:
 
 
 @contextmanager
-def running(
-    *arguments: str | Path, shows_log: bool = False, inside: Sequence[str] = ()
-) -> Iterator[Running]:
+def running(*arguments: str | Path, shows_log: bool = False, inside: Sequence[str] = ()) -> Iterator[Running]:
     """Run a command in the background, `inside` another one; it is gone when the block ends.
 
     Its log is part of the output, or else goes where the test's goes.
@@ -75,6 +74,26 @@ def running(
             yield Running(process, process.stdout)
         finally:
             process.kill()
+
+
+@contextmanager
+def starting(folder: Path, *options: str, inside: Sequence[str] = ()) -> Iterator[tuple[Running, int]]:
+    """Start a proxy; yields it and its port at the moment when that is open."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    file = folder / "proxy.yaml"
+    file.write_text(f"listen: {{address: '127.0.0.1:{port}', drain: 0}}\n", encoding="utf-8")
+    with running("serve", "--config", file, *options, inside=inside) as server:
+        until = time.monotonic() + 20
+        while not is_open(port):
+            assert time.monotonic() < until, "nothing listens"
+        yield server, port
+
+
+def is_open(port: int) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def children(pid: int) -> set[int]:
