@@ -1,6 +1,7 @@
 """The active configuration, and how a reload replaces it."""
 
 import logging
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -67,6 +68,9 @@ class ActiveConfiguration:
         """Start with the result of `read`, which raises ConfigurationError or click.UsageError."""
         self._read = read
         self._pending_restart: Sequence[str] = ()
+        self._announced = memoryview(mmap.mmap(-1, 8)).cast("q")
+        """How many reloads the supervisor has announced; its workers inherit this memory."""
+        self._followed = 0
         self.now = read()
         self._configure_log()
 
@@ -93,6 +97,19 @@ class ActiveConfiguration:
     def _configure_log(self) -> None:
         settings = self.now.settings.log
         log.configure(settings.level, settings.format)
+
+    def announce(self) -> None:
+        """Tell the workers that this process has forked to follow its reload."""
+        self._announced[0] += 1
+        self._followed = self._announced[0]
+
+    def follows(self) -> bool:
+        """Return whether a reload was announced since the last call, or since the fork.
+
+        SIGHUP to all processes reaches a worker twice, once before the supervisor has checked the file.
+        """
+        followed, self._followed = self._followed, self._announced[0]
+        return followed < self._followed
 
     def log_reload(self) -> None:
         """Log the warnings about the active configuration, and what only a restart changes."""

@@ -61,6 +61,7 @@ def serve(
 
     def reload() -> bool:
         if is_valid := configuration.reload():
+            configuration.announce()
             configuration.log_reload()
         return is_valid
 
@@ -91,6 +92,8 @@ async def _run_proxy(
         serving = await stack.enter_async_context(listening(*build(), listeners, state.counters, share))
 
         async def reload() -> None:
+            if not (share.is_alone or configuration.follows()):
+                return
             # In a thread: it takes longer than requests may wait for the loop
             if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
                 serving.follow(*built)
