@@ -6,8 +6,19 @@ ARGS ?=
 
 MUTMUT := 3.8.1
 
+# Each version of Python has an environment of its own: python3 has .venv, Python 3.12.1 beside it .venv-3.12.1.
+version_of = $(shell $(1) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 VENV := .venv
+ifneq ($(PYTHON),python3)
+  ifneq ($(call version_of,$(PYTHON)),$(call version_of,python3))
+    VENV := .venv-$(call version_of,$(PYTHON))
+  endif
+endif
 BIN := $(VENV)/bin
+
+# Without bytecode, each process that a test starts would compile the program again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -75,7 +86,7 @@ lock: $(BIN)/python ## regenerate requirements.lock and requirements-dev.lock
 	cp "$$scratch/run" requirements.lock; cp "$$scratch/dev" requirements-dev.lock
 
 clean: ## remove everything that these targets created
-	@rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	@rm -rf .venv .venv-* build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is installed again if its interpreter is missing or the checkout has moved.

@@ -25,6 +25,7 @@ from support.cached import (
 )
 from support.relay import Relay, relay
 from support.scripted_redis import ScriptedRedis, bulk, scripted_redis
+from support.streams import stream_server
 from support.valkey import Server, running_valkey
 
 from proxy.cache import CachePolicy, Key, ListCache, derive_key, derive_owner
@@ -264,15 +265,13 @@ async def test_a_hanging_handshake_times_out() -> None:
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    store = RedisStore.at(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SECRET)
-    before = time.monotonic()
-    assert await store.state(OWNER) is None
-    assert time.monotonic() - before < 30  # a timeout ended it
-    await store.close()
-    silent.close()
+    async with stream_server(say_nothing) as port:
+        store = RedisStore.at(f"redis://127.0.0.1:{port}", SECRET)
+        before = time.monotonic()
+        assert await store.state(OWNER) is None
+        assert time.monotonic() - before < 30  # a timeout ended it
+        await store.close()
 
 
 @pytest_asyncio.fixture
@@ -606,11 +605,9 @@ async def test_no_reconnect_right_after_a_disconnect() -> None:
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal calls
         calls += 1
-        writer.close()
 
-    closing_server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    store = RedisStore.at(f"redis://:password@127.0.0.1:{closing_server.sockets[0].getsockname()[1]}", SECRET)
-    assert await store.state(OWNER) is None
-    await store.close()
-    closing_server.close()
+    async with stream_server(hang_up) as port:
+        store = RedisStore.at(f"redis://:password@127.0.0.1:{port}", SECRET)
+        assert await store.state(OWNER) is None
+        await store.close()
     assert calls == 1

@@ -15,7 +15,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -106,9 +108,15 @@ def conversation(text: str) -> list[Line]:
 EXAMPLES = examples()
 
 
-def example_rest() -> dict[str, Any]:
+@cache
+def _example_rest() -> dict[str, Any]:
     profile: dict[str, Any] = yaml.safe_load(config.shipped_profiles()["example-rest"].read_text("utf-8"))
     return profile
+
+
+def example_rest() -> dict[str, Any]:
+    """Return a copy of the profile, to be changed."""
+    return deepcopy(_example_rest())
 
 
 def merged(example: Example) -> dict[str, Any]:

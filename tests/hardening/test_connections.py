@@ -15,6 +15,7 @@ from support.callers import CANNOT_WAIT, get
 from support.proxied import LISTED, Proxied, now, timed
 from support.running import running_listeners, running_proxy
 from support.seed import ACCOUNT, LIST
+from support.streams import stream_server
 from support.wire import ScriptedUpstream, connect, json_answer, read_message, scripted_upstream
 
 from proxy.net.connection_limit import ConnectionLimit, max_connections
@@ -188,11 +189,9 @@ def test_what_was_idle_for_15_seconds_is_closed() -> None:
             writer.write(LISTED)
             assert await reader.read() == b""
             closed.set()
-            writer.close()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        upstream = ScriptedUpstream(port=server.sockets[0].getsockname()[1])
-        async with server, running_proxy(upstream.url) as port:
+        upstream = ScriptedUpstream()
+        async with stream_server(serve) as upstream.port, running_proxy(upstream.url) as port:
             begun = now()
             assert (await Proxied(port, upstream).ask()).status == 200
             async with asyncio.timeout(100):

@@ -9,14 +9,16 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import leap
 from support.fronts import HAPROXY, NGINX, Front, running
 from support.running import running_proxy
 from support.seed import TOKEN, basic
+from support.streams import stream_server
 from support.wire import Message, connect, json_answer, read_message
 
 SID = "PN" + "1" * 32
@@ -345,7 +347,7 @@ class Upstream:
         self.asked: Counter[Meant] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError), closing(writer):
+        with suppress(ConnectionError):
             while message := await read_message(reader):
                 asked = meant(message.start.partition(" ")[0], message.target)
                 self.asked[asked] += 1
@@ -372,8 +374,7 @@ def _answer(asked: Meant) -> Message:
 @asynccontextmanager
 async def proxy() -> AsyncIterator[tuple[int, Upstream]]:
     upstream = Upstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    async with server, running_proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as port:
+    async with stream_server(upstream.serve) as behind, running_proxy(f"http://127.0.0.1:{behind}") as port:
         yield port, upstream
 
 
@@ -414,9 +415,13 @@ async def test_behind_another(front: Front, tmp_path: Path) -> None:
     assert upstream.asked.total() > sum(row.first + row.second for row in ROWS.values()) / 2
 
 
-async def test_directly() -> None:
-    async with proxy() as (port, upstream):
-        await say_everything(port)
+def test_directly() -> None:
+    async def say() -> Upstream:
+        async with proxy() as (port, upstream):
+            await say_everything(port)
+            return upstream
+
+    upstream = leap.run(say())
     came: Counter[str] = Counter()
     for asked, times in upstream.asked.items():
         came[asked.account] += times

@@ -9,6 +9,7 @@ import pytest
 from support.proxied import error, item, ok, page
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
+from support.streams import stream_server
 from support.wire import Message, ScriptedUpstream, ask, read_message
 
 SECOND = ACCOUNT.replace("AC3", "AC4")
@@ -27,7 +28,7 @@ async def answering_twice() -> AsyncIterator[ScriptedUpstream]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream.accepted += 1
         answer = b""
-        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+        with contextlib.suppress(ConnectionError):
             while request := await read_message(reader):
                 upstream.received.append(request)
                 writer.write(answer)
@@ -35,9 +36,7 @@ async def answering_twice() -> AsyncIterator[ScriptedUpstream]:
                 writer.write(answer)
                 await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    upstream.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with stream_server(serve) as upstream.port:
         yield upstream
 
 

@@ -26,6 +26,7 @@ from support.raw import (
 )
 from support.running import running_proxy
 from support.seed import ACCOUNT, BOB
+from support.streams import stream_server
 from support.wire import Message, RawClient, connect, json_answer, read_message
 
 REMEMBERING = "snapshots: {fresh: 3600}\n"
@@ -43,7 +44,7 @@ class Dawdling:
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError):
             while message := await read_message(reader):
                 self.asked.append(message.start.partition(" ")[0])
                 waiting = [asyncio.ensure_future(each) for each in (reader.read(1), self.told.wait())]
@@ -66,8 +67,7 @@ class Dawdling:
 @contextlib.asynccontextmanager
 async def dawdling(answer: Message) -> AsyncIterator[Dawdling]:
     upstream = Dawdling(answer)
-    async with await asyncio.start_server(upstream.serve, "127.0.0.1", 0) as server:
-        upstream.port = server.sockets[0].getsockname()[1]
+    async with stream_server(upstream.serve) as upstream.port:
         yield upstream
         upstream.told.set()
 

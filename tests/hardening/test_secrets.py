@@ -14,7 +14,7 @@ import ssl
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import pytest
 import trustme
 from support.running import running_listeners
 from support.seed import ACCOUNT, BOB, LIST, basic
+from support.streams import stream_server
 from support.twilio import PROFILE
 from support.valkey import Server, running_valkey
 from support.wire import Message, connect, read_message
@@ -271,14 +272,13 @@ async def upstream(answer: Callable[[Message], bytes]) -> AsyncIterator[str]:
     """Run an upstream that answers every request; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError), closing(writer):
+        with suppress(ConnectionError):
             while message := await read_message(reader):
                 writer.write(answer(message))
                 await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with stream_server(serve) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def secrets_of(message: Message) -> Sequence[Secret]:

@@ -9,8 +9,10 @@ from typing import NamedTuple, cast
 
 import pytest
 from support import leap
+from support.raw import EMPTY_LIST
 from support.running import running_sandbox
 from support.seed import basic
+from support.streams import stream_server
 from support.wire import RawClient, connect, json_answer, read_message, scripted_upstream
 
 from proxy import config
@@ -252,21 +254,17 @@ async def test_what_is_remembered_waits_for_what_is_not() -> None:
     asked, held = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            while message := await read_message(reader):
-                if "PN" in message.target:
-                    asked.set()
-                    await held.wait()
-                    writer.write(json_answer(404, b"{}").encode())
-                else:
-                    writer.write(
-                        json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}').encode()
-                    )
+        while message := await read_message(reader):
+            if "PN" in message.target:
+                asked.set()
+                await held.wait()
+                writer.write(json_answer(404, b"{}").encode())
+            else:
+                writer.write(EMPTY_LIST.encode())
 
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(await asyncio.start_server(serve, "127.0.0.1", 0))
-        url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
-        proxy = await stack.enter_async_context(proxy_before(url))
+        port = await stack.enter_async_context(stream_server(serve))
+        proxy = await stack.enter_async_context(proxy_before(f"http://127.0.0.1:{port}"))
         client = await stack.enter_async_context(connect(proxy.port))
         other = await stack.enter_async_context(connect(proxy.port))
         assert (await client.ask(get())).status == 200
@@ -427,14 +425,12 @@ async def test_the_last_answer_before_the_end_says_so() -> None:
     asked, held = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            await read_message(reader)
-            asked.set()
-            await held.wait()
-            writer.write(json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}').encode())
+        await read_message(reader)
+        asked.set()
+        await held.wait()
+        writer.write(EMPTY_LIST.encode())
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as upstream, AsyncExitStack() as clients:
-        port = upstream.sockets[0].getsockname()[1]
+    async with stream_server(serve) as port, AsyncExitStack() as clients:
         async with proxy_before(f"http://127.0.0.1:{port}") as proxy:
             client = await clients.enter_async_context(connect(proxy.port))
             await client.send(get())

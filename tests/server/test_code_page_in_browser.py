@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from support.code_on_phone import WRONG, validate
 from support.running import running_proxy
 from support.seed import ACCOUNT
+from support.streams import stream_server
 from support.wire import Message, ScriptedUpstream, json_answer, scripted_upstream
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -219,11 +220,9 @@ async def attacker(target: str) -> AsyncIterator[str]:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(page)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield str(server.sockets[0].getsockname()[1])
+    async with stream_server(serve) as port:
+        yield str(port)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

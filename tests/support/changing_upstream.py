@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from support.streams import stream_server
 from support.wire import Message, json_answer, read_message
 
 _PAGE = 5
@@ -62,8 +63,7 @@ class ChangingUpstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        over = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
-        with contextlib.suppress(*over), contextlib.closing(writer):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while message := await read_message(reader):
                 answer = await self._answer(message)
                 if answer is None:
@@ -148,7 +148,5 @@ def _json(status: int, document: object) -> Message:
 async def changing_upstream(chance: random.Random) -> AsyncIterator[ChangingUpstream]:
     """Run it on a free port."""
     upstream = ChangingUpstream(chance)
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    upstream.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with stream_server(upstream.serve) as upstream.port:
         yield upstream

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from support.streams import Connections, listening
+
 
 class Relay:
     """Forwards bytes to a port, unless it is cut."""
@@ -13,8 +15,7 @@ class Relay:
         self.port = 0
         self.delay = 0.0
         """Seconds by which bytes on the way back are delayed."""
-        self._is_cut = False
-        self._writers: set[asyncio.StreamWriter] = set()
+        self.connections = Connections(self._serve)
 
     @property
     def url(self) -> str:
@@ -22,26 +23,21 @@ class Relay:
 
     def cut(self) -> None:
         """Drop every connection, and each new one at once."""
-        self._is_cut = True
-        for writer in self._writers:
-            writer.transport.abort()
+        self.connections.drop()
 
     def mend(self) -> None:
         """Let connections through again."""
-        self._is_cut = False
+        self.connections.resume()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        if self._is_cut:
-            writer.transport.abort()
-            return
-        there, back = await asyncio.open_connection("127.0.0.1", self.to)
-        self._writers |= {writer, back}
-        with contextlib.suppress(asyncio.CancelledError):  # when the test ends
-            await asyncio.gather(
-                self._pass_on(reader, back, late=False), self._pass_on(there, writer, late=True)
-            )
-        self._writers -= {writer, back}
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # nothing listens there
+            there, back = await asyncio.open_connection("127.0.0.1", self.to)
+            try:
+                await asyncio.gather(
+                    self._pass_on(reader, back, late=False), self._pass_on(there, writer, late=True)
+                )
+            finally:
+                back.transport.abort()
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool
@@ -53,16 +49,13 @@ class Relay:
                 writer.write(data)
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()  # so that what was written is not dropped
 
 
 @contextlib.asynccontextmanager
 async def relay(to: int) -> AsyncIterator[Relay]:
     """Run a relay to a port of this machine until the block ends."""
     stretch = Relay(to)
-    server = await asyncio.start_server(stretch.serve, "127.0.0.1", 0)
-    stretch.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(stretch.connections) as stretch.port:
         yield stretch
-    finally:
-        stretch.cut()
-        server.close()

@@ -1,8 +1,10 @@
 """Proxies and sandboxes that run inside a test."""
 
 import contextlib
+import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from proxy import config, sandbox
@@ -18,6 +20,7 @@ from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
 
 _ANY_PORT = Address("127.0.0.1", 0)
+_LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]+")
 
 
 @contextlib.asynccontextmanager
@@ -28,12 +31,29 @@ async def running_listeners(
 
     Yields what it listens on, the plain address at a free port.
     """
+    async with _running(_load(base_url, configuration, variables or {})) as bound:
+        yield bound
+
+
+def _load(base_url: str, configuration: str, variables: Mapping[str, str]) -> config.Configuration:
+    """Load a configuration: one that names no file only once, since ports alone differ between tests."""
+    if "/" in configuration or not _LOOPBACK.fullmatch(base_url):
+        return _read(base_url, configuration, variables)
+    loaded = _read_once(configuration, tuple(variables.items()))
+    upstream = loaded.settings.upstream.model_copy(update={"base_url": base_url})
+    return loaded._replace(settings=loaded.settings.model_copy(update={"upstream": upstream}))
+
+
+@cache
+def _read_once(configuration: str, variables: tuple[tuple[str, str], ...]) -> config.Configuration:
+    return _read("http://127.0.0.1:1", configuration, dict(variables))
+
+
+def _read(base_url: str, configuration: str, variables: Mapping[str, str]) -> config.Configuration:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "proxy.yaml"
         file.write_text(f"upstream:\n  base_url: {base_url}\n{configuration}", encoding="utf-8")
-        loaded = config.load(file, variables or {})
-    async with _running(loaded) as bound:
-        yield bound
+        return config.load(file, variables)
 
 
 @contextlib.asynccontextmanager

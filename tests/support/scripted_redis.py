@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from hiredis import Reader
 
+from support.streams import stream_server
+
 
 class ScriptedRedis:
     """A server that replies to ECHO and from `replies`, or holds its replies back."""
@@ -43,7 +45,6 @@ class ScriptedRedis:
             if not self._is_silent:
                 self.resume()
         self.open -= 1
-        writer.close()
 
     def _reply(self, command: list[bytes]) -> bytes:
         return bulk(command[1]) if command[0] == b"ECHO" else self.replies.get(command[0], b"-ERR\r\n")
@@ -59,10 +60,5 @@ INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
 @asynccontextmanager
 async def scripted_redis() -> AsyncIterator[ScriptedRedis]:
     scripted = ScriptedRedis()
-    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
-    scripted.port = server.sockets[0].getsockname()[1]
-    try:
+    async with stream_server(scripted.serve) as scripted.port:
         yield scripted
-    finally:
-        server.close()
-        await asyncio.sleep(0.1)  # until it has noticed closed connections

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
+from support.streams import stream_server
+
 _TIMEOUT = 10  # seconds; a test that waits longer than this has failed
 
 
@@ -211,11 +213,11 @@ class ScriptedUpstream:
             for message in self.received
         )
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         self.accepted += 1
-        # Streams of 3.11 report a cancelled handler as an error
-        over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError)
-        with contextlib.suppress(*over), contextlib.closing(writer):
+        over = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
+        with contextlib.suppress(*over):
             while first := await reader.read(1):
                 self.first_bytes += first
                 if self.answers and self.answers[0] == (End.RST_EARLY,):
@@ -276,8 +278,5 @@ async def scripted_upstream(
     """Run a scripted upstream on a free port, or `on` a socket that is bound to one."""
     upstream = ScriptedUpstream(scheme="https" if tls else "http").then(*answers)
     upstream.released.set()
-    listener = on or socket.create_server(("127.0.0.1", 0))
-    server = await asyncio.start_server(upstream._serve, sock=listener, ssl=tls)  # noqa: SLF001
-    upstream.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with stream_server(upstream.serve, tls=tls, on=on) as upstream.port:
         yield upstream

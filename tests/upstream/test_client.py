@@ -15,6 +15,7 @@ from typing import Literal
 import pytest
 import trustme
 from support import leap
+from support.streams import stream_server
 from support.wire import (
     Message,
     ScriptedUpstream,
@@ -39,12 +40,11 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
     """Run an upstream that does `serve` to each connection; yields its URL."""
 
     async def and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+        with contextlib.suppress(ConnectionError):
             await serve(reader, writer)
 
-    server = await asyncio.start_server(and_hang_up, "127.0.0.1", 0, ssl=tls)
-    async with server:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with stream_server(and_hang_up, tls=tls) as port:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
 
 
 async def send(url: str, method: str = "GET") -> Reply:

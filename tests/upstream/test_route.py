@@ -14,6 +14,7 @@ import pytest
 import trustme
 import uvloop
 from support import leap
+from support.streams import stream_server
 from support.wire import Message, ScriptedUpstream, json_answer, read_message, scripted_upstream
 
 from proxy.errors import BAD_UPSTREAM, TOO_SLOW, Fault, LegacyError
@@ -57,7 +58,7 @@ class ConnectProxy:
         return f"http://{user}{HOST}:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ssl.SSLError), contextlib.closing(writer):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             request = await read_message(reader)
             assert request
             self.received.append(request)
@@ -83,8 +84,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 @contextlib.asynccontextmanager
 async def connect_proxy(answer: bytes = b"") -> AsyncIterator[ConnectProxy]:
     proxy = ConnectProxy(answer)
-    async with await asyncio.start_server(proxy.serve, HOST, 0) as server:
-        proxy.port = server.sockets[0].getsockname()[1]
+    async with stream_server(proxy.serve) as proxy.port:
         yield proxy
 
 
@@ -239,16 +239,14 @@ async def test_no_proxy_there() -> None:
 
 
 async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.closing(writer):
-        await reader.read()
+    await reader.read()
 
 
 def test_a_proxy_that_says_nothing() -> None:
     async def asking() -> float:
-        silent = await asyncio.start_server(say_nothing, HOST, 0)
-        async with silent, scripted_upstream() as upstream:
+        async with stream_server(say_nothing) as silent, scripted_upstream() as upstream:
             begun = asyncio.get_running_loop().time()
-            proxy = f"http://{HOST}:{silent.sockets[0].getsockname()[1]}"
+            proxy = f"http://{HOST}:{silent}"
             assert await failure(upstream, UpstreamRoute(proxy=proxy)) == TOO_SLOW
             return asyncio.get_running_loop().time() - begun
 
@@ -272,8 +270,7 @@ def test_a_unix_socket(run: Run, is_tls: bool, tmp_path: Path) -> None:
         upstream.released.set()
         tls = certificates.server if is_tls else None
         route = UpstreamRoute(certificates.client(), unix_path=path)
-        server = await asyncio.start_unix_server(upstream._serve, sock=listener, ssl=tls)  # noqa: SLF001
-        async with server, Client({url: route}) as client:
+        async with stream_server(upstream.serve, tls=tls, on=listener), Client({url: route}) as client:
             for _ in range(2):
                 assert (await client.send(Call("GET", f"{url}/x"))).body == b"{}"
         assert [each.header("Host") for each in upstream.received] == ["upstream.example"] * 2
