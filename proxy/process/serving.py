@@ -1,12 +1,15 @@
 """The proxy as it runs: one worker, or several that share listeners and memory."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
+from proxy import __version__
 from proxy.cache import GenerationTable
+from proxy.config import Configuration
 from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
@@ -18,6 +21,8 @@ from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
+
+_log = logging.getLogger("proxy.process")
 
 Listeners = Mapping[str, Listener]
 """By key of `listen`: address, tls, legacy_tls, metrics."""
@@ -45,8 +50,10 @@ def serve(
         partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
         for number in range(workers)
     ]
+    _log_start(configuration.now, listeners, workers)
     if workers == 1:
         run([*beside, *proxies], announcement)
+        _log.info("stopped")
         return
 
     def died(number: int) -> None:
@@ -65,7 +72,17 @@ def serve(
             configuration.log_reload()
         return is_valid
 
-    run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+    try:
+        run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+    finally:
+        _log.info("stopped")
+
+
+def _log_start(configuration: Configuration, listeners: Listeners, workers: int) -> None:
+    profiles = ", ".join(sorted({each.profile for each in configuration.upstreams().values()}))
+    addresses = ", ".join(f"{name} {each.address}" for name, each in listeners.items())
+    line = "callerid-proxy %s starts: workers: %d; profiles: %s; listens on: %s"
+    _log.info(line, __version__, workers, profiles, addresses)
 
 
 @asynccontextmanager

@@ -126,6 +126,9 @@ async def _stop_at_signal(services: Sequence[Service], lifeline: Lifeline | None
         lifeline.report_start()
     yield
     await stop.wait()
+    if signals.first is not None:  # else the supervisor has died
+        level = logging.INFO if lifeline is None else logging.DEBUG  # the supervisor has logged it already
+        _log.log(level, "%s received: requests in progress finish", signal.Signals(signals.first).name)
     if signals.first == signal.SIGTERM:
         await asyncio.gather(*(service.drain() for service in services))
 

@@ -123,6 +123,7 @@ class _Supervisor:
         now = time.monotonic()
         if self._stopping_since is None:
             self._stopping_since = now
+            _log.info("%s received: requests in progress finish", how.name)
             self.send(how)
             self._stopping()
         elif now - self._stopping_since > REPEAT_PERIOD:

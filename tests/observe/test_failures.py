@@ -17,7 +17,7 @@ from support import leap
 from support.proxied import AN_INSTANCE, BOBS, LISTED, MAPPED, Proxied, error, item, ok, page, profile_with
 from support.running import running_listeners
 from support.seed import ACCOUNT, LIST, TOKEN
-from support.wire import Answer, End, Message, ScriptedUpstream, Stall, connect, scripted_upstream
+from support.wire import Answer, End, ScriptedUpstream, Stall, connect, scripted_upstream
 
 from proxy.cli import main
 from proxy.errors import Reason
@@ -74,7 +74,7 @@ def large(name: str, size: int) -> bytes:
 
 
 BODY = json.dumps({"items": CANARY}).encode()
-UNREADABLE: Mapping[str, tuple[Message | Answer, str]] = {
+UNREADABLE: Mapping[str, tuple[Answer, str]] = {
     "reset": ((End.RST,), "reset"),
     "half an answer": ((LISTED[:-9], End.FIN), "reset"),
     "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", "headers"),
@@ -108,7 +108,7 @@ UNREADABLE: Mapping[str, tuple[Message | Answer, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "reason"), UNREADABLE.values(), ids=UNREADABLE)
-def test_found_a1_an_unusable_answer(answer: Message | Answer, reason: str) -> None:
+def test_found_a1_an_unusable_answer(answer: Answer, reason: str) -> None:
     async def ask() -> None:
         async with scripted_upstream() as upstream, observed(upstream.url) as (client, counted):
             upstream.otherwise = lambda _: answer
