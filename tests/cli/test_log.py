@@ -46,9 +46,7 @@ def ask(port: int, accounts: Sequence[int]) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_found_a5_the_life_of_the_program(workers: int, file: Path) -> None:
     with running("serve", "--config", file, "--workers", str(workers), shows_log=True) as server:
-        port = int(
-            server.until(r"legacy API +http://127\.0\.0\.1:(\d+)/.*|" + f"{STAMP} info .*") or 0
-        ) or int(server.until(r"legacy API +http://127\.0\.0\.1:(\d+)/.*"))
+        port = int(server.until(ANNOUNCED))
         ask(port, [1])
         assert server.stop(signal.SIGTERM) == 0
         lines = server.output.read().splitlines()
@@ -97,20 +95,14 @@ def unread(kind: str) -> Iterator[int]:
     """Yield the writing end of what is full and never read."""
     if kind == "pipe":
         reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        filler = writing
     else:
-        pair = socket.socketpair()
-        reading, writing = pair[0].detach(), pair[1].detach()
-        os.set_blocking(writing, False)
-        filler = writing
+        reading, writing = (each.detach() for each in socket.socketpair())
+    os.set_blocking(writing, False)
     try:
         for size in (65536, 1):
-            try:
+            with suppress(BlockingIOError):
                 while True:
-                    os.write(filler, b"x" * size)
-            except BlockingIOError:
-                pass
+                    os.write(writing, b"x" * size)
         os.set_blocking(writing, True)
         yield writing
     finally:
