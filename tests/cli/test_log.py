@@ -112,7 +112,7 @@ def unread(kind: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_found_e5_standard_error_is_full_and_requests_are_answered(
+def test_found_e5_requests_are_answered_while_standard_error_is_full(
     kind: str, workers: int, file: Path
 ) -> None:
     with unread(kind) as stderr:
