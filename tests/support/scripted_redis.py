@@ -14,6 +14,8 @@ class ScriptedRedis:
 
     def __init__(self) -> None:
         self.replies = {b"INFO": INFO}
+        self.first_replies: dict[bytes, bytes] = {}
+        """Instead of the others, as long as there has been one connection only."""
         self.port = 0
         self.connections = 0
         self.open = 0
@@ -47,14 +49,19 @@ class ScriptedRedis:
         self.open -= 1
 
     def _reply(self, command: list[bytes]) -> bytes:
-        return bulk(command[1]) if command[0] == b"ECHO" else self.replies.get(command[0], b"-ERR\r\n")
+        echo = {b"ECHO": bulk(command[-1])}
+        replies = {**echo, **self.replies, **(self.first_replies if self.connections == 1 else {})}
+        return replies.get(command[0], b"-ERR\r\n")
 
 
 def bulk(text: bytes) -> bytes:
     return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
-INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
+INFO = bulk(b"# Server\r\nredis_mode:standalone\r\n# Replication\r\nrole:master\r\nmaster_replid:one\r\n")
+"""Of both sections that are asked for."""
+ROLE = b"INFO replication"
+"""The command at the end of every batch."""
 
 
 @asynccontextmanager
