@@ -40,6 +40,8 @@ class _Script:
         try:
             return next(self._replies)
         except StopIteration:
+            if call.is_probe:  # the replies that were given are the whole list
+                return Reply(404, b"")
             raise _NoMoreRepliesError from None
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, StrictInt
 
-from proxy.errors import Reason, UpstreamError
+from proxy.errors import Fault, Reason, UpstreamError
 from proxy.profile.base import Frozen, Name, Pointers
 from proxy.profile.calls import Call, Reply
 from proxy.profile.conversions import UnreadableError, read_opaque
@@ -30,6 +30,10 @@ class Position:
     """Pages before the page, where the upstream counts pages."""
     is_direct: bool = False
     """Whether the page is requested without those before it."""
+    largest: int = 0
+    """Items on the largest of the pages before it."""
+    guess: Literal["no", "full", "short"] = "no"
+    """Whether nothing says that there is such a page, and then whether the one before it is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class PageNumber(Frozen):
     strategy: Literal["page_number"]
     parameter: Name
     base: Literal[0, 1] = 1
+    count: Pointers | None = None
+    """Where a page says how many items the upstream has, those included that `include_when` leaves out."""
 
     def call_page(self, first: Call, position: Position, _: int) -> Call:
         return first.with_parameters({self.parameter: position.number + self.base})
@@ -69,6 +75,8 @@ class Offset(Frozen):
     parameter: Name
     base: Literal[0, 1] = 0
     """The number of the first item."""
+    count: Pointers | None = None
+    """Where a page says how many items the upstream has, those included that `include_when` leaves out."""
 
     def call_page(self, first: Call, position: Position, _: int) -> Call:
         return first.with_parameters({self.parameter: position.offset + self.base})
@@ -268,12 +276,13 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
     """Return the upstream's number of items in the whole list; None where it states none."""
     if read := PAGING_KINDS[paging.strategy].read_total:
         return read(reply)
-    if not isinstance(total, PointerTotal):
-        return None
-    found = compile_pointers(total.at)(page)
-    if isinstance(found, bool) or not re.fullmatch("[0-9]{1,18}", str(found)):
+    where = total.at if isinstance(total, PointerTotal) else getattr(paging, "count", None)
+    found: Any = compile_pointers(where)(page) if where else None
+    if not isinstance(found, bool) and re.fullmatch("[0-9]{1,18}", str(found)):
+        return int(found)
+    if isinstance(total, PointerTotal):
         raise UpstreamError(Reason.TOTAL, pointer=total.at[0])
-    return int(found)
+    return None
 
 
 # From page to page
@@ -301,21 +310,47 @@ def next_position(
     """Return the page after `here`, which had `contents`; None at the end of the list.
 
     Where items or pages are counted, a short page is the end, but not before the upstream's own total, which
-    may be too small, too large, or made of larger pages than the upstream gives.
+    may be too small, too large, or made of larger pages than the upstream gives. Without a total, the first
+    short page may be as large as pages of this upstream get: only a smaller page, or none, is the end.
     """
     kind = PAGING_KINDS[paging.strategy]
     count, offset = contents.count, here.offset + contents.count
     if kind.next_call is None:
         if kind.counts_pages and here.is_direct and count not in (0, size):
             raise UnevenPagesError(Reason.CURSOR)
-        more = count >= size or (contents.total is not None and count > 0 and offset < contents.total)
-        return _place_call(paging, Position(first, offset, here.number + 1), size) if more else None
+        is_open = contents.total is None
+        more = count >= (here.largest or 1) if is_open else count > 0 and offset < (contents.total or 0)
+        if not more and count < size:
+            return None
+        guess: Literal["no", "full", "short"] = "short" if count < size else "full"
+        following = Position(
+            first,
+            offset,
+            here.number + 1,
+            largest=max(count, here.largest),
+            guess=guess if is_open else "no",
+        )
+        return _place_call(paging, following, size)
     call = kind.next_call(paging, first, here.call, contents)
     if call is None:
         return None
     if not count:
         raise UpstreamError(Reason.CURSOR, items=0)  # an empty page with a next one may go on for ever
     return Position(call, offset)
+
+
+_ENDS = {"full": frozenset({404, 416}), "short": frozenset({400, 404, 410, 416, 422})}
+_NOT_ABOUT_PAGES = frozenset({401, 403, 429})
+
+
+def is_end(here: Position, reply: Reply, fault: Fault) -> bool:
+    """Whether an error answer says no more than that there is no such page.
+
+    Behind a full page most statuses may mean a limit of the upstream, which would cut the list short.
+    """
+    if reply.status < 300:  # an error inside a success
+        return here.guess == "short" and 400 <= fault.status < 500 and fault.status not in _NOT_ABOUT_PAGES
+    return reply.status in _ENDS.get(here.guess, ())
 
 
 def _place_call(paging: Paging, position: Position, size: int) -> Position:

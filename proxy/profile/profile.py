@@ -152,8 +152,15 @@ class Profile:
         items_of = compile_pointers((endpoint.items,))
 
         def read(reply: Reply) -> UpstreamPage:
-            page = self._read_document(endpoint, account, reply)
+            try:
+                page = self._read_document(endpoint, account, reply)
+            except LegacyError as error:
+                if not paging.is_end(here, reply, error.fault):
+                    raise
+                page = None
             items = items_of(page)
+            if items is None and here.guess != "no":
+                items = []
             if not isinstance(items, list):
                 raise UpstreamError(Reason.NO_ITEMS, pointer=endpoint.items)
             total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
@@ -163,7 +170,10 @@ class Profile:
             caller_ids = self._read_items(self._apply_conditions(items), account)
             return UpstreamPage(caller_ids, here.offset, total, following)
 
-        return self._authorize(here.call, account, read)
+        exchange = self._authorize(here.call, account, read)
+        if here.guess != "short":
+            return exchange
+        return exchange._replace(call=exchange.call._replace(is_probe=True))
 
     def _apply_conditions(self, items: Sequence[Any]) -> Sequence[Any]:
         if self._conditions and not all(isinstance(item, dict) for item in items):

@@ -94,10 +94,13 @@ class FullListing:
         """Read a page; LegacyError where it makes no sense, or where the list is too large."""
         self.following = None
         if not is_past_end(exchange.call, reply, self._last):
-            self._last = self._read_page(exchange, reply)
-            self._pages.append(self._last.caller_ids)
-            self._sids.update(self._last.caller_ids.sid)
-            self.following = self._last.next
+            before, page = self._last, self._read_page(exchange, reply)
+            self._last = page
+            self._pages.append(page.caller_ids)
+            self._sids.update(page.caller_ids.sid)
+            # Some upstreams show the last page again for one past the end
+            is_same = before and page.caller_ids and list(page.caller_ids.sid) == list(before.caller_ids.sid)
+            self.following = None if exchange.call.is_probe and is_same else page.next
         self._digests.append(PageDigest(digest(reply), self.following))
         self._check_limits()
 

@@ -196,3 +196,16 @@ def test_found_b9_a_masked_body_keeps_its_length(tmp_path: Path) -> None:
     assert SECRET not in done.output
     sent = f"PhoneNumber=%2B14158675309&CallDelay=0&Extra={SECRET}"
     assert f"\nContent-Length: {len(sent)}\n\n" in done.stdout
+
+
+def test_found_b4_the_given_documents_are_the_whole_list(tmp_path: Path) -> None:
+    """Behind a short page the proxy would ask for another one, which is none here."""
+    shipped = PROFILE.with_name("example-rest.yaml").read_text(encoding="utf-8")
+    text = shipped.replace("total: {strategy: pointer, at: /total}", "total: {strategy: walk}")
+    (tmp_path / "mine.yaml").write_text(text.replace("{scheme: bearer}", "{scheme: none}"), encoding="utf-8")
+    (tmp_path / "proxy.yaml").write_text("upstream: {profile: ./mine.yaml}\n", encoding="utf-8")
+    page = '{"items": [{"id": 7, "number": "+14158675309"}]}'
+    for pages, total in ((page, "1"), (page + page.replace("7", "8", 1), "2")):
+        done = called("translate", "GET", LIST, "--config", tmp_path / "proxy.yaml", stdin=pages)
+        assert done.exit_code == 0, done.output
+        assert etree.fromstring(done.stdout_bytes.strip()).xpath("OutgoingCallerIds/@total") == [total]
