@@ -194,6 +194,17 @@ def _check_accounts(configuration: Configuration) -> Iterator[Violation]:
         yield ("upstream",), "this upstream is unused: every account has a profile of its own"
 
 
+def _check_user_names(configuration: Configuration) -> Iterator[Violation]:
+    for (key_path, _, profile), own in _list_account_targets(configuration):
+        auth = profile.auth
+        shows_name = AUTH_SCHEMES[auth.scheme].has_username or auth.username or "{username}" in auth.value
+        if shows_name and not (own.username or own.account):
+            yield (
+                key_path,
+                f"the user name is empty: the profile {profile.name} sends username, or else account",
+            )
+
+
 def _check_empty_passwords(configuration: Configuration) -> Iterator[Violation]:
     for (key_path, _, _), own in _list_account_targets(configuration):
         here = (*key_path, "password")
@@ -219,6 +230,7 @@ WARNING_RULES: Sequence[Rule] = (
     _check_unused_variables,
     _check_plain_http,
     _check_accounts,
+    _check_user_names,
     _check_empty_passwords,
     _check_snapshots,
 )

@@ -18,7 +18,7 @@ from proxy.config.settings import (
     UpstreamSettings,
 )
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
-from proxy.profile import rules
+from proxy.profile import consistency, rules
 from proxy.profile.base import KeyPath, Violation, suggest
 from proxy.profile.language import ProfileSettings
 
@@ -61,6 +61,7 @@ def load(
     if mistakes:
         raise ConfigurationError(mask_values(mistakes, read))
     warnings = _locate(source, (violation for rule in WARNING_RULES for violation in rule(configuration)))
+    warnings += [warning for found in profiles.values() for warning in found.warnings]
     return configuration._replace(warnings=sorted(set(mask_values(warnings, read))))
 
 
@@ -85,7 +86,10 @@ def _check_profile(source: Source) -> ProfileFile | None:
     found = rules.find_literal_secrets(source.data, _is_from_outside)
     violations = [*found, *(rules.find_violations(profile) if profile else ())]
     source.mistakes += _locate(source, violations)
-    return None if profile is None else ProfileFile(profile, source)
+    if profile is None:
+        return None
+    warnings = (violation for rule in consistency.WARNING_RULES for violation in rule(profile))
+    return ProfileFile(profile, source, _locate(source, warnings))
 
 
 def _locate(source: Source, violations: Iterable[Violation]) -> list[Mistake]:

@@ -414,6 +414,7 @@ class UpstreamTarget(NamedTuple):
 class ProfileFile(NamedTuple):
     profile: ProfileSettings
     source: Source
+    warnings: Sequence[Mistake] = ()
 
 
 class Configuration(NamedTuple):

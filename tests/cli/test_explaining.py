@@ -175,7 +175,7 @@ async def test_found_b9_a_request_is_printed_as_it_is_sent(
             f"upstream:\n{configuration}  base_url: {between.upstream.url}\n"
         )
     data = [word for field in (form or "").split("&") if field for word in ("-d", field)]
-    arguments = ["--request", method, target, *data, "--config", tmp_path / "proxy.yaml"]
+    arguments: list[str | Path] = ["--request", method, target, *data, "--config", tmp_path / "proxy.yaml"]
     done = await asyncio.to_thread(called, "translate", *arguments)
     head, _, body = done.stdout.removesuffix("\n").partition("\n\n")
     start, *lines = head.split("\n")
@@ -191,7 +191,14 @@ def test_found_b9_a_masked_body_keeps_its_length(tmp_path: Path) -> None:
     text = text.replace(own, f"{own}      Extra: {{constant: '${{SECRET}}'}}\n")
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "proxy.yaml").write_text("upstream: {profile: ./mine.yaml}\n", encoding="utf-8")
-    arguments = ["POST", LIST, "-d", "PhoneNumber=4158675309", "--config", tmp_path / "proxy.yaml"]
+    arguments: list[str | Path] = [
+        "POST",
+        LIST,
+        "-d",
+        "PhoneNumber=4158675309",
+        "--config",
+        tmp_path / "proxy.yaml",
+    ]
     done = called("translate", "--request", *arguments)
     assert SECRET not in done.output
     sent = f"PhoneNumber=%2B14158675309&CallDelay=0&Extra={SECRET}"

@@ -171,8 +171,9 @@ def test_found_b2_an_empty_password_is_a_password(file: Path, password: str, sch
     assert check(file, text, "--strict", T="t").output == f"{file}: good\n"
     accounts = load(file, {"T": "t"}).settings.accounts
     assert accounts is not None
-    assert accounts[ACCOUNT].upstream.password is not None
-    assert accounts[ACCOUNT].upstream.password.get_secret_value() == ""
+    found = accounts[ACCOUNT].upstream.password
+    assert found is not None
+    assert found.get_secret_value() == ""
 
 
 def mapped(password: str) -> str:
@@ -442,7 +443,7 @@ accounts:
     upstream: {{profile: "${{PROFILE}}", password: "${{P}}"}}
   {ACCOUNT[:-1]}3:
     token: {{file: /absent/token}}
-    upstream: {{password: "${{P}}", validation: "${{MODE}}"}}
+    upstream: {{username: u, password: "${{P}}", validation: "${{MODE}}"}}
 legacy: {{timezone: "${{ZONE}}", page_uris: "${{FLAG}}", sid_key: "${{KEY}}"}}
 numbers: {{outside_nanp: "${{NUMBERS}}"}}
 snapshots: {{fresh: "${{FRESH}}", bytes: "${{BYTES}}", redis: {{url: "${{REDIS}}", secret: "${{S}}"}}}}
