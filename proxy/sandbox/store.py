@@ -68,11 +68,15 @@ class Store:
         self.clock = clock
         # A server may run in another thread than the one that filled its store.
         self._db = sqlite3.connect(path, check_same_thread=False)
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")  # two processes may open the same new file
-            if self._db.execute("PRAGMA user_version").fetchone() == (0,):
-                self._create()
-        self.page_key = str(self._setting("page_key"))
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")  # two processes may open the same new file
+                if self._db.execute("PRAGMA user_version").fetchone() == (0,):
+                    self._create()
+            self.page_key = str(self._setting("page_key"))
+        except sqlite3.Error:  # the file is no database
+            self._db.close()
+            raise
 
     def _create(self) -> None:
         for statement in _SCHEMA:

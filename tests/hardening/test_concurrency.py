@@ -181,25 +181,28 @@ def test_nobody_waits_for_a_place_for_more_than_a_second() -> None:
     leap.run(wait())
 
 
-async def test_who_waits_is_next_in_the_order_of_arrival() -> None:
-    async with (
-        slow_upstream() as upstream,
-        running_proxy(upstream.url) as port,
-        asking(port, EVERY_PLACE) as clients,
-        AsyncExitStack() as stack,
-    ):
-        waiting = []
-        for name in ("first", "second", "third"):
-            waiting.append(await stack.enter_async_context(connect(port)))
-            await waiting[-1].send(get(name))
+def test_who_waits_is_next_in_the_order_of_arrival() -> None:
+    async def wait() -> None:
+        async with (
+            slow_upstream() as upstream,
+            running_proxy(upstream.url) as port,
+            asking(port, EVERY_PLACE) as clients,
+            AsyncExitStack() as stack,
+        ):
+            waiting = []
+            for name in ("first", "second", "third"):
+                waiting.append(await stack.enter_async_context(connect(port)))
+                await waiting[-1].send(get(name))
+                await has_read(port)
+            waiting[1].writer.transport.abort()  # who has gone lets the others pass
             await has_read(port)
-        waiting[1].writer.transport.abort()  # who has gone lets the others pass
-        await has_read(port)
-        for client in clients[:2]:
-            client.writer.transport.abort()
-        await has_read(port)
-        upstream.released.set()
-        assert [answer.status for answer in await received([waiting[0], waiting[2]])] == [200] * 2
+            for client in clients[:2]:
+                client.writer.transport.abort()
+            await has_read(port)
+            upstream.released.set()
+            assert [answer.status for answer in await received([waiting[0], waiting[2]])] == [200] * 2
+
+    leap.run(wait())
 
 
 async def test_what_is_remembered_needs_no_place_nor_does_who_joins_a_walk() -> None:

@@ -607,7 +607,11 @@ def test_the_log_omits_exception_messages() -> None:
     )
     text = log.Formatter().format(record)
     assert not shows(text)
-    assert re.search(r"error   x: failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", text, re.DOTALL)
+    # Python 3.13 marks a part of a line below it
+    lines = [line for line in text.splitlines() if not re.fullmatch(r" +[~^]+", line)]
+    assert re.search(
+        r"error   x: failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", "\n".join(lines), re.DOTALL
+    )
 
 
 def test_a_loops_error_omits_its_context(capsys: pytest.CaptureFixture[str]) -> None:

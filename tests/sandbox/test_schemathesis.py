@@ -52,7 +52,11 @@ async def schemathesis(spec: Path, url: str, folder: Path, examples: int) -> Non
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode == 0, output.decode()
 
 

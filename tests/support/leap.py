@@ -19,12 +19,11 @@ class _Selector(selectors.DefaultSelector):
     leapt = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= _QUIET:
+        if timeout is None or timeout <= 0:
             return super().select(timeout)
-        before = time.monotonic()
-        events = super().select(_QUIET)
-        if not events:  # a busy machine may have come back late
-            self.leapt += max(0, timeout - (time.monotonic() - before))
+        events = super().select(min(timeout, _QUIET))
+        if not events:
+            self.leapt += timeout
         return events
 
 
@@ -34,7 +33,8 @@ class _Loop(asyncio.SelectorEventLoop):
         super().__init__(self._leaping)
 
     def time(self) -> float:
-        return super().time() + self._leaping.leapt
+        # CPU time, so that a stream without an end meets its deadline, but waiting for a core does not count
+        return time.process_time() + self._leaping.leapt
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
