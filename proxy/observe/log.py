@@ -87,7 +87,7 @@ def _format_console(line: Mapping[str, str], _: Mapping[str, Any]) -> str:
 
 def _format_json(line: Mapping[str, str], fields: Mapping[str, Any]) -> str:
     given = {name: text for name, text in line.items() if text}
-    return orjson.dumps({**fields, **given}, default=str).decode()
+    return orjson.dumps({**given, **fields, **given}, default=str).decode()
 
 
 class RateLimitFilter(logging.Filter):
