@@ -310,6 +310,7 @@ class LegacySettings(Frozen):
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
     page_uris: Flag = False
+    lenient_targets: Flag = False
     sid_key: Secret | None = None
     """Makes Sids that are derived from numbers or integers unforgeable; changing it changes them all."""
 

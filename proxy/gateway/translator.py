@@ -62,6 +62,9 @@ class SharedState:
 class Translator:
     """Answers legacy requests from the cache and the upstreams."""
 
+    lenient_targets = False
+    """Whether the targets of requests may have spaces."""
+
     def __init__(
         self,
         accounts: Accounts,

@@ -43,7 +43,9 @@ def assemble(
     policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
-    return Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
+    translator = Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
+    translator.lenient_targets = settings.legacy.lenient_targets
+    return translator
 
 
 def create_store(

@@ -230,7 +230,7 @@ class Profile:
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._read_document(endpoint, account, reply)
-            name = read_name(document) or operation.friendly_name
+            name = operation.friendly_name and (read_name(document) or operation.friendly_name)
             code = read_code(document) if shown else ""
             request = ValidationRequest(account.sid, operation.phone_number, name, code)
             pending = read_pending(document) or operation.phone_number

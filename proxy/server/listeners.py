@@ -58,6 +58,7 @@ class Serving:
         """Let another translator answer from now on; the addresses stay as they are."""
         self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
         self.handler.follow(translator, options.trusted_proxies)
+        self.server.lenient_targets = translator.lenient_targets
         self.drain = options.drain
 
     async def retire(self) -> None:
@@ -93,6 +94,7 @@ async def listening(
     share.join()
     handler, failures = LegacyHandler(translator, options.trusted_proxies), FailureLog(counters)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
+    server.lenient_targets = translator.lenient_targets
     serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:

@@ -65,7 +65,8 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 def response(answer: Answer, version: HttpVersion, method: str = "", *, close: bool = True) -> bytes:
     """Write an answer, after which the connection may have to close; HEAD gets no body."""
-    head = _opening(answer.status, answer.content_type, version == HttpVersion10, close)
+    is_old = version == HttpVersion10
+    head = _opening(answer.status, answer.content_type, answer.cache_control, is_old, close)
     if answer.headers:
         head += _lines(answer.headers)
     date = _date(int(time.time()))
@@ -76,11 +77,13 @@ def response(answer: Answer, version: HttpVersion, method: str = "", *, close: b
 
 
 @lru_cache(maxsize=256)
-def _opening(status: int, content_type: str, is_old: bool, close: bool) -> bytes:  # noqa: FBT001
+def _opening(status: int, content_type: str, cache_control: str, is_old: bool, close: bool) -> bytes:  # noqa: FBT001
     """Write what many answers have in common. HTTP/1.0 closes unless told otherwise, HTTP/1.1 does not."""
     lines = {"Server": _SERVER}
     if content_type:
-        lines["Content-Type"] = content_type
+        lines[hdrs.CONTENT_TYPE] = content_type
+    if cache_control:
+        lines[hdrs.CACHE_CONTROL] = cache_control
     if close != is_old:
         lines["Connection"] = "close" if close else "keep-alive"
     version = "1.0" if is_old else "1.1"

@@ -107,7 +107,9 @@ def test_an_upstreams_error(file: Path) -> None:
     done = called(
         "translate", "GET", LIST, "-i", "--status", "429", "--config", file, stdin='{"error": "slow"}'
     )
-    assert done.stdout.startswith("429\nRetry-After: 1\nContent-Type: application/xml\n\n<?xml")
+    assert done.stdout.startswith(
+        "429\nRetry-After: 1\nContent-Type: application/xml; charset=utf-8\n\n<?xml"
+    )
 
 
 def test_several_pages() -> None:
