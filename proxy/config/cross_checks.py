@@ -198,7 +198,8 @@ def _check_user_names(configuration: Configuration) -> Iterator[Violation]:
     for (key_path, _, profile), own in _list_account_targets(configuration):
         auth = profile.auth
         shows_name = AUTH_SCHEMES[auth.scheme].has_username or auth.username or "{username}" in auth.value
-        if shows_name and not (own.username or own.account):
+        is_meant = "username" in own.model_fields_set
+        if shows_name and not (own.username or own.account or is_meant):
             yield (
                 key_path,
                 f"the user name is empty: the profile {profile.name} sends username, or else account",

@@ -52,8 +52,10 @@ def check_url(text: str) -> None:
     except ValueError:
         url = urlsplit("")
     port = url.netloc.rpartition("]")[2].partition(":")[2]
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+    if url.scheme not in ("http", "https") or not url.hostname or {"?", "#"} & set(text) or "@" in url.netloc:
         raise ValueError("write a URL like https://api.example.com, without user, query or fragment")
+    if has_stray_percent(text):
+        raise ValueError("a % in a URL is followed by two hexadecimal digits: write %25 for the sign itself")
     if port and not (re.fullmatch("[0-9]{1,18}", port) and 0 < int(port) <= MAX_PORT):
         raise ValueError(f"a port is a number from 1 to {MAX_PORT}")
     check_host(url.hostname)
@@ -61,6 +63,11 @@ def check_url(text: str) -> None:
         URL(text)  # the client's parser
     except ValueError:
         raise ValueError("the URL cannot be used: its host is not valid") from None
+
+
+def has_stray_percent(text: str) -> bool:
+    """Whether a % does not begin a percent-encoded byte (RFC 3986 section 2.1)."""
+    return re.search("%(?![0-9A-Fa-f]{2})", text) is not None
 
 
 def check_host(host: str) -> None:

@@ -33,6 +33,7 @@ _POSSIBLE: Mapping[str, Callable[[str], bool]] = {
     **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), lambda text: 0 < float(text) < math.inf),
     **dict.fromkeys(("socket_read_size", "max_connections"), lambda text: int(text) > 0),
     **dict.fromkeys(("db", "health_check_interval"), lambda text: int(text) >= 0),
+    "client_name": lambda text: re.fullmatch("[!-~]+", text) is not None,
 }
 """Options of which the library accepts more values than are of use."""
 _TLS_OPTIONS = (
@@ -40,7 +41,7 @@ _TLS_OPTIONS = (
     *("ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"),
     *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
 )
-_TEXTS = ("username", "password", "client_name", "socket_keepalive", "retry_on_timeout")
+_TEXTS = ("username", "password", "socket_keepalive", "retry_on_timeout")
 _OPTIONS = frozenset({*_POSSIBLE, *_TLS_OPTIONS, *_TEXTS})
 """What a URL may set. Other options, as decode_responses, change what replies look like, or are no text."""
 

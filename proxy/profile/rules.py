@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl
 
+from proxy.net.addresses import has_stray_percent
 from proxy.profile.answer_rules import ANSWER_RULES
 from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
 from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
@@ -105,6 +106,8 @@ def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Vi
     if not re.fullmatch("[!-~]*", path) or "#" in bare:
         message = "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on"
         yield ("path",), message
+    elif has_stray_percent(path):
+        yield ("path",), "a % in a path is followed by two hexadecimal digits: write %25 for the sign itself"
 
 
 @_for_each_endpoint

@@ -92,6 +92,7 @@ def test_found_b1_an_encoded_password_is_good(file: Path, password: str) -> None
         ("redis://h/0?decode_responses=true", "not supported"),
         ("redis://h/0?protocol=3", "not supported"),
         ("redis://h/0?max_connections=many", "max_connections"),
+        ("redis://h/0?client_name=two%20words", "client_name"),
         ("redis://h?db=x", "db"),
         ("redis://h?ssl_cert_reqs=none", "rediss://"),
         ("rediss://h?ssl_cert_reqs=sometimes", "ssl_cert_reqs"),
@@ -128,6 +129,30 @@ def test_found_b1_a_url_that_the_library_refuses(file: Path, url: str, reason: s
 )
 def test_found_b1_what_the_library_accepts_is_good(file: Path, url: str) -> None:
     assert check(file, f"snapshots: {{redis: '{url}'}}").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("base_url", "reason"),
+    [
+        ("https://a..b", "neither a host name nor an IP address"),
+        ("https://999.1.1.1/v1", "not a valid IP address"),
+        ("https://" + "a" * 64, "neither a host name nor an IP address"),
+        ("https://[::g]", "write a URL like"),
+        ("https://h:0", "a port is a number from 1 to 65535"),
+        ("https://h/v1?", "write a URL like"),
+        ("https://@h/v1", "write a URL like"),
+        ("https://h/50%", "two hexadecimal digits"),
+        ("https://{region}.example.com", "the variable 'region'"),
+    ],
+)
+def test_found_b1_a_base_url_that_the_client_refuses(file: Path, base_url: str, reason: str) -> None:
+    assert reason in refusal(file, f"upstream: {{base_url: '{base_url}'}}")
+
+
+@pytest.mark.parametrize("space", ["a b", "a.", "-", "x" * 64, "a..b"])
+def test_found_b1_a_base_url_is_checked_with_its_variables(file: Path, space: str) -> None:
+    text = f"upstream: {{profile: signalwire, variables: {{space: '{space}'}}}}\naccounts: {{}}\n"
+    assert "with space filled in, the base URL is not valid" in refusal(file, text)
 
 
 def test_found_b1_serve_refuses_without_a_traceback(file: Path) -> None:

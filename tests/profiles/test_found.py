@@ -59,6 +59,7 @@ FAULTS = [
     ("    json: {name", "    headers: {Content-Type: a/form-data}\n    json: {name", "it is JSON"),
     ("    success: [200, 201]", "    success: [200]\n    retries: 1", "validate is never retried"),
     ("success: [204]", "success: [204, 404]", "404 is not a success status"),
+    ("path: /accounts/{account}/validations", "path: /50%/validations", "two hexadecimal digits"),
     # answers
     ("success: [200, 201]", "success: [204]", "these statuses have no content"),
     ('caller-ids/{id}"}\n  rename', 'caller-ids/{id}", success: [204]}\n  rename', "have no content"),
