@@ -12,19 +12,18 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from redis.asyncio.connection import Connection
 from support import leap
 from support.cached import ALICE, Lists, Upstream, Value, ask, known, tolerant_store
 from support.processes import running
 from support.relay import Relay, relay
-from support.scripted_redis import INFO, ROLE, bulk, scripted_redis
+from support.scripted_redis import INFO, ROLE, bulk, pipeline_to, scripted_redis
 from support.seed import ACCOUNT, BOB, LIST, basic
-from support.valkey import Server, running_valkey
+from support.valkey import Server, free_port, running_valkey
 from support.wire import Answer, Message, json_answer, scripted_upstream
 from support.wire import ask as ask_proxy
 
 from proxy.cache import CachePolicy, ListCache, derive_key, derive_owner
-from proxy.cache.redis_pipeline import RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import UnavailableError
 from proxy.cache.redis_store import RedisStore
 
 OWNER = derive_owner(ALICE)
@@ -214,17 +213,6 @@ async def test_found_e2_two_proxies_follow_a_fail_over(tmp_path: Path, pair: lis
 ELSEWHERE = ("READONLY", "MOVED 1 127.0.0.1:1", "ASK 1 127.0.0.1:1", "MASTERDOWN", "LOADING", "CLUSTERDOWN")
 
 
-@contextlib.asynccontextmanager
-async def pipeline_to(port: int) -> AsyncIterator[RedisPipeline]:
-    pipeline = RedisPipeline(
-        lambda: Connection(port=port, protocol=2, driver_info=None, socket_timeout=None), timeout=10
-    )
-    try:
-        yield pipeline
-    finally:
-        await pipeline.close()
-
-
 @pytest.mark.parametrize("reply", [*ELSEWHERE, "NOAUTH"])
 def test_found_e2_another_server_is_asked_at_once(reply: str, caplog: pytest.LogCaptureFixture) -> None:
     """The command is repeated over a new connection, which may lead to another server."""
@@ -376,7 +364,7 @@ async def test_found_a3_a_wrong_password_is_told(caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("slots", [False, True], ids=["without slots", "with every slot"])
 async def test_found_a3_a_cluster_is_recognised(slots: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Even one whose only server has all the slots, which refuses commands over two names."""
-    with running_valkey("", "--cluster-enabled", "yes") as server:
+    with running_valkey("", "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         if slots:
             server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
             async with asyncio.timeout(20):

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.asyncio.connection import Connection
 from support import leap
-from support.scripted_redis import INFO, ROLE, ScriptedRedis, bulk, scripted_redis
+from support.scripted_redis import INFO, ROLE, ScriptedRedis, bulk, pipeline_to, scripted_redis
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
 
@@ -17,14 +16,8 @@ TIMEOUT = 10
 
 @asynccontextmanager
 async def connected_pipeline() -> AsyncIterator[tuple[ScriptedRedis, RedisPipeline]]:
-    async with scripted_redis() as server:
-        pipeline = RedisPipeline(
-            lambda: Connection(port=server.port, protocol=2, driver_info=None, socket_timeout=None), TIMEOUT
-        )
-        try:
-            yield server, pipeline
-        finally:
-            await pipeline.close()
+    async with scripted_redis() as server, pipeline_to(server.port, TIMEOUT) as pipeline:
+        yield server, pipeline
 
 
 def in_virtual_time(test: Callable[[ScriptedRedis, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hiredis import Reader
+from redis.asyncio.connection import Connection
 
+from proxy.cache.redis_pipeline import RedisPipeline
 from support.streams import stream_server
 
 
@@ -69,3 +71,17 @@ async def scripted_redis() -> AsyncIterator[ScriptedRedis]:
     scripted = ScriptedRedis()
     async with stream_server(scripted.serve) as scripted.port:
         yield scripted
+
+
+@asynccontextmanager
+async def pipeline_to(port: int, timeout: float = 10) -> AsyncIterator[RedisPipeline]:  # noqa: ASYNC109 - its setting
+    """Run a pipeline to an address: a name is looked up in a thread, for which virtual time does not wait."""
+
+    def connect() -> Connection:
+        return Connection(host="127.0.0.1", port=port, protocol=2, driver_info=None, socket_timeout=None)
+
+    pipeline = RedisPipeline(connect, timeout)
+    try:
+        yield pipeline
+    finally:
+        await pipeline.close()

