@@ -14,7 +14,7 @@ import uvloop
 from bench import report, tools
 from bench.deep import Size, Wait, deep, growth
 from bench.goals import Verdict, figures, judge
-from bench.measuring import Metrics, Row, compared, upstream, workers
+from bench.measuring import Extent, Metrics, Row, compared, upstream, workers
 from bench.peers.table import FULL, QUICK
 from bench.processes import BUILT, ROOT, cores, pinned
 from bench.tools import UnavailableError
@@ -59,7 +59,7 @@ async def _measure(*, quick: bool) -> Found:
         step("long lists")
         of_long_lists, waits = await deep(modern)
         step("requests")
-        rows = await compared(QUICK if quick else FULL, modern, _ROUNDS, 0.5 if quick else 0.8)
+        rows = await compared(QUICK if quick else FULL, modern, Extent(_ROUNDS, 0.5 if quick else 0.8))
         metrics |= of_long_lists | figures(rows) | {"two workers": None}
         sizes: list[Size] = []
         if not quick:

@@ -20,9 +20,8 @@ from bench.tools import UnavailableError
 
 CONNECTIONS = 32
 _FIFTY = Owner(50)
-_TRIAL = 200  # requests
+_LEAST = 200  # requests of a run; as many lists at a time are too many for any cache of dates
 _UNTIL_ALL_ARE_THERE = 1  # second
-_NEW = 200  # lists at a time: too many for any cache of dates
 
 Metrics = dict[str, float | None]
 """By name; None if not available."""
@@ -46,6 +45,16 @@ CHANGED = Case(
 COLD = Case("list, new dates", [], new_each_time=True)
 
 _seeds = count(1)
+
+
+class Extent(NamedTuple):
+    """How long a comparison is."""
+
+    rounds: int
+    seconds: float
+    """CPU time of a run."""
+    least: int = _LEAST
+    """Requests of a run, however long it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +143,8 @@ def _canonical(document: bytes) -> bytes:
 class Comparison:
     """One pass-through, which alternates with each peer."""
 
-    def __init__(self, modern: Server, yardstick: Server, on: Cores, rounds: int, seconds: float) -> None:
-        """Set the number of runs, and the CPU time of each in `seconds`."""
-        self._modern, self._yardstick, self._on = modern, yardstick, on
-        self._rounds, self._seconds = rounds, seconds
+    def __init__(self, modern: Server, yardstick: Server, on: Cores, extent: Extent) -> None:
+        self._modern, self._yardstick, self._on, self._extent = modern, yardstick, on, extent
         self._yardstick_runs: dict[str, list[Run]] = {}
         self._expected: dict[bytes, bytes] = {}
 
@@ -174,8 +181,9 @@ class Comparison:
         return checked
 
     async def _measure(self, peer: Peer, server: Server, case: Case, asked: Mapping[Question, Asked]) -> Row:
-        pairs = [await self._pair(peer, server, case, asked, (_TRIAL, _TRIAL))]  # the first ones only warm up
-        for _ in range(self._rounds + 1):
+        least = self._extent.least
+        pairs = [await self._pair(peer, server, case, asked, (least, least))]  # the first ones only warm up
+        for _ in range(self._extent.rounds + 1):
             before, after = (self._number(run) for run in pairs[-1])
             pairs.append(await self._pair(peer, server, case, asked, (before, after)))
         yardstick, run = zip(*pairs[2:], strict=True)
@@ -188,7 +196,7 @@ class Comparison:
 
     def _number(self, run: Run) -> int:
         """Return how many requests take as long as a round should, going by the last one."""
-        return max(_TRIAL, min(20_000, int(self._seconds / run.cpu)))
+        return max(self._extent.least, min(20_000, int(self._extent.seconds / run.cpu)))
 
     async def _pair(
         self,
@@ -201,7 +209,7 @@ class Comparison:
         """Measure the pass-through and a peer with the same questions."""
         questions = case.questions
         if case.new_each_time:
-            questions, numbers = await self._new_lists(), (_NEW, _NEW)
+            questions, numbers = await self._new_lists(), (self._extent.least, self._extent.least)
         first = LIST.questions[0]
         to_yardstick = [Asked(question.modern) for question in questions]
         to_peer = [asked.get(question) or Asked(getattr(question, peer.speaks)) for question in questions]
@@ -212,10 +220,12 @@ class Comparison:
 
     async def _new_lists(self) -> Sequence[Question]:
         """Return lists that no proxy has seen; the upstream builds its answers before the measurement."""
-        owners = [Owner(50, seed=next(_seeds)) for _ in range(_NEW)]
+        owners = [Owner(50, seed=next(_seeds)) for _ in range(self._extent.least)]
         async with connected(self._modern.port, 1) as pool:
             for size in (50, 1000):  # which ours asks for
-                await pool.run([Asked(the_list(owner, size=size).modern) for owner in owners], _NEW)
+                await pool.run(
+                    [Asked(the_list(owner, size=size).modern) for owner in owners], self._extent.least
+                )
         return [the_list(owner, caller=number % len(LIST.questions)) for number, owner in enumerate(owners)]
 
     def yardstick_rows(self) -> list[Row]:
@@ -226,11 +236,11 @@ class Comparison:
         ]
 
 
-async def compared(peers: Sequence[Peer], modern: Server, rounds: int, seconds: float) -> list[Row]:
+async def compared(peers: Sequence[Peer], modern: Server, extent: Extent) -> list[Row]:
     """Measure every peer; ours also with new dates each time."""
     on, _ = cores()
     with started(PASS_THROUGH, modern.port, on) as yardstick:
-        comparison = Comparison(modern, yardstick, on, rounds, seconds)
+        comparison = Comparison(modern, yardstick, on, extent)
         await comparison.expect()
         rows = []
         for peer in peers:
@@ -256,6 +266,6 @@ async def workers(modern: Server, rounds: int) -> float:
                 await asyncio.sleep(_UNTIL_ALL_ARE_THERE)
                 warmed = await _run(server, requests[0], requests, 4 * CONNECTIONS)
                 await asyncio.sleep(_UNTIL_ALL_ARE_THERE)  # and have noticed closed connections
-                run = await _run(server, requests[0], requests, max(_TRIAL, int(2 * warmed.throughput)))
+                run = await _run(server, requests[0], requests, max(_LEAST, int(2 * warmed.throughput)))
                 measured.append(run.throughput)
     return statistics.median(speeds[2]) / statistics.median(speeds[1])

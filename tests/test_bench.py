@@ -11,7 +11,7 @@ import pytest_asyncio
 from bench.data import Owner, the_instances, the_list
 from bench.goals import GOALS, Goal, Verdict, figures, judge
 from bench.load import Asked, WrongAnswerError, connected
-from bench.measuring import INSTANCE, LIST, Metrics, calls_counted, compared, upstream
+from bench.measuring import INSTANCE, LIST, Extent, Metrics, calls_counted, compared, upstream
 from bench.peers.table import CONSTANT, FULL, OURS, Launch, Peer
 from bench.processes import Server, cores, free_port, running
 from bench.upstream import answer
@@ -63,7 +63,7 @@ def test_the_upstreams_pages_have_every_item() -> None:
 
 async def test_peers_answer_the_same_and_are_measured(modern: Server) -> None:
     straightforward = next(peer for peer in FULL if peer.name == "straightforward aiohttp + lxml")
-    rows = await compared([OURS, CONSTANT, straightforward], modern, rounds=1, seconds=0.01)
+    rows = await compared([OURS, CONSTANT, straightforward], modern, Extent(rounds=1, seconds=0.01, least=40))
     ratios = {(row.peer, row.case): row.ratio for row in rows}
     for case in (INSTANCE, LIST):
         constant = ratios[CONSTANT.name, case.name]
@@ -80,7 +80,7 @@ def _liar(port: int, upstream: int) -> Launch:
 
 async def test_a_peer_with_other_answers_is_not_measured(modern: Server) -> None:
     with pytest.raises(AssertionError, match="liar does not answer as it has to"):
-        await compared([Peer("liar", _liar)], modern, rounds=1, seconds=0.01)
+        await compared([Peer("liar", _liar)], modern, Extent(rounds=1, seconds=0.01, least=40))
 
 
 async def test_a_server_that_does_not_start_is_reported() -> None:
