@@ -1,7 +1,8 @@
-"""The table of Faults, and the exception that carries a Fault to where it is rendered."""
+"""The tables of Faults and of Reasons, and the exceptions that carry them to where they are rendered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,60 @@ class LegacyError(Exception):
         return self.fault.status in (401, 403)
 
 
-class RefusedError(LegacyError):
-    """The upstream refuses the credentials that the proxy is configured with, whatever the caller sent."""
+class Reason(StrEnum):
+    """Why an upstream has given no usable answer: the closed list of the log, the metrics and `translate`."""
 
-    def __init__(self) -> None:
-        """Answer 502, which tells the caller nothing about the configuration."""
-        super().__init__(BAD_UPSTREAM)
+    CONNECT = "connect"
+    DNS = "dns"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    HEADERS = "headers"
+    ENCODING = "encoding"
+    TOO_LARGE = "too_large"
+    REQUEST = "request"
+    STATUS = "status"
+    NOT_JSON = "not_json"
+    NO_ITEMS = "no_items"
+    ITEM_KEY = "item_key"
+    ITEM_TYPE = "item_type"
+    ID = "id"
+    CODE = "code"
+    TOTAL = "total"
+    CURSOR = "cursor"
+    ORIGIN = "origin"
+    ACCOUNT = "account"
+    CREDENTIALS = "credentials"
+    UNAUTHORIZED = "unauthorized"
+    DECLINED = "declined"
+    BREAKER = "breaker"
+
+
+class UpstreamError(LegacyError):
+    """An upstream has given no usable answer."""
+
+    def __init__(self, reason: Reason, fault: Fault | None = None, **details: str | int) -> None:
+        """Answer with the fault of `reason`, or with another one.
+
+        `details` say what an operator needs beside it: a `pointer`, a `status`, a `limit`, the class of an
+        `exception`. Nothing that an upstream has sent as text is among them.
+        """
+        super().__init__(fault or _FAILURES[reason][0])
+        self.reason = reason
+        self.details = details
+
+    def add_details(self, **details: str | int) -> None:
+        """Add details, but replace none."""
+        self.details = {**self.details, **details, **self.details}
+
+    def __str__(self) -> str:
+        """Return the reason, what it means, and the details."""
+        details = ", ".join(f"{name} {value}" for name, value in self.details.items())
+        return f"{self.reason}: {_FAILURES[self.reason][1]}{f' ({details})' if details else ''}"
 
     @property
     def refuses_credentials(self) -> bool:
-        return True
+        return self.reason is Reason.CREDENTIALS or super().refuses_credentials
 
 
 # Requests that cannot be parsed
@@ -86,3 +131,31 @@ BAD_CODE = Fault(400, "A code has six digits")
 
 # Failures of the proxy itself
 INTERNAL = Fault(500, "An internal error has occurred")
+
+_FAILURES: Mapping[Reason, tuple[Fault, str]] = {
+    Reason.CONNECT: (UNAVAILABLE.with_header("Retry-After", "1"), "no connection can be made"),
+    Reason.DNS: (UNAVAILABLE.with_header("Retry-After", "1"), "the host name cannot be resolved"),
+    Reason.TLS: (BAD_UPSTREAM.saying("The upstream API cannot be trusted"), "the TLS handshake failed"),
+    Reason.TIMEOUT: (TOO_SLOW, "the answer took too long"),
+    Reason.RESET: (BAD_UPSTREAM, "the connection was lost before the end of the answer"),
+    Reason.HEADERS: (BAD_UPSTREAM, "the answer is not valid HTTP/1.1"),
+    Reason.ENCODING: (BAD_UPSTREAM, "the answer is compressed, which was not asked for"),
+    Reason.TOO_LARGE: (BAD_UPSTREAM, "the answer is larger than a limit"),
+    Reason.REQUEST: (BAD_UPSTREAM, "the profile leads to a request that cannot be sent"),
+    Reason.STATUS: (BAD_UPSTREAM, "the status is no success, and no error that the profile passes on"),
+    Reason.NOT_JSON: (BAD_UPSTREAM, "the answer is not JSON"),
+    Reason.NO_ITEMS: (BAD_UPSTREAM, "there is no array of items where the profile says"),
+    Reason.ITEM_KEY: (BAD_UPSTREAM, "a required value is missing"),
+    Reason.ITEM_TYPE: (BAD_UPSTREAM, "a value is not what the profile says"),
+    Reason.ID: (BAD_UPSTREAM, "an id does not fit the codec"),
+    Reason.CODE: (BAD_UPSTREAM, "there is no validation code of six digits"),
+    Reason.TOTAL: (BAD_UPSTREAM, "the total is no number"),
+    Reason.CURSOR: (BAD_UPSTREAM, "the next page cannot be requested"),
+    Reason.ORIGIN: (BAD_UPSTREAM, "the next page is a URL of another origin, which is refused"),
+    Reason.ACCOUNT: (BAD_UPSTREAM, "the upstream shows something of another account"),
+    Reason.CREDENTIALS: (BAD_UPSTREAM, "the upstream refuses the configured credentials"),
+    Reason.UNAUTHORIZED: (UNAUTHENTICATED, "the upstream refuses the caller's credentials"),
+    Reason.DECLINED: (DECLINED, "the upstream asks for a pause"),
+    Reason.BREAKER: (DECLINED, "the circuit breaker is open"),
+}
+"""What the client gets, and what the reason means."""

@@ -97,7 +97,7 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "httptools": ("proxy/upstream/response.py",),
     "lxml": ("proxy/legacy/",),
     "prometheus_client": ("proxy/observe/exposition.py",),
-    "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/config/settings.py"),
+    "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/net/redis_url.py"),
     "yaml": ("proxy/config/yaml_source.py",),
 }
 

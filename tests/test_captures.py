@@ -202,7 +202,7 @@ async def test_capture(name: str) -> None:
             assert (answer.header("Content-Type"), answer.body) == (None, b"")
             expected.check(Element("nothing"), store)
             return
-        assert answer.header("Content-Type") == "application/xml"
+        assert answer.header("Content-Type") == "application/xml; charset=utf-8"
         root = ET.fromstring(answer.body)
         (resource,) = root
         assert root.tag == "TwilioResponse"

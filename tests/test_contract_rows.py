@@ -85,6 +85,10 @@ PARAMETERS = {
     "FriendlyName is not trimmed": "s2-spaces s2-multipart-data s2-xml-text",
     "what no name can hold": "s2-name-control-characters s2-name-line-breaks",
     "spaces": "s2-spaces",
+    "white space around numbers, separators in them": "s2-white-space",
+    "parameters in the query of a write": "s2-query-of-writes",
+    "bytes above 127 in a target": "s2-target-beyond-ascii",
+    "spaces in a target": "s2-spaced-target s2-lenient-targets",
     "semicolons are data": "s2-semicolon",
     "no Content-Type": "s2-no-content-type",
     "neither body nor length": "s2-no-body",
@@ -111,6 +115,7 @@ PARAMETERS = {
     "UTF-8 that is named": "s2-utf-8-named s2-utf-8-overlong",
     "Windows-1252 without a charset": "s2-windows-1252 s2-windows-1252-undefined",
     "named charsets": "s2-charset-iso-8859-1 s2-charset-windows-1252 s2-charset-us-ascii",
+    "labels of charsets": "s2-charset-labels",
     "other charsets": "s2-charset-refused",
     "too many or too long": "s2-too-many-fields s2-too-long-fields s2-too-long-element",
 }
@@ -118,6 +123,7 @@ PARAMETERS = {
 XML = {
     "declaration, root and no white space": "s1-get-instance s1-get-list",
     "Content-Type": "s1-get-instance s1-suffix-xml",
+    "Cache-Control": "s3-cache-control",
     "order of a caller ID": "s1-get-instance",
     "order of a ValidationRequest": "s1-post-list",
     "FriendlyName of a ValidationRequest": "s3-name-of-the-caller s3-name-of-the-upstream",

@@ -1,8 +1,8 @@
 """The store that replicas share: generations and lists in Redis or Valkey. Needs the extra `redis`.
 
 Laws: whatever Redis does, answers stay right and only become slower. A generation is random and counts
-together with the run id of its server, so that none survives a restart, a flush or a fail-over. Every value
-carries a keyed check over the name that it was written under. Neither names nor values hold credentials.
+together with the master's replication id, so that none survives a restart, a flush or a fail-over. Every
+value carries a keyed check over the name it was written under. Neither names nor values hold credentials.
 """
 
 import asyncio
@@ -11,11 +11,10 @@ import hmac
 import secrets
 from typing import Any, Self
 
-from redis.asyncio import ConnectionPool
-
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
+from proxy.net.redis_url import connections
 
 # In seconds
 _CHECKS_TIMEOUT = 0.05
@@ -52,8 +51,8 @@ class RedisStore:
         timeouts: tuple[float, float] = (_CHECKS_TIMEOUT, _LISTS_TIMEOUT),
     ) -> Self:
         """Connect at the first command; refused credentials are told to the other workers through `table`."""
-        pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None)
-        checks, lists = (RedisPipeline(pool.make_connection, each) for each in timeouts)
+        connect, health = connections(url), RedisHealth()
+        checks, lists = (RedisPipeline(connect, each, health) for each in timeouts)
         return cls(checks, lists, secret, (table or GenerationTable()).refused_at)
 
     def with_schema(self, schema: str) -> Self:
@@ -67,13 +66,13 @@ class RedisStore:
         """Read the state of an owner's data, and begin a generation where there is none."""
         generation, unsettled = self._state_names(owner)
         try:
-            run_id, ((token, mark),) = await self._checks.execute(("MGET", generation, unsettled))
+            master, ((token, mark),) = await self._checks.execute(("MGET", generation, unsettled))
             if self._open(generation, token) is None:
-                run_id, token = await self._begin(generation, replaces=token is not None)
+                master, token = await self._begin(generation, replaces=token is not None)
         except UnavailableError:
             return None
         opened = self._open(generation, token)
-        return None if opened is None else OwnerState(run_id + opened, self._open(unsettled, mark) is None)
+        return None if opened is None else OwnerState(master + opened, self._open(unsettled, mark) is None)
 
     async def _begin(self, generation: bytes, *, replaces: bool) -> tuple[bytes, Any]:
         """Begin a generation; of several replicas that do so at the same time, one wins."""
@@ -81,11 +80,11 @@ class RedisStore:
         condition = () if replaces else ("NX",)
         try:
             setting = ("SET", generation, sealed, "EX", _LIFETIME, *condition)
-            run_id, (_, token) = await self._checks.execute(setting, ("GET", generation))
+            master, (_, token) = await self._checks.execute(setting, ("GET", generation))
         except UnavailableError:
             await self._checks.execute(("DEL", generation))  # the value may have another type
             raise
-        return run_id, token
+        return master, token
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
         """Delete the generation, which works on a full server too."""

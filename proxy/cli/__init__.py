@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import click
 
 from proxy import __version__
+from proxy.cli.groups import SuggestingGroup
 from proxy.observe import log
 
 # ruff: noqa: PLC0415
@@ -26,7 +27,7 @@ def _load(name: str) -> Mapping[str, click.Command]:
     return COMMANDS
 
 
-class _Commands(click.Group):
+class _Commands(SuggestingGroup):
     """Imports what only some commands need with those commands."""
 
     names = ("serve", "sandbox", "healthcheck", "check", "config", "schema", "init", "explain", "translate")

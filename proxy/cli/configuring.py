@@ -15,9 +15,10 @@ from proxy.config.starting import make_starting_file
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
-def check(file: Path, *, strict: bool) -> None:
+@click.option("--without-secrets", is_flag=True, help="Accept variables and secret files that are missing.")
+def check(file: Path, *, strict: bool, without_secrets: bool) -> None:
     """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
-    configuration = load(file)
+    configuration = load(file, without_secrets=without_secrets)
     warn(configuration)
     if strict and configuration.warnings:
         raise SystemExit(BAD_CONFIGURATION)

@@ -81,20 +81,29 @@ def translate(
     """Translate a request to the old API, or what an upstream answers to it.
 
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
-    the old API's document, or with --request the request that the upstream would get.
+    the old API's document, or with --request the request that the upstream would get. Where the
+    upstream's answer is unusable, the reason goes to standard error, and the exit status is 1.
     """
     replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
     rehearsal = asyncio.run(rehearse(configuration, request, replies))
     if rehearsal.answer and not to_upstream:
         _show(rehearsal.answer, include=include)
+        for failure in rehearsal.failures:
+            raise click.ClickException(str(failure))
     elif rehearsal.answer and not rehearsal.calls:
         _show(rehearsal.answer, include=True)
         raise click.ClickException("the upstream is not asked")
     else:
-        call = Explanation(configuration, request).mask(rehearsal.calls[-1])
+        call = rehearsal.calls[-1]
+        masked = Explanation(configuration, request).mask(call)
         if not to_upstream:
-            raise click.ClickException(f"the upstream would be asked once more, for {call.method} {call.url}")
-        click.echo("\n".join(format_call(call)))
+            raise click.ClickException(
+                f"the upstream would be asked once more, for {call.method} {masked.url}"
+            )
+        try:
+            click.echo(format_call(call, masked))
+        except ValueError as error:
+            raise click.ClickException(f"the request cannot be sent: {error}") from error
 
 
 def _show(answer: Answer, *, include: bool) -> None:

@@ -34,13 +34,14 @@ class _AddressType(click.ParamType[Address]):
 
 
 ADDRESS = _AddressType()
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, readable=False)
+"""The reader of a file says why it cannot be read."""
 
 
-def load(file: Path) -> Configuration:
+def load(file: Path, *, without_secrets: bool = False) -> Configuration:
     """Read a configuration; print every mistake in it and exit with 78 where it cannot be used."""
     try:
-        return config.load(file)
+        return config.load(file, without_secrets=without_secrets)
     except ConfigurationError as error:
         refuse(error)
 

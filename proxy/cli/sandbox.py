@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from proxy import sandbox
+from proxy.cli.groups import SuggestingGroup
 from proxy.cli.parameters import ADDRESS, SANDBOX_ADDRESS, listen_on
 from proxy.net.addresses import Address
 from proxy.net.sockets import Listener, opened
@@ -16,7 +17,7 @@ from proxy.process.signals import run
 from proxy.sandbox.serving import listening
 
 
-@click.group("sandbox", invoke_without_command=True)
+@click.group("sandbox", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--listen", type=ADDRESS, default=SANDBOX_ADDRESS, show_default=True)
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="Keep its data in FILE.")
 @click.pass_context

@@ -44,8 +44,6 @@ def serve(  # noqa: PLR0913 - each is an option
     if file is None:
         _serve_demo(listen, workers, sandbox_listen, sandbox_db)
         return
-    # Until there is a handler, SIGHUP would end the process
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         configuration = ActiveConfiguration(lambda: _with_options(config.load(file), listen, workers))
     except ConfigurationError as error:
@@ -59,6 +57,7 @@ def _serve_demo(listen: Address | None, workers: int, sandbox_listen: Address, d
     from proxy.cli.demo import welcome  # noqa: PLC0415 - only the demo needs the sandbox
     from proxy.cli.sandbox import run_sandbox  # noqa: PLC0415
 
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # there is no file to read again
     with listen_on(opened({"sandbox": sandbox_listen})) as upstream:
         url = f"http://{upstream['sandbox'].address.reached_at()}"
         configuration = ActiveConfiguration(lambda: _with_options(config.demo(url), listen, workers))

@@ -3,7 +3,6 @@
 A misspelt key or word is reported once and corrected, so that everything after it is checked too.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from proxy.config.yaml_source import Expanded, Source, parse_plain
-from proxy.profile.base import KeyPath, join_names
+from proxy.config.yaml_source import EMPTY_SECRET, Expanded, Source, parse_plain
+from proxy.profile.base import KeyPath, find_closest, join_names, suggest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,6 +23,7 @@ PATHS = ("certificate", "key", "file")
 _SENTENCES: Mapping[str, str] = {
     "string_type": "expected text",
     "int_type": "expected a whole number",
+    "float_type": "expected a number",
     "bool_type": "expected true or false",
     "tuple_type": "expected a list",
     "dict_type": "expected a mapping",
@@ -37,7 +37,6 @@ _SENTENCES: Mapping[str, str] = {
 }
 _PATTERNS: Mapping[str, str] = {
     "^AC[0-9a-fA-F]{32}$": "an account is AC and 32 hexadecimal digits",
-    "^[0-9a-fA-F]{64}$": "a SHA-256 is 64 hexadecimal digits",
 }
 
 
@@ -53,12 +52,13 @@ def check(model: type[M], source: Source) -> M | None:
     """Return the source's data as `model`; None where it is invalid, with reasons in `source.mistakes`."""
     if source.data is None:  # the file is unreadable, which its mistakes say already
         return None
+    context = {"without_secrets": source.is_without_secrets}
     while True:
         try:
-            return model.model_validate(source.data)
+            return model.model_validate(source.data, context=context)
         except ValidationError as error:
             details = error.errors(include_url=False)
-        if _parse_expanded(details, source):
+        if _reread_expanded(details, source):
             continue
         problems = list(_find_problems(model, details, source))
         misspelt = [problem for problem in problems if problem.meant is not None]
@@ -68,18 +68,6 @@ def check(model: type[M], source: Source) -> M | None:
             return None
         for problem in misspelt:
             _correct(source, problem)
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a suggestion to append to a message, or nothing where no known word is similar."""
-    meant = _find_closest(word, known)
-    return f"; did you mean {meant!r}?" if meant else ""
-
-
-def _find_closest(word: str, known: Iterable[str]) -> str | None:
-    by_lower = {each.lower(): each for each in sorted(known)}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return by_lower[close[0]] if close else None
 
 
 def is_consequence(key_path: KeyPath, source: Source) -> bool:
@@ -103,9 +91,15 @@ def _find_problems(
     for problems in found.values():
         types = [problem.sentence.partition(":")[0].removeprefix("expected ") for problem in problems]
         if len(problems) > 1 and all(problem.sentence.startswith("expected ") for problem in problems):
-            yield _Problem(problems[0].key_path, f"expected {join_names(list(dict.fromkeys(types)))}")
-        else:
-            yield from problems
+            names = list(
+                dict.fromkeys(each for each in types if each != "a whole number" or "a number" not in types)
+            )
+            problems[:] = [_Problem(problems[0].key_path, f"expected {join_names(names)}")]
+        for problem in problems:
+            here = problem.key_path
+            is_empty = here in source.variables and source.find(here) is None
+            sentence = f"{problem.sentence}, but the variable is empty" if is_empty else problem.sentence
+            yield problem._replace(sentence=sentence)
 
 
 def _is_reported(details: ErrorDetails, key_path: KeyPath, source: Source) -> bool:
@@ -169,36 +163,56 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     if key in all_of_them:
         return _Problem(key_path, f"the key {key!r} does not go with {_strip_brackets(location[-2])!r} here")
     known = (all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen) - here.keys()
-    meant = _find_closest(key, known)
+    meant = find_closest(key, known)
     return _Problem(key_path, f"unknown key {key!r}{suggest(key, known)}", meant, is_key=True)
 
 
 def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:
     """Report a value that is not one of a list; `expected` is pydantic's text of the list."""
     given = source.find(key_path)
-    known = re.findall(r"'([^']*)'", expected)
+    known = _list_words(expected)
     shown = join_names([f"{word!r}" for word in known] or re.findall(r"[\w.]+(?<!\bor)", expected))
     is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
-    meant = _find_closest(str(given), known) if is_word else None
+    meant = find_closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
     suggestion = f"; did you mean {meant!r}?" if meant else ""
     return _Problem(key_path, f"expected {one_of}{shown}{suggestion}", meant)
 
 
+def _list_words(expected: str) -> Sequence[str]:
+    """Return the words of pydantic's text of a list."""
+    return re.findall(r"'([^']*)'", expected)
+
+
 # Corrections
 
 
-def _parse_expanded(details: Sequence[ErrorDetails], source: Source) -> bool:
-    """Parse texts from variables as numbers and booleans where the model expects those."""
-    changed = False
+def _reread_expanded(details: Sequence[ErrorDetails], source: Source) -> bool:
+    """Read texts from variables as what the model expects; return whether one of them has changed.
+
+    An empty one is null, so that the key keeps its default. One that is not known stands for whatever fits.
+    """
+    changed: set[KeyPath] = set()
     for each in details:
-        given, key_path = each["input"], _find_key_path(each["loc"], source)
-        if isinstance(given, Expanded) and each["type"] in ("int_type", "bool_type", "literal_error"):
+        key_path = _find_key_path(each["loc"], source)
+        given = source.find(key_path)
+        if key_path in changed or not (isinstance(given, Expanded) or key_path in source.unknown):
+            continue
+        value: Any = given
+        if each["type"] in _TYPES_OF_PLAIN and isinstance(given, Expanded):
             value = parse_plain(given)
-            if not isinstance(value, str) and source.find(key_path) is given:
-                source.find(key_path[:-1])[key_path[-1]] = value
-                changed = True
-    return changed
+        elif given == "" and each["type"] != EMPTY_SECRET:
+            value = None
+        if key_path in source.unknown and (value is given or isinstance(value, str)):
+            words = _list_words(each.get("ctx", {}).get("expected", ""))
+            value = words[0] if words else next(source.unknown[key_path], given)
+        if value is not given:
+            source.find(key_path[:-1])[key_path[-1]] = value
+            changed.add(key_path)
+    return bool(changed)
+
+
+_TYPES_OF_PLAIN = frozenset({"int_type", "float_type", "bool_type", "literal_error"})
 
 
 def _correct(source: Source, problem: _Problem) -> None:
@@ -217,6 +231,7 @@ def _correct(source: Source, problem: _Problem) -> None:
         return renamed + each[depth:] if each[:depth] == key_path else each
 
     source.positions = {moved(each): at for each, at in source.positions.items()}
+    source.unknown = {moved(each): texts for each, texts in source.unknown.items()}
     source.broken = {moved(each) for each in source.broken}
 
 

@@ -6,17 +6,19 @@ Each rule is a function from a configuration to its violations. A profile with e
 import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
 import uritemplate
 
-from proxy.config.checking import suggest
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
+from proxy.config.yaml_source import Expanded
+from proxy.net.addresses import Address, check_url
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
-from proxy.profile.base import Rule, Violation
+from proxy.profile.base import Rule, Violation, suggest
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
 
@@ -41,13 +43,32 @@ def _check_variables(configuration: Configuration) -> Iterator[Violation]:
             yield (*key_path, "variables", name), message
             empty -= {meant for meant in empty if f"{meant!r}?" in suggestion}  # a typo is one mistake
         for name in sorted(empty):
-            yield (*key_path, "variables"), f"the profile {profile.name} needs the variable {name!r}"
+            what = ", which is empty" if name in upstream.variables else suggest(name, filled.keys() - empty)
+            yield (*key_path, "variables"), f"the profile {profile.name} needs the variable {name!r}{what}"
 
 
 def _list_variables(upstream: UpstreamSettings, profile: ProfileSettings) -> set[str]:
     """Return the variables in URLs. One that a profile uses but does not define is its own error."""
     own = set(rules.parse_placeholders(upstream.base_url or ""))
     return (rules.find_placeholders(profile, upstream.base_url) & profile.variables.keys()) | own
+
+
+def _check_base_urls(configuration: Configuration) -> Iterator[Violation]:
+    """Find base URLs that are only wrong with the values of their variables."""
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        try:
+            check_url(_expand_base_url(upstream, profile))
+        except ValueError as error:
+            names = ", ".join(rules.parse_placeholders(upstream.base_url or profile.base_url))
+            yield (*key_path, "variables"), f"with {names} filled in, the base URL is not valid: {error}"
+
+
+def _expand_base_url(upstream: UpstreamSettings, profile: ProfileSettings) -> str:
+    base_url = upstream.base_url or profile.base_url
+    filled = {**profile.variables, **upstream.variables}
+    # What is missing is another rule's violation
+    variables: dict[str, Any] = {name: filled.get(name) or "x" for name in rules.parse_placeholders(base_url)}
+    return uritemplate.expand(base_url, variables)
 
 
 def _check_validation(configuration: Configuration) -> Iterator[Violation]:
@@ -69,9 +90,17 @@ def _check_credentials(configuration: Configuration) -> Iterator[Violation]:
         if AUTH_SCHEMES[scheme].part and own.password is None:
             message = f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
             yield (*key_path, "password"), message
+        elif AUTH_SCHEMES[scheme].part and _has_empty_password(own) and not AUTH_SCHEMES[scheme].may_be_empty:
+            message = f"the password is empty: the profile {profile.name} has scheme {scheme}"
+            yield (*key_path, "password"), message
         if "account" in rules.find_placeholders(profile, upstream.base_url) and not own.account:
-            message = f"the key 'account' is missing: the URLs of the profile {profile.name} hold {{account}}"
+            what = "is empty" if "account" in own.model_fields_set else "is missing"
+            message = f"the key 'account' {what}: the URLs of the profile {profile.name} hold {{account}}"
             yield (*key_path, "account"), message
+
+
+def _has_empty_password(own: UpstreamAccount) -> bool:
+    return own.password is not None and not own.password.get_secret_value()
 
 
 def _check_headers(configuration: Configuration) -> Iterator[Violation]:
@@ -87,6 +116,28 @@ def _check_headers(configuration: Configuration) -> Iterator[Violation]:
 _IN_A_HEADER = re.compile("[\0-\xff]*")  # settings refuse control characters in credentials
 
 
+def _check_addresses(configuration: Configuration) -> Iterator[Violation]:
+    """Find listeners that take an address from each other."""
+    seen: list[tuple[str, Address]] = []
+    for name, each in configuration.settings.listen.addresses().items():
+        for other, address in seen:
+            if _overlaps(each, address):
+                yield ("listen", *name.split(".")), f"listen.{other} has this address already"
+        seen.append((name, each))
+
+
+_MEANINGS = {"": {"0.0.0.0", "::"}, "localhost": {"127.0.0.1", "::1"}}  # noqa: S104
+
+
+def _overlaps(one: Address, other: Address) -> bool:
+    """Whether the system refuses to listen on both; for port 0 it chooses another one for each."""
+    pairs = product(*(_MEANINGS.get(each.host.lower(), {each.host.lower()}) for each in (one, other)))
+    return one.port == other.port != 0 and any(
+        left == right or ((":" in left) == (":" in right) and not {"0.0.0.0", "::"}.isdisjoint((left, right)))  # noqa: S104
+        for left, right in pairs
+    )
+
+
 def _list_account_targets(configuration: Configuration) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
     """Yield the target of each account, with the account's settings for it."""
     accounts = configuration.settings.accounts or {}
@@ -97,9 +148,11 @@ def _list_account_targets(configuration: Configuration) -> Iterator[tuple[Upstre
 
 ERROR_RULES: Sequence[Rule] = (
     _check_variables,
+    _check_base_urls,
     _check_validation,
     _check_credentials,
     _check_headers,
+    _check_addresses,
 )
 
 
@@ -120,8 +173,7 @@ def _check_unused_variables(configuration: Configuration) -> Iterator[Violation]
 
 def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
     for key_path, upstream, profile in _list_distinct_targets(configuration):
-        variables: dict[str, Any] = {**profile.variables, **upstream.variables}
-        url = urlsplit(uritemplate.expand(upstream.base_url or profile.base_url, variables))
+        url = urlsplit(_expand_base_url(upstream, profile))
         is_exposed = url.scheme == "http" and not _is_loopback(url.hostname or "")
         if is_exposed and AUTH_SCHEMES[profile.auth.scheme].part:
             yield (*key_path, "base_url"), f"credentials go to {url.hostname} unencrypted: use https"
@@ -142,6 +194,27 @@ def _check_accounts(configuration: Configuration) -> Iterator[Violation]:
         yield ("upstream",), "this upstream is unused: every account has a profile of its own"
 
 
+def _check_user_names(configuration: Configuration) -> Iterator[Violation]:
+    for (key_path, _, profile), own in _list_account_targets(configuration):
+        auth = profile.auth
+        shows_name = AUTH_SCHEMES[auth.scheme].has_username or auth.username or "{username}" in auth.value
+        is_meant = "username" in own.model_fields_set
+        if shows_name and not (own.username or own.account or is_meant):
+            yield (
+                key_path,
+                f"the user name is empty: the profile {profile.name} sends username, or else account",
+            )
+
+
+def _check_empty_passwords(configuration: Configuration) -> Iterator[Violation]:
+    for (key_path, _, _), own in _list_account_targets(configuration):
+        here = (*key_path, "password")
+        written = configuration.source.find(here)
+        is_meant = written == "" and (not isinstance(written, Expanded) or written.may_be_empty)
+        if _has_empty_password(own) and not is_meant:
+            yield here, 'the password is empty; where that is meant, write ${NAME:-} or ""'
+
+
 def _check_snapshots(configuration: Configuration) -> Iterator[Violation]:
     snapshots = configuration.settings.snapshots
     if not snapshots.is_enabled:
@@ -158,5 +231,7 @@ WARNING_RULES: Sequence[Rule] = (
     _check_unused_variables,
     _check_plain_http,
     _check_accounts,
+    _check_user_names,
+    _check_empty_passwords,
     _check_snapshots,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config import yaml_source
-from proxy.config.checking import PATHS, check, is_consequence, suggest
+from proxy.config.checking import PATHS, check, is_consequence
 from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES
 from proxy.config.settings import (
     DEFAULT_PROFILE,
@@ -18,8 +18,8 @@ from proxy.config.settings import (
     UpstreamSettings,
 )
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
-from proxy.profile import rules
-from proxy.profile.base import KeyPath, Violation
+from proxy.profile import consistency, rules
+from proxy.profile.base import KeyPath, Violation, suggest
 from proxy.profile.language import ProfileSettings
 
 
@@ -31,13 +31,20 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration:
-    """Read a proxy.yaml and the profiles it names; ConfigurationError with every mistake of all of them."""
-    source = yaml_source.read_yaml(file, variables)
+def load(
+    file: Path, variables: Mapping[str, str] = os.environ, *, without_secrets: bool = False
+) -> Configuration:
+    """Read a proxy.yaml and the profiles it names; ConfigurationError with every mistake of all of them.
+
+    With `without_secrets`, variables and files of secrets that are missing stand for any value that fits:
+    such a configuration is for checking only.
+    """
+    source = yaml_source.read_yaml(file, variables, without_secrets=without_secrets)
     _resolve_paths(file, source.data)
     settings = check(Settings, source)
-    named = _list_profiles(source.data)
-    sources = {name: _read_profile(name, file, variables) for name in named}
+    found = _list_profiles(source.data).items()
+    named = {name: key_path for name, key_path in found if key_path not in source.unknown}
+    sources = {name: _read_profile(name, file, variables, without_secrets=without_secrets) for name in named}
     for name, key_path in named.items():
         if sources[name] is None:
             suggestion = suggest(name, shipped_profiles())
@@ -53,7 +60,8 @@ def load(file: Path, variables: Mapping[str, str] = os.environ) -> Configuration
     mistakes += _locate(source, (violation for rule in ERROR_RULES for violation in rule(configuration)))
     if mistakes:
         raise ConfigurationError(mask_values(mistakes, read))
-    warnings = [source.mistake_at(*violation) for rule in WARNING_RULES for violation in rule(configuration)]
+    warnings = _locate(source, (violation for rule in WARNING_RULES for violation in rule(configuration)))
+    warnings += [warning for found in profiles.values() for warning in found.warnings]
     return configuration._replace(warnings=sorted(set(mask_values(warnings, read))))
 
 
@@ -78,12 +86,19 @@ def _check_profile(source: Source) -> ProfileFile | None:
     found = rules.find_literal_secrets(source.data, _is_from_outside)
     violations = [*found, *(rules.find_violations(profile) if profile else ())]
     source.mistakes += _locate(source, violations)
-    return None if profile is None else ProfileFile(profile, source)
+    if profile is None:
+        return None
+    warnings = (violation for rule in consistency.WARNING_RULES for violation in rule(profile))
+    return ProfileFile(profile, source, _locate(source, warnings))
 
 
 def _locate(source: Source, violations: Iterable[Violation]) -> list[Mistake]:
-    """Return what is wrong and where, without the consequences of other mistakes."""
-    return [source.mistake_at(*each) for each in violations if not is_consequence(each[0], source)]
+    """Return what is wrong and where, without the consequences of other mistakes and of unknown values."""
+    return [
+        source.mistake_at(*each)
+        for each in violations
+        if each[0] not in source.unknown and not is_consequence(each[0], source)
+    ]
 
 
 def read_profile(name: str, beside: Path, variables: Mapping[str, str] = os.environ) -> ProfileFile:
@@ -120,11 +135,13 @@ def shipped_profiles() -> Mapping[str, Path]:
     return {file.stem: file for file in sorted(shipped_file("upstreams").glob("*.yaml"))}
 
 
-def _read_profile(name: str, beside: Path, variables: Mapping[str, str]) -> Source | None:
+def _read_profile(
+    name: str, beside: Path, variables: Mapping[str, str], *, without_secrets: bool = False
+) -> Source | None:
     """Read a shipped profile by its name, or another one by its path relative to the file that names it."""
     is_path = "/" in name or name.endswith((".yaml", ".yml"))
     file = beside.parent / name if is_path else shipped_profiles().get(name)
-    return yaml_source.read_yaml(file, variables) if file else None
+    return yaml_source.read_yaml(file, variables, without_secrets=without_secrets) if file else None
 
 
 def _resolve_paths(file: Path, data: Any) -> None:

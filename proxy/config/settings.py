@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext, SSLError
-from typing import Annotated, Any, ClassVar, NamedTuple
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,14 +19,25 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from proxy.config.yaml_source import Expanded, Mistake, Source, parse_plain, read_content
+from proxy.config.yaml_source import (
+    EMPTY_SECRET,
+    Expanded,
+    Mistake,
+    Source,
+    parse_plain,
+    read_content,
+    read_text,
+)
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import tls
 from proxy.net.addresses import Address, parse_address
-from proxy.profile.base import Frozen, KeyPath
+from proxy.observe.log import Format, Level
+from proxy.profile.base import Frozen, KeyPath, find_closest
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
@@ -40,11 +50,17 @@ def _parse_network(text: Any) -> IPv4Network | IPv6Network:
         raise ValueError("write an address or a network, for example 10.0.0.0/8") from None
 
 
-def _check_readable(file: str) -> str:
+def _is_without_secrets(info: ValidationInfo) -> bool:
+    """Whether files that are missing are accepted; `check` says so in the context of the validation."""
+    return bool(info.context and info.context["without_secrets"])
+
+
+def _check_readable(file: str, info: ValidationInfo) -> str:
     try:
         read_content(file)
     except OSError as error:
-        raise ValueError(f"the file {file} cannot be read") from error
+        if not _is_without_secrets(info):
+            raise ValueError(f"the file {file} cannot be read: {error.strerror}") from None
     return file
 
 
@@ -55,6 +71,9 @@ Network = Annotated[
 ]
 ReadableFile = Annotated[str, AfterValidator(_check_readable)]
 NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
+
+
+_NO_PEM = "a certificate and its key, both as PEM and the key without a passphrase, are needed"
 
 
 class TlsListener(Frozen):
@@ -74,12 +93,18 @@ class TlsListener(Frozen):
         return self._ssl_context
 
     @model_validator(mode="after")
-    def _load_context(self) -> "TlsListener":
+    def _load_context(self, info: ValidationInfo) -> "TlsListener":
         key = self.key or self.certificate
         try:
             self._ssl_context = tls.context(self.certificate, key, legacy=self.legacy)
         except SSLError as error:
-            raise ValueError(_explain_unusable(error.reason)) from error
+            reason = tls.explain_unusable(error)
+            if reason and "key" not in reason:
+                reason = f"the certificate cannot be used: {reason}"
+            raise ValueError(reason or _NO_PEM) from None
+        except OSError as error:  # a file that has been found missing already, or has gone since
+            if not _is_without_secrets(info):
+                raise ValueError(f"the certificate cannot be read: {error.strerror}") from None
         return self
 
 
@@ -87,17 +112,6 @@ class LegacyTlsListener(TlsListener):
     """Where to listen with TLS 1.0 and up."""
 
     legacy = True
-
-
-def _explain_unusable(reason: str | None) -> str:
-    """Return why a certificate and a key are unusable; `reason` is OpenSSL's."""
-    match reason:
-        case "KEY_VALUES_MISMATCH" | "NO_CERTIFICATE_ASSIGNED":  # the latter where their types differ
-            return "the key does not belong to the certificate"
-        case None:
-            return "a certificate and its key, both as PEM and the key without a passphrase, are needed"
-        case _:
-            return f"the certificate cannot be used: {reason.lower().replace('_', ' ')}"
 
 
 class Listen(Frozen):
@@ -112,6 +126,16 @@ class Listen(Frozen):
     drain: NonNegative = 5
     """Seconds after SIGTERM during which connections are accepted, each for one more answer."""
 
+    def addresses(self) -> Mapping[str, Address]:
+        """Return every address to listen on, by its key."""
+        named = {
+            "address": self.address,
+            "tls.address": self.tls and self.tls.address,
+            "legacy_tls.address": self.legacy_tls and self.legacy_tls.address,
+            "metrics": self.metrics,
+        }
+        return {key: address for key, address in named.items() if address}
+
     @model_validator(mode="after")
     def _check_listener(self) -> "Listen":
         if not (self.address or self.tls or self.legacy_tls):
@@ -124,24 +148,39 @@ def _expand_address(value: Any) -> Any:
     return value if isinstance(value, Mapping | Listen) else {"address": value}
 
 
-def _read_secret(value: Any) -> str:
-    match value:
-        case {"file": str(file)} if len(value) == 1:
-            try:
-                secret = read_content(file).decode().rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"the file {file} cannot be read") from error
-        case Expanded() if not value.has_default:
-            secret = str(value)
-        case None:
-            secret = ""
-        case _:
-            raise ValueError("a secret is not written here: use ${VARIABLE} or {file: PATH}")
+def _read_secret(value: Any, info: ValidationInfo) -> str:
+    secret = _read_text(value, info)
+    if not secret and isinstance(value, Expanded) and not value.may_be_empty:
+        raise PydanticCustomError(EMPTY_SECRET, "the secret is empty: the variable has no value")
     if not secret:
         raise ValueError("the secret is empty")
     return secret
 
 
+def _read_password(value: Any, info: ValidationInfo) -> str:
+    """Read a secret that may be empty: some upstreams want a key as user name, and no password."""
+    return "" if value == "" else _read_text(value, info)
+
+
+def _read_text(value: Any, info: ValidationInfo) -> str:
+    match value:
+        case {"file": str(file)} if len(value) == 1:
+            try:
+                return read_text(file)
+            except ValueError:
+                if _is_without_secrets(info):
+                    return _UNKNOWN
+                raise
+        case Expanded() if not value.has_default:
+            return str(value)
+        case None:
+            return ""
+        case _:
+            raise ValueError("a secret is not written here: use ${VARIABLE} or {file: PATH}")
+
+
+_UNKNOWN = "x"
+"""Stands for a secret that is not at hand."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -166,7 +205,9 @@ def _parse_zone(name: Any) -> ZoneInfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # an unknown name, an impossible one, a folder
         pass
-    raise ValueError("write the name of a time zone, for example America/Los_Angeles")
+    message = "write the name of a time zone, for example America/Los_Angeles"
+    meant = find_closest(name, available_timezones(), cutoff=0.75) if isinstance(name, str) else None
+    raise ValueError(f"{message}; did you mean {meant!r}?" if meant else message)
 
 
 class SecretFile(Frozen):
@@ -178,18 +219,25 @@ class SecretFile(Frozen):
 Variable = Annotated[str, StringConstraints(pattern=r"\$\{")]
 Flag = Annotated[StrictBool, BeforeValidator(_parse_flag, json_schema_input_type=bool | Variable)]
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret, json_schema_input_type=Variable | SecretFile)]
-Token = Annotated[
-    Secret, AfterValidator(lambda token: SecretStr(_check_credential(token.get_secret_value())))
+_AS_CREDENTIAL = AfterValidator(lambda secret: SecretStr(_check_credential(secret.get_secret_value())))
+Token = Annotated[Secret, _AS_CREDENTIAL]
+Password = Annotated[
+    SecretStr,
+    BeforeValidator(_read_password, json_schema_input_type=Literal[""] | Variable | SecretFile),
+    _AS_CREDENTIAL,
 ]
 Name = Annotated[str, AfterValidator(_check_credential)]
 AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
 Zone = Annotated[Any, BeforeValidator(_parse_zone, json_schema_input_type=str), _AS_TEXT]
 
 
+ProfileName = Annotated[str, StringConstraints(min_length=1)]
+
+
 class UpstreamSettings(Frozen):
     """Which API requests go to, and where."""
 
-    profile: str = DEFAULT_PROFILE
+    profile: ProfileName = DEFAULT_PROFILE
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
     """Values for the placeholders of the profile's URLs."""
@@ -202,9 +250,9 @@ class UpstreamAccount(Frozen):
 
     account: Name = ""
     username: Name | None = None
-    password: Token | None = None
-    """A password, a token or a key, whichever the profile's `auth` needs."""
-    profile: str | None = None
+    password: Password | None = None
+    """A password, a token or a key, whichever the profile's `auth` needs; for HTTP Basic, it may be empty."""
+    profile: ProfileName | None = None
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
     validation: ValidationMode | None = None
@@ -216,11 +264,33 @@ class UpstreamAccount(Frozen):
         return above.model_copy(update={**own, "variables": {**above.variables, **self.variables}})
 
 
+_SHA256SUM = re.compile(
+    r"\s*(?:sha256:|(?:SHA2-256|SHA256)? ?\([^()]*\) ?= ?)?(?P<digest>[^\s]*)(?:\s+\*?\S+)?\s*", re.IGNORECASE
+)
+_OF_NOTHING = hashlib.sha256().hexdigest()
+
+
+def _parse_digest(text: str) -> str:
+    """Read a SHA-256 as it is, or as sha256sum, shasum and openssl print it; return it in lower case."""
+    found = _SHA256SUM.fullmatch(text)
+    digest = found["digest"].lower() if found else ""
+    if re.fullmatch("[0-9a-f]{64}", digest) and digest != _OF_NOTHING:
+        return digest
+    if digest == _OF_NOTHING:
+        raise ValueError("this is the SHA-256 of an empty text: the token was empty when it was hashed")
+    if others := len(re.sub("[0-9a-f]", "", digest)):
+        raise ValueError(f"a SHA-256 is 64 hexadecimal digits: {others} of these characters are none")
+    raise ValueError(f"a SHA-256 is 64 hexadecimal digits, not {len(digest)}")
+
+
+Sha256 = Annotated[str, AfterValidator(_parse_digest)]
+
+
 class AccountSettings(Frozen):
     """A legacy account: how its callers authenticate, and its equivalent upstream."""
 
     token: Token | None = None
-    token_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    token_sha256: Sha256 | None = None
     upstream: UpstreamAccount
 
     @model_validator(mode="after")
@@ -240,6 +310,7 @@ class LegacySettings(Frozen):
 
     timezone: Zone = ZoneInfo("America/Los_Angeles")
     page_uris: Flag = False
+    lenient_targets: Flag = False
     sid_key: Secret | None = None
     """Makes Sids that are derived from numbers or integers unforgeable; changing it changes them all."""
 
@@ -250,19 +321,24 @@ class NumberSettings(Frozen):
     outside_nanp: OutsideNanp = "digits"
 
 
-_REDIS_URL = re.compile(r"(?:redis|rediss|unix)://.+")
 _MAX_SECONDS_WITH_REDIS = 10
 
 
-def _parse_redis_url(value: Any) -> str:
-    """Read the URL of Redis; one with a password is a secret."""
-    if isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default):
-        value = _read_secret(value)
-    elif isinstance(value, str) and urlsplit(value).password:
+def _parse_redis_url(value: Any, info: ValidationInfo) -> str:
+    """Read the URL of Redis with the code that connects to it; one with a password is a secret."""
+    try:
+        from proxy.net import redis_url  # noqa: PLC0415 - an extra, which only this setting needs
+    except ImportError:
+        message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+        raise ValueError(message) from None
+    is_secret = isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default)
+    url = _read_secret(value, info) if is_secret else value
+    if isinstance(value, Mapping) and url == _UNKNOWN:
+        return _UNKNOWN
+    redis_url.connections(url if isinstance(url, str) else "")
+    if not is_secret and redis_url.has_password(url):
         raise ValueError("a password is not written here: use ${VARIABLE} or {file: PATH} for the whole URL")
-    if not isinstance(value, str) or not _REDIS_URL.fullmatch(value):
-        raise ValueError("write redis://HOST:PORT, rediss://HOST:PORT or unix://PATH")
-    return value
+    return url
 
 
 def _expand_url(value: Any) -> Any:
@@ -276,15 +352,6 @@ class RedisSettings(Frozen):
     url: Annotated[SecretStr, BeforeValidator(_parse_redis_url, json_schema_input_type=str | SecretFile)]
     secret: Secret | None = None
     """Signs the data in Redis; the same for all replicas."""
-
-    @model_validator(mode="after")
-    def _check_installed(self) -> "RedisSettings":
-        try:
-            import redis  # noqa: F401, PLC0415 - an extra, which only this setting needs
-        except ImportError:
-            message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
-            raise ValueError(message) from None
-        return self
 
 
 class SnapshotSettings(Frozen):
@@ -316,6 +383,13 @@ class SnapshotSettings(Frozen):
         return self
 
 
+class LogSettings(Frozen):
+    """What is written to standard error, and how."""
+
+    level: Level = "info"
+    format: Format = "console"
+
+
 class Settings(Frozen):
     """A whole proxy.yaml."""
 
@@ -327,6 +401,7 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    log: LogSettings = LogSettings()
 
 
 class UpstreamTarget(NamedTuple):
@@ -340,6 +415,7 @@ class UpstreamTarget(NamedTuple):
 class ProfileFile(NamedTuple):
     profile: ProfileSettings
     source: Source
+    warnings: Sequence[Mistake] = ()
 
 
 class Configuration(NamedTuple):

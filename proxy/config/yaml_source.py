@@ -8,7 +8,7 @@ scalars that YAML 1.1 turns into something unexpected (`no`, `0123`, `12:30:45`)
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -42,13 +42,15 @@ class Mistake:
 class Expanded(str):
     """Text that comes, at least in part, from a variable, which is how a secret gets into a file."""
 
-    __slots__ = ("has_default",)
+    __slots__ = ("has_default", "may_be_empty")
     has_default: bool
     """Whether the file has a default for it, which must not be a secret."""
+    may_be_empty: bool
+    """Whether the file says so, with the default of `${NAME:-}`."""
 
-    def __new__(cls, text: str, *, has_default: bool = False) -> Self:
+    def __new__(cls, text: str, *, has_default: bool = False, may_be_empty: bool = False) -> Self:
         expanded = super().__new__(cls, text)
-        expanded.has_default = has_default
+        expanded.has_default, expanded.may_be_empty = has_default, may_be_empty
         return expanded
 
 
@@ -67,6 +69,10 @@ class Source:
     """The variables in the text of each value."""
     variable_values: dict[str, str] = field(default_factory=dict, repr=False)
     """The variable behind each text that came from one."""
+    is_without_secrets: bool = False
+    """Whether variables and files of secrets that are missing stand for any value that fits."""
+    unknown: dict[KeyPath, Iterator[str]] = field(default_factory=dict, repr=False)
+    """Texts to try in turn for the value at each key path, of which a variable is missing."""
 
     def mistake_at(self, key_path: KeyPath, message: str) -> Mistake:
         """Return a mistake at the value at `key_path`, or at the nearest value around it."""
@@ -103,9 +109,19 @@ def read_content(file: str | Path) -> bytes:
     return found
 
 
-def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
+def read_text(file: str | Path) -> str:
+    """Return the text of a file without its last line end; ValueError with the reason where there is none."""
+    try:
+        return read_content(file).decode().rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the file {file} cannot be read: it is not UTF-8 text") from None
+
+
+def read_yaml(path: Path, variables: Mapping[str, str], *, without_secrets: bool = False) -> Source:
     """Read a file; what is wrong with it is in the source's `mistakes`."""
-    source, text = Source(str(path)), ""
+    source, text = Source(str(path), is_without_secrets=without_secrets), ""
 
     def report(position: tuple[int, int], message: str) -> None:
         source.mistakes.append(Mistake(source.file, *position, message))
@@ -121,13 +137,24 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Source:
         report(_find_end(error.object[: error.start].decode()), "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        report((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {error.problem}")
+        problem = _hide_text(error.problem or "")
+        report((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {problem}")
     except yaml.reader.ReaderError as error:
         message = f"is not valid YAML: holds the character U+{error.character:04X}"
         report(_find_end(text[: error.position]), message)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two for \UFFFFFFFF
         report((0, 0), "is not valid YAML")
     return source
+
+
+def _hide_text(problem: str) -> str:
+    """Return a sentence of the YAML library without what it quotes of the file, which may be a secret."""
+    return re.sub(
+        r"'([^']*)'|\"[^\"]*\"", lambda quoted: quoted[0] if _IS_SYNTAX(quoted[1] or "") else "…", problem
+    )
+
+
+_IS_SYNTAX = re.compile(r"<[\w ]+>|[],:{}[?-]|\\t").fullmatch
 
 
 def _find_end(text: str) -> tuple[int, int]:
@@ -187,6 +214,17 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|
 
 def can_be_bare(text: str) -> bool:
     return bool(_UNQUOTED.fullmatch(text)) and not _AMBIGUOUS.fullmatch(text) and parse_plain(text) == text
+
+
+EMPTY_SECRET = "empty_secret"  # noqa: S105
+"""The type of the error of a secret whose variable is empty: the default of the key is no way out."""
+SECRET_KEYS = frozenset({"token", "token_sha256", "password", "sid_key", "secret", "url", "redis"})
+"""Keys whose values messages do not show."""
+_FILLERS = (
+    *("x", "1", "true", "https", "127.0.0.1:0", "10.0.0.0", "https://x.example", "redis://x.example"),
+    *("UTC", "400", "0" * 64),
+)
+"""What an unknown variable may stand for: each type of value accepts one of these."""
 
 
 class _Reader:
@@ -251,37 +289,55 @@ class _Reader:
         if "${" in node.value:
             named = (found["name"] for found in _VARIABLE.finditer(node.value))
             self._source.variables[key_path] = tuple(name for name in named if name)
-            # An empty result is None
-            has_default = any(found["default"] for found in _VARIABLE.finditer(node.value))
-            text = _VARIABLE.sub(lambda found: self._replace_variable(found, node), node.value)
-            return Expanded(text, has_default=has_default) if text else None
+            return self._expand(node, key_path)
         if node.style is None and _AMBIGUOUS.fullmatch(node.value):
-            return self._report(node, f"{node.value!r} is an ambiguous YAML 1.1 value: put it in quotes")
+            shown = "this" if key_path[-1:] and key_path[-1] in SECRET_KEYS else repr(node.value)
+            return self._report(node, f"{shown} is an ambiguous YAML 1.1 value: put it in quotes")
         return parse_plain(node.value) if node.style is None else node.value
 
-    def _replace_variable(self, found: re.Match[str], node: yaml.ScalarNode) -> str:
+    def _expand(self, node: yaml.ScalarNode, key_path: KeyPath) -> Expanded | None:
+        """Replace the variables in a text; unknown ones stand for any value that fits."""
+        defaults = [found["default"] for found in _VARIABLE.finditer(node.value)]
+
+        def fill(unknown: str) -> Expanded:
+            text = _VARIABLE.sub(lambda found: self._replace_variable(found, node, unknown), node.value)
+            is_empty = any(default is not None for default in defaults)
+            return Expanded(text, has_default=any(defaults), may_be_empty=is_empty)
+
+        if self._source.is_without_secrets and fill(_FILLERS[0]) != fill(_FILLERS[1]):
+            self._source.unknown[key_path] = map(fill, _FILLERS[1:])
+        before = len(self._source.mistakes)
+        text = fill(_FILLERS[0])
+        return text if len(self._source.mistakes) == before else None
+
+    def _replace_variable(self, found: re.Match[str], node: yaml.ScalarNode, unknown: str) -> str:
         name, default = found["name"], found["default"]
         if name is None:
             self._report(node, "a variable is written ${NAME} or ${NAME:-default}")
             return ""
-        value, file = self._variables.get(name), self._variables.get(f"{name}_FILE")
-        if value or file:
-            value = value or self._read_variable_file(file or "", node)
-            if _SURROGATE.search(value):
-                self._report(node, f"the variable {name} is not UTF-8 text")
-                return ""
+        try:
+            value = self._find_variable(name)
+        except ValueError as error:
+            if self._source.is_without_secrets:
+                return unknown
+            self._report(node, str(error))
+            return ""
+        if value:
             self._source.variable_values[value] = name
             return value
+        if not default and self._source.is_without_secrets:
+            return unknown
         if default is None and name not in self._variables:
             self._report(node, f"the variable {name} is not set")
         return default or ""
 
-    def _read_variable_file(self, file: str, node: yaml.ScalarNode) -> str:
-        try:
-            return read_content(file).decode().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            self._report(node, f"the file {file} cannot be read")
-            return ""
+    def _find_variable(self, name: str) -> str:
+        """Return the text of a variable or of the file that it names, '' for none; ValueError for no text."""
+        file = self._variables.get(f"{name}_FILE")
+        value = self._variables.get(name) or (read_text(file) if file else "")
+        if _SURROGATE.search(value):
+            raise ValueError(f"the variable {name} is not UTF-8 text")
+        return value
 
     def _report(self, node: yaml.Node, message: str) -> None:
         mark = node.start_mark

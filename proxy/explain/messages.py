@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from proxy.legacy import Request
 from proxy.profile.calls import Call, Reply
+from proxy.upstream.encoding import encode, origin_and_target
+from proxy.upstream.route import Origin
 
 
 def parse_request(method: str, url: str, data: tuple[str, ...]) -> Request:
@@ -36,12 +38,17 @@ def parse_replies(text: bytes, status: int | None) -> Iterator[Reply]:
         rest = rest[end:].lstrip()
 
 
-def format_call(call: Call) -> Iterator[str]:
-    """Yield the lines of a call as it goes over the wire."""
-    url = urlsplit(call.url)
-    yield f"{call.method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1"
-    yield f"Host: {url.netloc}"
-    yield from (f"{name}: {value}" for name, value in call.headers.items())
-    if encoded := call.encoded_body():
-        content_type, body = encoded
-        yield from (f"Content-Type: {content_type}", "", body.decode())
+def format_call(call: Call, masked: Call) -> bytes:
+    """Return a call as it goes over the wire, with `masked` parts; ValueError where it cannot be sent."""
+    length = _LENGTH.search(_encode(call))
+    head, _, body = _encode(masked).partition(b"\r\n\r\n")
+    lines = [_LENGTH.sub(length[0], each) if length else each for each in head.split(b"\r\n")]
+    return b"\n".join([*lines, b"", body] if body else lines)
+
+
+_LENGTH = re.compile(rb"^Content-Length: [0-9]+", re.MULTILINE)
+
+
+def _encode(call: Call) -> bytes:
+    origin, target = origin_and_target(call.url)
+    return encode(call, target, Origin(origin).host_header)

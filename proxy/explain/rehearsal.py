@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from proxy.config import Configuration
 from proxy.gateway.accounts import TrustingAccounts
+from proxy.gateway.translator import SharedState
 from proxy.legacy import Answer, Request
+from proxy.observe.counters import Counters, Rejection
+from proxy.observe.failures import FailureLog, UpstreamFailure
 from proxy.process.assembly import assemble, create_accounts
 from proxy.profile.calls import Call, Reply
 
@@ -17,6 +20,8 @@ class Rehearsal(NamedTuple):
     """What the upstream would be asked, in order."""
     answer: Answer | None
     """None where the last call has no reply."""
+    failures: Sequence[UpstreamFailure] = ()
+    """Why the replies could not be used."""
 
 
 class _NoMoreRepliesError(Exception):
@@ -35,7 +40,22 @@ class _Script:
         try:
             return next(self._replies)
         except StopIteration:
+            if call.is_probe:  # the replies that were given are the whole list
+                return Reply(404, b"")
             raise _NoMoreRepliesError from None
+
+
+class _Failures(FailureLog):
+    """Keeps the failures of upstreams, in the place of the log."""
+
+    def __init__(self) -> None:
+        super().__init__(Counters())
+        self.kept: list[UpstreamFailure] = []
+
+    def upstream_failed(self, failure: UpstreamFailure) -> None:
+        self.kept.append(failure)
+
+    def request_rejected(self, reason: Rejection) -> None: ...
 
 
 async def rehearse(
@@ -44,9 +64,11 @@ async def rehearse(
     """Carry out `request` until the upstream's `replies` are used up, whatever its token."""
     script = _Script(replies)
     accounts = TrustingAccounts(create_accounts(configuration.settings))
-    translator = assemble(configuration, script, accounts=accounts)
+    failures = _Failures()
+    state = SharedState(failures=failures)
+    translator = assemble(configuration, script, accounts=accounts, state=state)
     try:
         answer = await translator.answer(request)
     except _NoMoreRepliesError:
         return Rehearsal(script.calls, None)
-    return Rehearsal(script.calls, answer)
+    return Rehearsal(script.calls, answer, failures.kept)

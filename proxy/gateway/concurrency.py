@@ -25,8 +25,8 @@ class SlotLimits(NamedTuple):
 
 _MAX_WAIT = 1  # seconds
 _RETRY = "Retry-After", "1"
-_BUSY = DECLINED.saying("Too many requests are being carried out at the moment").with_header(*_RETRY)
-_TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
+BUSY = DECLINED.saying("Too many requests are being carried out at the moment").with_header(*_RETRY)
+TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
 
 
 class Slots(Generic[W]):
@@ -42,13 +42,13 @@ class Slots(Generic[W]):
         """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
         own = self._per_caller.get(caller, 0)
         if own >= self._limits.per_caller:
-            raise LegacyError(_TOO_MANY)
+            raise LegacyError(TOO_MANY)
         if is_free := self._taken < self._limits.in_all:
             self._taken += 1
         elif len(self._waiting) < self._limits.waiting:
             self._waiting[waiter] = None
         else:
-            raise LegacyError(_BUSY)
+            raise LegacyError(BUSY)
         self._per_caller[caller] = own + 1
         return is_free
 
@@ -111,7 +111,7 @@ class Slot:
         except BaseException as error:
             self.__exit__()
             if isinstance(error, TimeoutError):
-                raise LegacyError(_BUSY) from None
+                raise LegacyError(BUSY) from None
             raise
 
     def grant(self) -> None:

@@ -13,13 +13,14 @@ from proxy.gateway.concurrency import ConcurrencyLimiter
 from proxy.gateway.parsing import ParsedRequest
 from proxy.legacy import EMPTY_LIST, Item, ListWriter, Page, RenderedList, Style
 from proxy.model import NO_CALLER_IDS, CallerIds, Fetch, List, Operation
-from proxy.observe.counters import Counters
+from proxy.observe.counters import REPLACED_NAMES, Counters
 from proxy.upstream.api import Upstream
 from proxy.upstream.listing import PageDigests
 
 Lists = ListCache[RenderedList, PageDigests]
 View = CacheView[RenderedList, PageDigests]
 LoadedList = Loaded[RenderedList, PageDigests]
+PreviousList = LoadedList | None  # named: the annotations of a nested function are evaluated each time
 ListLoader = Loader[RenderedList, PageDigests]
 
 _SLICE = 1000  # caller IDs written at a time: some milliseconds of work
@@ -94,7 +95,7 @@ class Reader:
     def _loader(self, operation: List | Fetch, parsed: ParsedRequest, upstream: Upstream) -> ListLoader:
         """Return how to load the list or the item that `operation` asks for."""
 
-        async def load(last: LoadedList | None) -> LoadedList:
+        async def load(last: PreviousList) -> LoadedList:
             digests = (last and last.page_digests) or ()
             with await self._limiter.acquire(parsed.caller):
                 if isinstance(operation, Fetch):
@@ -117,7 +118,7 @@ class Reader:
                 part = caller_ids[start : start + _SLICE]
             writer.add(part if isinstance(operation, Fetch) else _filter(part, operation))
         if writer.replaced:
-            self._counters.replaced(writer.replaced)
+            self._counters.count(REPLACED_NAMES, times=writer.replaced)
         return writer.listed()
 
 

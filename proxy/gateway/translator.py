@@ -13,11 +13,13 @@ from proxy.errors import (
     NO_SUCH_CALL,
     TOO_SLOW,
     TOO_SLOW_TO_TELL,
+    UNAUTHENTICATED,
     Fault,
     LegacyError,
+    UpstreamError,
 )
 from proxy.gateway.accounts import Accounts
-from proxy.gateway.concurrency import ConcurrencyLimiter
+from proxy.gateway.concurrency import BUSY, TOO_MANY, ConcurrencyLimiter
 from proxy.gateway.listing import Lists, Reader
 from proxy.gateway.parsing import ParsedRequest, parse
 from proxy.gateway.pending_codes import PendingCall, PendingCalls
@@ -32,12 +34,18 @@ from proxy.legacy import (
 )
 from proxy.model import Account, Delete, Fetch, List, Rename, Validate, ValidationRequest
 from proxy.net.deadlines import GRACE, Deadlines, begin_request
-from proxy.observe.counters import Counters
+from proxy.observe.counters import REPLACED_NAMES, Counters, Rejection
+from proxy.observe.failures import FailureLog
 from proxy.upstream.api import Upstream
 
 _CALL_LIFETIME = 600  # seconds within which the code may be typed: then the number joins the list
 _READING = ("GET", "HEAD")
 _MAX_PARSED = 4096  # requests
+_REJECTIONS: Mapping[object, Rejection] = {
+    UNAUTHENTICATED.kind: "wrong_token",
+    TOO_MANY.kind: "caller_limit",
+    BUSY.kind: "busy",
+}
 _MAX_PARSED_LENGTH = 512  # characters of target and credentials
 
 
@@ -46,12 +54,16 @@ class SharedState:
     """What one translator hands on to the next when the configuration is reloaded."""
 
     counters: Counters = field(default_factory=Counters)
+    failures: FailureLog = field(default_factory=lambda: FailureLog(Counters()))
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     pending: PendingCalls = field(default_factory=PendingCalls)
 
 
 class Translator:
     """Answers legacy requests from the cache and the upstreams."""
+
+    lenient_targets = False
+    """Whether the targets of requests may have spaces."""
 
     def __init__(
         self,
@@ -68,6 +80,7 @@ class Translator:
         self._style = style
         self._lists = lists
         self._counters, self._limiter, self._pending = state.counters, state.limiter, state.pending
+        self.failures = state.failures
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))
@@ -85,10 +98,11 @@ class Translator:
             begin_request()
             result = await self._dispatch(parsed)
         except LegacyError as error:
+            self._report_rejection(error, request)
             return self.refuse(error.fault, request.target)
         answer = render(result, parsed.route, self._style)
         if answer.replaced:
-            self._counters.replaced(answer.replaced)
+            self._counters.count(REPLACED_NAMES, times=answer.replaced)
         return answer
 
     def from_cache(self, request: Request) -> Answer | None:
@@ -101,6 +115,12 @@ class Translator:
             return None
         result = self._reader.from_cache(parsed)
         return None if result is None else render(result, parsed.route, self._style)
+
+    def _report_rejection(self, error: LegacyError, request: Request) -> None:
+        reason = _REJECTIONS.get(error.fault.kind)
+        is_challenge = reason == "wrong_token" and not request.authorization
+        if reason and not is_challenge and not isinstance(error, UpstreamError):
+            self.failures.request_rejected(reason)
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
         """Answer with a fault, in the format that `target` names as far as it is known."""

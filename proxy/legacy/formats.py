@@ -7,16 +7,22 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Literal
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 OutsideNanp = Literal["digits", "e164", "skip"]
 """How a number outside the North American Numbering Plan (+1 and ten digits) is shown."""
 
-# An optional country code, then ten digits, with the separators that people use. A plus sign makes the
-# country code mandatory: +41 58 675 30 9… is Switzerland, not Silicon Valley.
-_DECORATION = r"[ \u00a0().\-\u2010\u2011\u2013/]*"
-_READABLE = re.compile(rf"{_DECORATION}(?:\+?1{_DECORATION})?((?:[0-9]{_DECORATION}){{10}})")
-_ELSEWHERE = re.compile(r"\+?[0-9][0-9 ().\-]{6,30}")
+# An optional country code, then ten digits. A plus sign makes the country code mandatory: +41 58 675 30 9… is
+# Switzerland, not Silicon Valley.
+_READABLE = re.compile(r"(?:\+?1)?([0-9]{10})")
+_ELSEWHERE = re.compile(r"\+?[0-9]{7,31}")
+# Any separator between digits is read: white space, and these. The categories are invisible marks, dashes,
+# brackets and spaces; the characters are dots, slashes, tildes, minus signs and bullets.
+_SEPARATOR_CATEGORIES = frozenset(("Cf", "Pd", "Pe", "Ps", "Zl", "Zp", "Zs"))
+_SEPARATORS = frozenset(
+    "./~_\u00b7\u02d7\u2022\u2024\u2027\u2043\u2044\u207b\u2212\u2215\u2219\u223c\u22c5\u2796\u30fb\u30fc\uff0e\uff0f\uff5e"
+)
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _NANP = re.compile(r"\+1[0-9]{10}")
 
@@ -27,8 +33,8 @@ def e164(readable: str) -> str | None:
     `415-555-1212`, `(415) 555.1212`, `1-415-555-1212` and `+14155551212` are all `+14155551212`. Letters,
     extensions, other countries and digits outside ASCII are no number.
     """
-    found = _READABLE.fullmatch(readable)
-    return f"+1{_NOT_DIGITS.sub('', found[1])}" if found else None
+    found = _READABLE.fullmatch(_without_separators(readable))
+    return f"+1{found[1]}" if found else None
 
 
 def listed_number(readable: str) -> str | None:
@@ -38,17 +44,28 @@ def listed_number(readable: str) -> str | None:
     """
     if north_american := e164(readable):
         return north_american
-    if not _ELSEWHERE.fullmatch(readable):
+    number = _without_separators(readable)
+    if not _ELSEWHERE.fullmatch(number):
         return None
     import phonenumbers  # noqa: PLC0415 - 3 MB of memory, for filters by foreign numbers only
 
     try:
-        number = phonenumbers.parse("+" + readable.removeprefix("+"))
+        parsed = phonenumbers.parse("+" + number.removeprefix("+"))
     except phonenumbers.NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _without_separators(readable: str) -> str:
+    return "".join([each for each in readable if not _is_separator(each)])
+
+
+def _is_separator(character: str) -> bool:
+    if character in _SEPARATORS or character.isspace():
+        return True
+    return category(character) in _SEPARATOR_CATEGORIES
 
 
 def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:

@@ -21,16 +21,20 @@ class Form(dict[str, str]):
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         """Take the pairs in the order in which they were sent."""
-        self._pairs = tuple(pairs)
-        super().__init__(self._pairs)
+        self.pairs: Sequence[tuple[str, str]] = tuple(pairs)
+        super().__init__(self.pairs)
 
     def __repr__(self) -> str:
         """Keep values out of logs and tracebacks."""
-        return f"Form(of {len(self._pairs)})"
+        return f"Form(of {len(self.pairs)})"
 
     def every(self, name: str) -> Sequence[str]:
         """Return all values of a parameter that are not empty."""
-        return [value for key, value in self._pairs if key == name and value]
+        return [value for key, value in self.pairs if key == name and value]
+
+    def completed(self, other: "Form") -> "Form":
+        """Return this form with the parameters of the other one that it lacks or has empty."""
+        return Form([*self.pairs, *((name, value) for name, value in other.pairs if not self.get(name))])
 
 
 _MAX_FIELDS = 100
@@ -40,7 +44,7 @@ _MAX_FIELD = 4096  # bytes of one name and value, as sent
 
 def parse_query(query_string: str) -> Form:
     """Read the query of a request target, without its question mark."""
-    return _urlencoded(query_string.encode("utf-8", "surrogateescape"), "", _ENCODINGS[None])
+    return _urlencoded(query_string.encode("utf-8", "surrogateescape"), "", _UNNAMED)
 
 
 def parse_body(content_type: str | None, body: bytes) -> Form:
@@ -51,23 +55,29 @@ def parse_body(content_type: str | None, body: bytes) -> Form:
     content_type = content_type or _URLENCODED
     parse = _PARSERS.get(content_type.partition(";")[0].strip().lower())
     charset = _CHARSET.search(content_type)
-    encodings = _ENCODINGS.get(charset[1].lower() if charset else None)
-    if parse is None or encodings is None:
+    encoding = _ENCODINGS.get(charset[1].lower()) if charset else None
+    if parse is None or (charset and encoding is None):
         raise LegacyError(UNSUPPORTED_MEDIA_TYPE)
-    return parse(body, content_type, encodings)
+    return parse(body, content_type, (encoding,) if encoding else _UNNAMED)
 
 
 _URLENCODED = "application/x-www-form-urlencoded"
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _Encodings = Sequence[str]
-# What a client may name → the encodings tried in turn. Text without a charset is UTF-8, or else the
-# Windows-1252 of the time.
-_ENCODINGS: Mapping[str | None, _Encodings] = {
-    None: ("utf-8", "cp1252"),
-    "utf-8": ("utf-8",),
-    "us-ascii": ("ascii",),
-    "iso-8859-1": ("iso-8859-1",),
-    "windows-1252": ("cp1252",),
+# Text without a charset is UTF-8, or else the Windows-1252 of the time
+_UNNAMED: _Encodings = ("utf-8", "cp1252")
+# Encodings, and their labels in the WHATWG encoding standard (section 4.2), which knows the last three as one
+_LABELS: Mapping[str, str] = {
+    "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
+    "ascii": "ansi_x3.4-1968 ascii us-ascii",
+    "iso-8859-1": (
+        "cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1"
+        " latin1"
+    ),
+    "cp1252": "cp1252 windows-1252 x-cp1252",
+}
+_ENCODINGS: Mapping[str, str] = {
+    label: encoding for encoding, labels in _LABELS.items() for label in labels.split()
 }
 
 
@@ -107,19 +117,20 @@ def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     return _decoded(_limited(fields), encodings)
 
 
-def _xml(body: bytes, content_type: str, encodings: _Encodings) -> Form:
+def _xml(body: bytes, _: str, encodings: _Encodings) -> Form:
     """Read the children of the root element; no DTD, no entities, no network."""
     declared = _XML_ENCODING.match(body)
+    encoding = _ENCODINGS.get(declared[1].decode().lower()) if declared else None
     if b"<!DOCTYPE" in body or b"\x00" in body:  # the latter to see the former in UTF-16 and UTF-32 too
         raise LegacyError(_UNREADABLE)
     if body.count(b"<") > _MAX_TAGS:
         raise LegacyError(_TOO_MUCH)
-    if declared and declared[1].decode().lower() not in _ENCODINGS:
+    if declared and encoding is None:
         raise LegacyError(_UNREADABLE)
     from lxml import etree  # noqa: PLC0415 - 5 MB of memory, for the few programs that send XML
 
     parser = etree.XMLParser(
-        encoding=encodings[0] if _CHARSET.search(content_type) else None,
+        encoding=encoding if encodings is _UNNAMED else encodings[0],
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

@@ -27,6 +27,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     replaced: int = 0
     """Texts of an upstream that were written only now, and in which a character was replaced."""
+    cache_control: str = ""
+    """What may be done with a copy of it (RFC 9111 section 5.2.2)."""
 
 
 class _Format(Protocol):
@@ -39,6 +41,8 @@ class _Format(Protocol):
     def many(self, page: Page, paging: Attributes, style: Style) -> bytes: ...
 
 
+_CACHE_CONTROL = "no-cache, private"
+"""Of every 200: some clients of the time reuse an answer that says nothing about it."""
 _FORMATS: Mapping[str, _Format] = {"": xml, ".xml": xml, ".json": json, ".csv": csv, ".html": html}
 
 
@@ -48,12 +52,13 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
     match result:
         case Page():
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
-            return Answer(200, as_.CONTENT_TYPE, as_.many(result, paging, style))
+            body = as_.many(result, paging, style)
+            return Answer(200, as_.CONTENT_TYPE, body, cache_control=_CACHE_CONTROL)
         case Item() if as_ is xml:
-            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text))
+            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text), cache_control=_CACHE_CONTROL)
         case Item():
-            texts = CALLER_ID.texts(result.caller_id, style)
-            return Answer(200, as_.CONTENT_TYPE, as_.one(CALLER_ID.name, texts, 200))
+            body = as_.one(CALLER_ID.name, CALLER_ID.texts(result.caller_id, style), 200)
+            return Answer(200, as_.CONTENT_TYPE, body, cache_control=_CACHE_CONTROL)
         case CallerId():
             return _one(as_, CALLER_ID.name, CALLER_ID.texts(result, style))
         case ValidationRequest():
@@ -63,8 +68,8 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
 
 
 def _one(as_: _Format, name: str, texts: Texts) -> Answer:
-    replaced = count_illegible(text for _, text in texts)
-    return Answer(200, as_.CONTENT_TYPE, as_.one(name, texts, 200), replaced=replaced)
+    replaced, body = count_illegible(text for _, text in texts), as_.one(name, texts, 200)
+    return Answer(200, as_.CONTENT_TYPE, body, replaced=replaced, cache_control=_CACHE_CONTROL)
 
 
 def render_error(fault: Fault, target: str, style: Style) -> Answer:

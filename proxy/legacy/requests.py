@@ -102,7 +102,7 @@ _FILTERS = ("PhoneNumber", "FriendlyName")
 
 
 def _list(to: Route, _: Request) -> List:
-    phone_number = to.query.get("PhoneNumber") or None
+    phone_number = to.query.get("PhoneNumber", "").strip() or None
     number = phone_number and formats.listed_number(phone_number)
     friendly_name = to.query.get("FriendlyName") or None
     return List(
@@ -117,7 +117,7 @@ def _list(to: Route, _: Request) -> List:
 
 
 def _validate(to: Route, request: Request) -> Validate:
-    form = parse_body(request.content_type, request.body)
+    form = _parameters(to, request)
     numbers = {formats.e164(text) for text in form.every("PhoneNumber")}
     if len(numbers) > 1:
         raise LegacyError(BAD_PHONE_NUMBER.saying("PhoneNumber was given twice, with different values"))
@@ -132,7 +132,7 @@ def _fetch(to: Route, _: Request) -> Fetch:
 
 
 def _rename(to: Route, request: Request) -> Rename:
-    name = _friendly_name(parse_body(request.content_type, request.body))
+    name = _friendly_name(_parameters(to, request))
     if name is None:
         raise LegacyError(BAD_FRIENDLY_NAME)
     return Rename(to.account_sid, to.sid, name)
@@ -149,6 +149,11 @@ _METHODS: tuple[Mapping[str, Callable[[Route, Request], Operation]], ...] = (
 
 
 # The parameters
+
+
+def _parameters(to: Route, request: Request) -> Form:
+    """Read the parameters of a write: those of its body, and what the body lacks from its query."""
+    return parse_body(request.content_type, request.body).completed(to.query)
 
 
 def _first(form: Form, *names: str) -> str:
@@ -184,7 +189,7 @@ _UP_TO_SIXTY = re.compile(r"0*(?:[0-9]|[1-5][0-9]|60)")
 
 
 def _call_delay(form: Form) -> int:
-    text = form.get("CallDelay") or "0"
+    text = form.get("CallDelay", "").strip() or "0"
     if not _UP_TO_SIXTY.fullmatch(text):
         raise LegacyError(BAD_CALL_DELAY)
     return int(text)

@@ -5,7 +5,8 @@ from proxy.legacy.markup import attribute, element
 from proxy.legacy.paging import Attributes
 from proxy.legacy.rendered_list import Page
 
-CONTENT_TYPE = "application/xml"
+CONTENT_TYPE = "application/xml; charset=utf-8"
+"""Some clients read text as Latin-1 where no charset is named."""
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it

@@ -1,10 +1,18 @@
-"""Addresses to listen on: `HOST:PORT` as text and as a value."""
+"""Addresses to listen on and to connect to: `HOST:PORT` as text and as a value."""
 
 import re
+import socket
+from contextlib import suppress
+from ipaddress import IPv6Address
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-_HOST = re.compile(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%a-z0-9]+\]")
+from yarl import URL
+
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+MAX_PORT = 65535
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123 section 2.1, and underscores
+_MAX_NAME = 253  # characters
 
 
 class Address(NamedTuple):
@@ -24,6 +32,54 @@ class Address(NamedTuple):
 def parse_address(text: Any) -> Address:
     """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface); ValueError for anything else."""
     host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if not _HOST.fullmatch(host) or not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+    if not colon or not re.fullmatch("[0-9]{1,18}", port):
         raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+    if int(port) > MAX_PORT:
+        raise ValueError(f"a port is a number from 0 to {MAX_PORT}")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    if ":" in host and not is_bracketed:
+        raise ValueError("write an IPv6 address in brackets, for example [::1]:8080")
+    bare = host[1:-1] if is_bracketed else host
+    if host:
+        check_host(bare)
+    return Address(bare, int(port))
+
+
+def check_url(text: str) -> None:
+    """ValueError for what is no http or https URL to send requests to, below which paths begin."""
+    try:
+        url = urlsplit(text if re.fullmatch("[!-z|~]*", text) else "")
+    except ValueError:
+        url = urlsplit("")
+    port = url.netloc.rpartition("]")[2].partition(":")[2]
+    if url.scheme not in ("http", "https") or not url.hostname or {"?", "#"} & set(text) or "@" in url.netloc:
+        raise ValueError("write a URL like https://api.example.com, without user, query or fragment")
+    if has_stray_percent(text):
+        raise ValueError("a % in a URL is followed by two hexadecimal digits: write %25 for the sign itself")
+    if port and not (re.fullmatch("[0-9]{1,18}", port) and 0 < int(port) <= MAX_PORT):
+        raise ValueError(f"a port is a number from 1 to {MAX_PORT}")
+    check_host(url.hostname)
+    try:
+        URL(text)  # the client's parser
+    except ValueError:
+        raise ValueError("the URL cannot be used: its host is not valid") from None
+
+
+def has_stray_percent(text: str) -> bool:
+    """Whether a % does not begin a percent-encoded byte (RFC 3986 section 2.1)."""
+    return re.search("%(?![0-9A-Fa-f]{2})", text) is not None
+
+
+def check_host(host: str) -> None:
+    """ValueError for what is neither an IP address, IPv6 without brackets, nor a name to look up."""
+    with suppress(ValueError):
+        IPv6Address(host)
+        return
+    with suppress(OSError, ValueError):  # the notations of IPv4 that a lookup accepts, as 127.1
+        socket.getaddrinfo(host, None, family=socket.AF_INET, flags=socket.AI_NUMERICHOST)
+        return
+    labels = host.removesuffix(".").split(".")
+    if ":" in host or labels[-1].isdecimal():
+        raise ValueError("the host is not a valid IP address")
+    if len(host) > _MAX_NAME or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("the host is neither a host name nor an IP address")

@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,8 +69,15 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
 
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
-ContextSource = Callable[[], ssl.SSLContext]
-"""Returns the TLS context for the next handshake; a reload may bring another."""
+
+
+class Handshakes(NamedTuple):
+    """How connections begin with TLS."""
+
+    context: Callable[[], ssl.SSLContext]
+    """Returns that for the next handshake; a reload may bring another."""
+    failed: Callable[[Exception], None]
+    """Called with the reason of a handshake that fails."""
 
 
 @asynccontextmanager
@@ -78,7 +85,7 @@ async def accepting(
     protocol: ProtocolFactory,
     listener: Listener,
     limit: ConnectionLimit,
-    tls: ContextSource | None = None,
+    tls: Handshakes | None = None,
     share: AcceptShare | None = None,
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; balanced with other processes where there are some."""
@@ -107,7 +114,7 @@ class _Acceptor:
     protocol: ProtocolFactory
     listener: socket.socket
     limit: ConnectionLimit
-    tls: ContextSource | None
+    tls: Handshakes | None
     share: AcceptShare
 
     def __post_init__(self) -> None:
@@ -157,17 +164,19 @@ class _Acceptor:
         task.add_done_callback(self._handshakes.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
-        context = self.tls() if self.tls else None
+        context = self.tls.context() if self.tls else None
         shakes_hands = context is not None
         self.limit.taken += shakes_hands
         try:
-            with suppress(OSError, TimeoutError):  # of a handshake
-                await self._loop.connect_accepted_socket(
-                    self.protocol,
-                    connection,
-                    ssl=context,
-                    ssl_handshake_timeout=_TLS_HANDSHAKE if context else None,
-                    ssl_shutdown_timeout=_TLS_SHUTDOWN if context else None,
-                )
+            await self._loop.connect_accepted_socket(
+                self.protocol,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=_TLS_HANDSHAKE if context else None,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN if context else None,
+            )
+        except OSError as error:  # of which TimeoutError is one, and so are those of TLS
+            if self.tls:
+                self.tls.failed(error)
         finally:
             self.limit.taken -= shakes_hands

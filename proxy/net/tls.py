@@ -22,3 +22,11 @@ def context(certificate: str, key: str, *, legacy: bool) -> ssl.SSLContext:
     # With an empty password OpenSSL refuses an encrypted key; without one it would ask the terminal
     tls.load_cert_chain(certificate, key, password="")
     return tls
+
+
+def explain_unusable(error: ssl.SSLError) -> str:
+    """Return OpenSSL's reason in plain words; '' where it has none."""
+    reason = getattr(error, "reason", None) or ""
+    if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # the latter where their types differ
+        return "the key does not belong to the certificate"
+    return reason.lower().replace("_", " ")

@@ -3,30 +3,23 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from proxy.observe.counters import Counters
+from proxy.observe.counters import FAMILIES, Counters
 
 
 class _Families(Collector):
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        tls = CounterMetricFamily(
-            "callerid_proxy_tls_connections",
-            "TLS connections accepted, by listener and TLS version.",
-            labels=("listener", "version"),
-        )
-        for labels, count in self._counters.tls_connections:
-            tls.add_metric(labels, count)
-        yield tls
-        yield CounterMetricFamily(
-            "callerid_proxy_replaced_names",
-            "Names and numbers read from an upstream with characters that XML cannot hold, shown as U+FFFD.",
-            self._counters.replaced_texts,
-        )
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        for family in FAMILIES:
+            kind = GaugeMetricFamily if family.is_gauge else CounterMetricFamily
+            metric = kind(family.name, family.help, labels=tuple(family.labels))
+            for labels, count in self._counters.totals(family):
+                metric.add_metric(labels, count)
+            yield metric
 
 
 def expose(counters: Counters) -> bytes:

@@ -30,8 +30,9 @@ def assemble(
 
     Writes are told through `store`; `state` is what the translator before it hands on.
     """
+    state = state or SharedState()
     upstreams = {
-        name_upstream(settings): Upstream(create_profile(configuration, settings), client)
+        name_upstream(settings): _create_upstream(configuration, settings, client, state)
         for settings in configuration.upstreams().values()
     }
     settings = configuration.settings
@@ -42,7 +43,9 @@ def assemble(
     policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
-    return Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
+    translator = Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
+    translator.lenient_targets = settings.legacy.lenient_targets
+    return translator
 
 
 def create_store(
@@ -86,6 +89,14 @@ def create_accounts(settings: Settings) -> Accounts:
     if settings.accounts is None:
         return PassThrough(name_upstream(settings.upstream))
     return AccountTable({sid: _entry(account, settings) for sid, account in settings.accounts.items()})
+
+
+def _create_upstream(
+    configuration: Configuration, settings: UpstreamSettings, client: Sender, state: SharedState
+) -> Upstream:
+    profile = create_profile(configuration, settings)
+    name = f"{settings.profile} at {profile.origin}"
+    return Upstream(profile, client, name, state.failures.upstream_failed)
 
 
 def create_profile(configuration: Configuration, settings: UpstreamSettings) -> Profile:

@@ -1,6 +1,7 @@
 """The active configuration, and how a reload replaces it."""
 
 import logging
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -9,6 +10,7 @@ from proxy.config import Configuration, ConfigurationError, Settings
 from proxy.config.settings import TlsListener
 from proxy.config.yaml_source import Mistake
 from proxy.net.addresses import Address
+from proxy.observe import log
 
 _log = logging.getLogger("proxy.config")
 
@@ -66,7 +68,11 @@ class ActiveConfiguration:
         """Start with the result of `read`, which raises ConfigurationError or click.UsageError."""
         self._read = read
         self._pending_restart: Sequence[str] = ()
+        self._announced = memoryview(mmap.mmap(-1, 8)).cast("q")
+        """How many reloads the supervisor has announced; its workers inherit this memory."""
+        self._followed = 0
         self.now = read()
+        self._configure_log()
 
     def reload(self) -> bool:
         """Read again; return whether the result is active now. If not, the log says why."""
@@ -85,7 +91,25 @@ class ActiveConfiguration:
             if value_of(following.settings) != value_of(self.now.settings)
         ]
         self.now = _keep_fixed(following, self.now.settings)
+        self._configure_log()
         return True
+
+    def _configure_log(self) -> None:
+        settings = self.now.settings.log
+        log.configure(settings.level, settings.format)
+
+    def announce(self) -> None:
+        """Tell the workers that this process has forked to follow its reload."""
+        self._announced[0] += 1
+        self._followed = self._announced[0]
+
+    def follows(self) -> bool:
+        """Return whether a reload was announced since the last call, or since the fork.
+
+        SIGHUP to all processes reaches a worker twice, once before the supervisor has checked the file.
+        """
+        followed, self._followed = self._followed, self._announced[0]
+        return followed < self._followed
 
     def log_reload(self) -> None:
         """Log the warnings about the active configuration, and what only a restart changes."""

@@ -1,21 +1,28 @@
 """The proxy as it runs: one worker, or several that share listeners and memory."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
+from proxy import __version__
 from proxy.cache import GenerationTable
+from proxy.config import Configuration
 from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
-from proxy.observe.counters import CounterMemory, Counters
+from proxy.observe import log
+from proxy.observe.counters import DROPPED_LINES, CounterMemory, Counters
+from proxy.observe.failures import FailureLog
 from proxy.process.assembly import assemble, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
+
+_log = logging.getLogger("proxy.process")
 
 Listeners = Mapping[str, Listener]
 """By key of `listen`: address, tls, legacy_tls, metrics."""
@@ -43,14 +50,17 @@ def serve(
         partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
         for number in range(workers)
     ]
+    _log_start(configuration.now, listeners, workers)
     if workers == 1:
         run([*beside, *proxies], announcement)
+        _log.info("stopped")
         return
 
     def died(number: int) -> None:
         if number < workers:
             shared.generations.advance_all(number)
             shared.shares.remove_worker(number)
+            shared.counters.remove_worker(number)
 
     def stopping() -> None:
         for each in listeners.values():  # else clients would wait at a socket that no worker accepts from
@@ -58,10 +68,21 @@ def serve(
 
     def reload() -> bool:
         if is_valid := configuration.reload():
+            configuration.announce()
             configuration.log_reload()
         return is_valid
 
-    run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+    try:
+        run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+    finally:
+        _log.info("stopped")
+
+
+def _log_start(configuration: Configuration, listeners: Listeners, workers: int) -> None:
+    profiles = ", ".join(sorted({each.profile for each in configuration.upstreams().values()}))
+    addresses = ", ".join(f"{name} {each.address}" for name, each in listeners.items())
+    line = "callerid-proxy %s starts: workers: %d; profiles: %s; listens on: %s"
+    _log.info(line, __version__, workers, profiles, addresses)
 
 
 @asynccontextmanager
@@ -75,8 +96,10 @@ async def _run_proxy(
 ) -> AsyncIterator[Service]:
     """Serve as one of the workers until the block ends."""
     store = create_store(configuration.now, shared.generations, worker)
-    state, share = SharedState(Counters(shared.counters, worker)), AcceptShare(shared.shares, worker)
-    async with Client() as client, AsyncExitStack() as stack:
+    counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
+    state = SharedState(counters, FailureLog(counters))
+    log.count_dropped(partial(counters.count, DROPPED_LINES))
+    async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
 
         def build() -> tuple[Translator, ServerOptions]:
@@ -86,6 +109,8 @@ async def _run_proxy(
         serving = await stack.enter_async_context(listening(*build(), listeners, state.counters, share))
 
         async def reload() -> None:
+            if not (share.is_alone or configuration.follows()):
+                return
             # In a thread: it takes longer than requests may wait for the loop
             if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
                 serving.follow(*built)

@@ -3,18 +3,21 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import click
 import uvloop
 
 from proxy.observe import log
-from proxy.process.supervisor import STOP_SIGNALS, supervise
+from proxy.process.supervisor import REPEAT_PERIOD, STOP_SIGNALS, Lifeline, supervise
 
 _log = logging.getLogger("proxy.process")
 
@@ -35,6 +38,8 @@ Part = Callable[[], AbstractAsyncContextManager[Service | None]]
 
 def run(parts: Sequence[Part], announcement: str) -> None:
     """Run all parts in this process until SIGINT or SIGTERM."""
+    if os.getpid() == 1:  # orphans become its children: the kernel collects them when they end
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _run_loop(_run_parts(parts, announcement))
 
 
@@ -52,12 +57,12 @@ def run_workers(
         raise SystemExit(status)
 
 
-def _run_worker(part: Part, lifeline: int) -> None:
+def _run_worker(part: Part, lifeline: Lifeline) -> None:
     _run_loop(_run_parts([part], lifeline=lifeline))
 
 
 async def _run_parts(
-    parts: Sequence[Part], announcement: str | None = None, lifeline: int | None = None
+    parts: Sequence[Part], announcement: str | None = None, lifeline: Lifeline | None = None
 ) -> None:
     asyncio.get_running_loop().set_exception_handler(log.log_unhandled)
     async with AsyncExitStack() as stack:
@@ -99,33 +104,62 @@ def _reload_at_sighup(reloads: Sequence[Callable[[], Awaitable[None]]]) -> Itera
 
 
 @asynccontextmanager
-async def _stop_at_signal(services: Sequence[Service], lifeline: int | None) -> AsyncIterator[None]:
-    """Wait for SIGINT or SIGTERM at the end of the block; a second one ends the process at once.
+async def _stop_at_signal(services: Sequence[Service], lifeline: Lifeline | None) -> AsyncIterator[None]:
+    """Wait for SIGINT or SIGTERM at the end of the block.
 
     Handlers are set before the block: the program that reads the announced address may send a signal at once.
     Only SIGTERM leaves time for a drain; SIGINT comes from a person who waits.
     """
-    loop, stop, has_time = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    signals = _StopSignals(lambda: loop.call_soon_threadsafe(stop.set), is_supervised=lifeline is not None)
+    for each in STOP_SIGNALS:
+        signal.signal(each, signals.handle)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # one may be pending from before the handlers
 
-    def terminate() -> None:
-        has_time.set()
+    def orphan(ends: int) -> None:
+        loop.remove_reader(ends)
+        signals.is_supervised = False
         stop.set()
 
-    loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGTERM, terminate)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # one may be pending from before the handlers
     if lifeline is not None:
-        loop.add_reader(lifeline, stop.set)
+        loop.add_reader(lifeline.ends, orphan, lifeline.ends)
+        lifeline.report_start()
     yield
     await stop.wait()
-    if lifeline is not None:
-        loop.remove_reader(lifeline)
-    for each in STOP_SIGNALS:
-        loop.remove_signal_handler(each)
-    if has_time.is_set():
+    if signals.first is not None:  # else the supervisor has died
+        level = logging.INFO if lifeline is None else logging.DEBUG  # the supervisor has logged it already
+        _log.log(level, "%s received: requests in progress finish", signal.Signals(signals.first).name)
+    if signals.first == signal.SIGTERM:
         await asyncio.gather(*(service.drain() for service in services))
+
+
+class _StopSignals:
+    """Calls `stop` at the first SIGINT or SIGTERM; a later one ends the process at once.
+
+    An init, and systemd, may send a signal to several processes of a tree, and more than once: within
+    REPEAT_PERIOD a signal is the same one. A worker ignores every later one, since it cannot tell those of
+    its supervisor, which may come late, from others: the supervisor kills it.
+    """
+
+    def __init__(self, stop: Callable[[], object], *, is_supervised: bool) -> None:
+        self.first: int | None = None
+        self.is_supervised = is_supervised
+        self._stop = stop
+        self._first_at = 0.0
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.first is None:
+            self.first, self._first_at = number, now
+            self._stop()
+        elif not self.is_supervised and now - self._first_at > REPEAT_PERIOD:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            os._exit(128 + number)  # the first process of a container survives that signal
 
 
 def _run_loop(main: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
+    # A repeated signal must not change the exit status, after Python has removed the handlers
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -4,29 +4,41 @@ What the workers share is created before they are forked: listening sockets and 
 """
 
 import logging
+import mmap
 import os
 import select
 import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from functools import partial
+from typing import NamedTuple, NoReturn
 
 _log = logging.getLogger("proxy.process")
 
-Work = Callable[[int], None]
-"""What a worker runs until it is told to stop. It unblocks SIGTERM and SIGINT once it can handle them.
 
-Its argument is the lifeline: a file descriptor that becomes readable when the supervisor has died.
-"""
+class Lifeline(NamedTuple):
+    """What connects a worker with its supervisor."""
+
+    ends: int
+    """A file descriptor that becomes readable when the supervisor has died."""
+    report_start: Callable[[], None]
+    """Tells the supervisor that the worker has started."""
+
+
+Work = Callable[[Lifeline], None]
+"""What a worker runs until it is told to stop. It unblocks SIGTERM and SIGINT once it can handle them."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """Signals that stop a process; of two at the same time the first counts."""
-_RESTART_PAUSE = 1.0
-"""Seconds at least between two starts of a worker: one that fails at once does not take all CPU time."""
+REPEAT_PERIOD = 1.0
+"""Seconds within which a second stop signal counts as the first one sent again."""
+# In seconds
+_RESTART_PAUSE = 1.0  # at least, between two starts of a worker: one that fails at once takes little CPU time
+_SIGNAL_DELAY = 0.2  # a signal to all processes may reach a worker before it reaches the supervisor
+_MAX_FAILED_STARTS = 5  # in a row, of one worker
 
 
 def supervise(
@@ -39,13 +51,15 @@ def supervise(
 ) -> int:
     """Run a worker for each of `works` until SIGINT or SIGTERM; return the exit status.
 
+    The status is not 0 after a worker that repeatedly failed to start, which stops the others too.
+
     `ready` is called once signals are handled, `died` with the number of a dead worker before it is replaced,
     and `stopping` once no worker is replaced any more. SIGHUP is passed on to the workers if `reload` returns
     True; a worker that is forked later inherits what `reload` has changed.
     """
     signals = (signal.SIGCHLD, *STOP_SIGNALS, *((signal.SIGHUP,) if reload else ()))
     with _received(signals) as wakeups:
-        supervisor = _Supervisor(works, died, signals)
+        supervisor = _Supervisor(works, died, stopping, signals)
         ready()
         while supervisor.start_due():
             if select.select([wakeups], [], [], supervisor.seconds_to_start())[0]:
@@ -53,7 +67,6 @@ def supervise(
                 supervisor.reap()
                 if how := next((each for each in STOP_SIGNALS if each in received), None):
                     supervisor.stop(how)
-                    stopping()
                 if reload and signal.SIGHUP in received and reload():
                     supervisor.send(signal.SIGHUP)
     return supervisor.status
@@ -63,19 +76,32 @@ class _Supervisor:
     """The state of the supervising process."""
 
     def __init__(
-        self, works: Sequence[Work], died: Callable[[int], None], signals: Sequence[signal.Signals]
+        self,
+        works: Sequence[Work],
+        died: Callable[[int], None],
+        stopping: Callable[[], None],
+        signals: Sequence[signal.Signals],
     ) -> None:
         self.status = 0
         self._works = works
         self._died = died
+        self._stopping = stopping
         self._signals = signals
-        self._is_stopping = False
+        self._stopping_since: float | None = None
         self._numbers: dict[int, int] = {}
         """Process id → number of the worker."""
         self._start_at = dict.fromkeys(range(len(works)), 0.0)
         """Number of each worker that is to be started → when."""
         self._started_at: dict[int, float] = {}
+        self._has_started = memoryview(mmap.mmap(-1, len(works)))
+        """By number of the worker, which sets it: 1 once it has started."""
+        self._failed_starts = [0] * len(works)
+        """By number of the worker: how many in a row until now."""
         self._lifeline, self._held_end = os.pipe()
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._stopping_since is not None
 
     def start_due(self) -> bool:
         """Start the workers whose time has come; False once all have stopped."""
@@ -93,9 +119,15 @@ class _Supervisor:
         return max(0, min(self._start_at.values()) - time.monotonic())
 
     def stop(self, how: signal.Signals) -> None:
-        """Stop all workers; the second time at once."""
-        self.send(signal.SIGKILL if self._is_stopping else how)  # a worker may not handle signals yet
-        self._is_stopping = True
+        """Stop all workers; the second time at once, unless that is the first signal sent again."""
+        now = time.monotonic()
+        if self._stopping_since is None:
+            self._stopping_since = now
+            _log.info("%s received: requests in progress finish", how.name)
+            self.send(how)
+            self._stopping()
+        elif now - self._stopping_since > REPEAT_PERIOD:
+            self.send(signal.SIGKILL)  # a worker may not handle signals yet
 
     def send(self, what: signal.Signals) -> None:
         for pid in self._numbers:
@@ -115,23 +147,37 @@ class _Supervisor:
                 if self._is_stopping:
                     self.status = self.status or abs(code)
                 else:
-                    _log.error("worker %d (process %d) ended with %d and is replaced", number, pid, code)
-                    self._died(number)
-                    self._start_at[number] = self._started_at[number] + _RESTART_PAUSE
+                    self._replace(number, pid, code)
+
+    def _replace(self, number: int, pid: int, code: int) -> None:
+        """Plan the replacement of a worker; stop all where it has failed to start too often."""
+        self._died(number)
+        has_failed = code not in (0, -signal.SIGKILL) and not self._has_started[number]
+        failed = self._failed_starts[number] = self._failed_starts[number] + 1 if has_failed else 0
+        if failed == _MAX_FAILED_STARTS:
+            _log.error("worker %d failed to start %d times in a row; the program stops", number, failed)
+            self.status = abs(code)
+            self.stop(signal.SIGTERM)
+            return
+        _log.error("worker %d (process %d) ended with %d and is replaced", number, pid, code)
+        soonest = time.monotonic() + (_SIGNAL_DELAY if code == 0 else 0)
+        self._start_at[number] = max(soonest, self._started_at[number] + _RESTART_PAUSE)
 
     def _start(self, number: int) -> None:
         self._started_at[number] = time.monotonic()
+        self._has_started[number] = 0
         # A signal that a worker gets before it can handle it stays pending
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
         pid = os.fork()
         if pid == 0:
             os.close(self._held_end)
-            _run_worker(self._works[number], self._lifeline, before)
+            report_start = partial(self._has_started.__setitem__, number, 1)
+            _run_worker(self._works[number], Lifeline(self._lifeline, report_start), before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._numbers[pid] = number
 
 
-def _run_worker(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> NoReturn:
+def _run_worker(work: Work, lifeline: Lifeline, mask: set[int | signal.Signals]) -> NoReturn:
     """Run `work` in a process that has just been forked, and end the process."""
     status = 1
     try:
@@ -143,7 +189,7 @@ def _run_worker(work: Work, lifeline: int, mask: set[int | signal.Signals]) -> N
         work(lifeline)
         status = 0
     except BaseException:  # noqa: BLE001 - no exception may reach the code of the supervisor
-        traceback.print_exc()
+        _log.exception("a worker failed")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -162,6 +208,7 @@ def _received(signals: Sequence[signal.Signals]) -> Iterator[socket.socket]:
         try:
             yield wakeups
         finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # one sent again keeps the exit status
             signal.set_wakeup_fd(before)
             for each, handler in handlers.items():
                 signal.signal(each, handler)

@@ -64,6 +64,8 @@ class AuthScheme(NamedTuple):
     """Whether the credentials can only come from `accounts` in proxy.yaml."""
     has_username: bool = False
     """Whether an account's user name is one of the credentials."""
+    may_be_empty: bool = False
+    """Whether a password without characters can be meant: it stands behind a user name."""
 
     @property
     def is_named(self) -> bool:
@@ -72,8 +74,8 @@ class AuthScheme(NamedTuple):
 
 
 AUTH_SCHEMES: Mapping[SchemeName, AuthScheme] = {
-    "caller": AuthScheme(_show_basic, "header", "Authorization", needs_accounts=False),
-    "basic": AuthScheme(_show_basic, "header", "Authorization", has_username=True),
+    "caller": AuthScheme(_show_basic, "header", "Authorization", needs_accounts=False, may_be_empty=True),
+    "basic": AuthScheme(_show_basic, "header", "Authorization", has_username=True, may_be_empty=True),
     "bearer": AuthScheme(_show_bearer, "header", "Authorization", raw=("password",)),
     "header": AuthScheme(_show_named, "header"),
     "query": AuthScheme(_show_named, "query"),

@@ -1,7 +1,8 @@
 """What the settings of every part of a profile are made of."""
 
+import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
@@ -24,6 +25,29 @@ def join_names(names: Sequence[str]) -> str:
     """Return `a, b or c`."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a suggestion to append to a message, or nothing where no known word is similar."""
+    meant = find_closest(word, known)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+_LEAST_START = 4  # letters: shorter words begin like too many others
+
+
+def find_closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known word that is meant: it is similar, or begins so, or ends with such a part."""
+    by_lower = {each.lower(): each for each in sorted(known)}
+    lower = word.lower()
+    if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=cutoff):
+        return by_lower[close[0]]
+    if len(word) < _LEAST_START:
+        return None
+    ends = {each[found.end() :]: each for each in by_lower for found in re.finditer("[-_./]", each)}
+    parts = {**ends, **{each[: len(word)]: each for each in by_lower}}
+    close = difflib.get_close_matches(lower, parts, n=1, cutoff=0.75)
+    return by_lower[parts[close[0]]] if close else None
 
 
 def _wrap_text(value: Any) -> Any:

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import orjson
 
-from proxy.errors import Fault, LegacyError
+from proxy.errors import Fault, Reason, UpstreamError
 from proxy.profile.pointers import parse_pointer
 
 
@@ -65,6 +65,8 @@ class Call(NamedTuple):
     """A hash that calls with the same credentials share; it reveals none of them."""
     caller: int = 0
     """A hash that calls of the same caller share: accounts in proxy.yaml may have the same credentials."""
+    is_probe: bool = False
+    """Whether it requests a page of a list behind a short one, which is most likely the last."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
     """Awaited before a retry: whether the retry would undo a newer write."""
 
@@ -125,17 +127,24 @@ class Reply(NamedTuple):
         return f"Reply({self.status}, of {len(self.body)} bytes)"
 
 
-class NoReplyError(LegacyError):
+class NoReplyError(UpstreamError):
     """A call has led to no Reply."""
 
     def __init__(
-        self, fault: Fault, *, was_sent: bool, may_pass: bool = False, is_out_of_time: bool = False
+        self,
+        reason: Reason,
+        fault: Fault | None = None,
+        *,
+        was_sent: bool,
+        may_pass: bool = False,
+        is_out_of_time: bool = False,
+        **details: str | int,
     ) -> None:
         """Know whether a byte of the call went out; if none did, the upstream has seen nothing of it.
 
         What `may_pass` may go better next time. Out of time is the whole request, of which this call is part.
         """
-        super().__init__(fault)
+        super().__init__(reason, fault, **details)
         self.was_sent = was_sent
         self.may_pass = may_pass
         self.is_out_of_time = is_out_of_time

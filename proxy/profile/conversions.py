@@ -17,7 +17,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal, NamedTuple
 
-from proxy.errors import BAD_PHONE_NUMBER, BAD_UPSTREAM, LegacyError
+from proxy.errors import BAD_PHONE_NUMBER, LegacyError, Reason, UpstreamError
 
 ReadName = Literal[
     "text",
@@ -41,7 +41,7 @@ UNUSUAL = (LookupError, TypeError)
 
 
 class UnreadableError(ValueError):
-    """A value from the upstream is not what the profile says it is."""
+    """A value from the upstream is not what the profile says it is; the message is what it should be."""
 
 
 # Texts and whole numbers
@@ -52,7 +52,7 @@ def read_text(value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise UnreadableError("expected text")
+    raise UnreadableError("text")
 
 
 def _read_texts(column: list[Any]) -> list[Any]:
@@ -63,21 +63,21 @@ def _read_texts(column: list[Any]) -> list[Any]:
 def read_integer(value: Any) -> str:
     digits = read_text(value)
     if not re.fullmatch("-?[0-9]{1,18}", digits):
-        raise UnreadableError("expected a whole number")
+        raise UnreadableError("a whole number")
     return digits
 
 
 def _write_integer(value: Any) -> int:
     """Write an account or an id as a number; one that is not a number does not fit its upstream."""
     if not re.fullmatch("-?[0-9]{1,18}", str(value)):
-        raise LegacyError(BAD_UPSTREAM)
+        raise UpstreamError(Reason.REQUEST, expected="a whole number")
     return int(value)
 
 
 def read_boolean(value: Any) -> str:
     word = str(value).lower() if isinstance(value, bool | str) else ""
     if word not in ("true", "false"):
-        raise UnreadableError("expected true or false")
+        raise UnreadableError("true or false")
     return word
 
 
@@ -85,7 +85,7 @@ def read_six_digits(value: Any) -> str:
     """Read a validation code, as text or as a number that has lost its leading zeros."""
     code = f"{value:06}" if isinstance(value, int) and not isinstance(value, bool) else read_text(value)
     if not re.fullmatch("[0-9]{6}", code):
-        raise UnreadableError("expected a code of six digits")
+        raise UnreadableError("a code of six digits")
     return code
 
 
@@ -96,7 +96,7 @@ def read_opaque(value: Any) -> str | int:
             return value
         case int() if not isinstance(value, bool) and value.bit_length() < 64:
             return value
-    raise UnreadableError("expected text or a number that a call can hold")
+    raise UnreadableError("text or a number that a call can hold")
 
 
 # Phone numbers. A text that is not a number stays as it is

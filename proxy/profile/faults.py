@@ -60,9 +60,9 @@ def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[
     if reply.status < 300 and not is_error(document, errors):
         return BAD_UPSTREAM  # a success that the profile does not list
     status = REFUSED.status if reply.status < 300 else reply.status  # an error inside a success
-    if 400 <= status < 500 and (message or _parse_code(code)):
-        fault = REFUSED.saying(message or REFUSED.message)
-        return replace(fault, status=status, code=_parse_code(code))
+    if 400 <= status < 600 and (message or _parse_code(code)):
+        usual = REFUSED if status < 500 else BAD_UPSTREAM
+        return replace(usual.saying(message or usual.message), status=status, code=_parse_code(code))
     return _FALLBACK_FAULTS.get(reply.status, BAD_UPSTREAM)
 
 

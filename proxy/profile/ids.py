@@ -60,7 +60,7 @@ class Identity(Codec):
         lines = "\n".join([*upstream_ids, ""])
         zeros = self._zeros * len(upstream_ids)
         if not lines.isascii() or lines.encode().translate(self._to_zeros) != zeros:
-            raise UnreadableError("expected Sids")
+            raise UnreadableError("Sids")
         return upstream_ids
 
     def decode(self, sid: str, _: str) -> str:
@@ -80,7 +80,7 @@ class Rewritten(Codec):
         try:
             return f"PN{self.to_hex(upstream_id)}"
         except ValueError:
-            raise UnreadableError("expected an id that fits this codec") from None
+            raise UnreadableError("an id that fits this codec") from None
 
     def decode(self, sid: str, _: str) -> str:
         return self.from_hex(sid[2:].lower())
@@ -119,7 +119,7 @@ class Prefixed(Codec):
 
     def encode(self, upstream_id: str, account: str) -> str:
         if not upstream_id.startswith(self.prefix):
-            raise UnreadableError("expected an id with its prefix")
+            raise UnreadableError("an id with its prefix")
         return self.codec.encode(upstream_id.removeprefix(self.prefix), account)
 
     def decode(self, sid: str, account: str) -> str:
@@ -139,7 +139,7 @@ class Keyed(Codec):
 
     def encode(self, upstream_id: str, account: str) -> str:
         if not self.pattern.fullmatch(upstream_id):
-            raise UnreadableError("expected an id that fits this codec")
+            raise UnreadableError("an id that fits this codec")
         digits = upstream_id.removeprefix(self.prefix)
         packed = digits if self.is_hex else f"{int(digits):0{self.width}x}"
         return f"PN{packed}{self._sign(packed, account)}"

@@ -7,10 +7,10 @@ this package names a field of a vendor's JSON; only a profile does.
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
+from proxy.net.addresses import check_url
 from proxy.profile.auth import Auth
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar
 from proxy.profile.conversions import DefaultName, ReadName, WriteName
@@ -36,14 +36,7 @@ def _tell_apart(key: str, otherwise: str) -> Discriminator:
 
 
 def _check_base_url(text: str) -> str:
-    bare = re.sub(r"\{\w+\}", "x", text)
-    try:
-        url = urlsplit(bare if re.fullmatch("[!-z|~]*", bare) else "")
-        url.port  # noqa: B018 - it raises for an invalid port
-    except ValueError:
-        url = urlsplit("")
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError("write a URL like https://api.example.com, without user, query or fragment")
+    check_url(re.sub(r":\{\w+\}", ":1", re.sub(r"(?<!:)\{\w+\}", "x", text)))
     return text.rstrip("/")
 
 

@@ -4,7 +4,6 @@ To add a kind, write its settings with the method that makes the call, add them 
 table.
 """
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +12,11 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, StrictInt
 
-from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.errors import Fault, Reason, UpstreamError
 from proxy.profile.base import Frozen, Name, Pointers
 from proxy.profile.calls import Call, Reply
 from proxy.profile.conversions import UnreadableError, read_opaque
 from proxy.profile.pointers import compile_pointers
-
-_security = logging.getLogger("proxy.security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,10 @@ class Position:
     """Pages before the page, where the upstream counts pages."""
     is_direct: bool = False
     """Whether the page is requested without those before it."""
+    largest: int = 0
+    """Items on the largest of the pages before it."""
+    guess: Literal["no", "full", "short"] = "no"
+    """Whether nothing says that there is such a page, and then whether the one before it is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class PageContents:
     """The last item of the page."""
 
 
-class UnevenPagesError(LegacyError):
+class UnevenPagesError(UpstreamError):
     """Pages have another size than was requested, so a page number does not tell which items it holds."""
 
 
@@ -60,6 +61,8 @@ class PageNumber(Frozen):
     strategy: Literal["page_number"]
     parameter: Name
     base: Literal[0, 1] = 1
+    count: Pointers | None = None
+    """Where a page says how many items the upstream has, those included that `include_when` leaves out."""
 
     def call_page(self, first: Call, position: Position, _: int) -> Call:
         return first.with_parameters({self.parameter: position.number + self.base})
@@ -72,6 +75,8 @@ class Offset(Frozen):
     parameter: Name
     base: Literal[0, 1] = 0
     """The number of the first item."""
+    count: Pointers | None = None
+    """Where a page says how many items the upstream has, those included that `include_when` leaves out."""
 
     def call_page(self, first: Call, position: Position, _: int) -> Call:
         return first.with_parameters({self.parameter: position.offset + self.base})
@@ -169,8 +174,8 @@ def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
 def _add_token(first: Call, parameter: str, token: Any) -> Call:
     try:
         return first.with_parameters({parameter: read_opaque(token)})
-    except UnreadableError:
-        raise LegacyError(BAD_UPSTREAM) from None
+    except UnreadableError as error:
+        raise UpstreamError(Reason.CURSOR, expected=str(error)) from None
 
 
 def _follow_url(here: Call, target: Any) -> Call | None:
@@ -178,16 +183,13 @@ def _follow_url(here: Call, target: Any) -> Call | None:
     if target is None or target == "":
         return None
     if not isinstance(target, str):  # urljoin would turn a false value, as 0 or [], into the page's own URL
-        raise LegacyError(BAD_UPSTREAM)
+        raise UpstreamError(Reason.CURSOR, expected="a URL")
     try:
         if _parse_origin(url := urljoin(here.url, target)) == _parse_origin(here.url):
             return here.with_url(url)
     except ValueError:  # from urllib, for what is not a URL
         pass
-    _security.warning(
-        "upstream %s: the next page is a URL of another origin, which is refused", urlsplit(here.url).hostname
-    )
-    raise LegacyError(BAD_UPSTREAM)
+    raise UpstreamError(Reason.ORIGIN)
 
 
 def _parse_origin(url: str) -> tuple[str, str | None, int | None, bool]:
@@ -274,12 +276,13 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
     """Return the upstream's number of items in the whole list; None where it states none."""
     if read := PAGING_KINDS[paging.strategy].read_total:
         return read(reply)
-    if not isinstance(total, PointerTotal):
-        return None
-    found = compile_pointers(total.at)(page)
-    if isinstance(found, bool) or not re.fullmatch("[0-9]{1,18}", str(found)):
-        raise LegacyError(BAD_UPSTREAM)
-    return int(found)
+    where = total.at if isinstance(total, PointerTotal) else getattr(paging, "count", None)
+    found: Any = compile_pointers(where)(page) if where else None
+    if not isinstance(found, bool) and re.fullmatch("[0-9]{1,18}", str(found)):
+        return int(found)
+    if isinstance(total, PointerTotal):
+        raise UpstreamError(Reason.TOTAL, pointer=total.at[0])
+    return None
 
 
 # From page to page
@@ -307,21 +310,47 @@ def next_position(
     """Return the page after `here`, which had `contents`; None at the end of the list.
 
     Where items or pages are counted, a short page is the end, but not before the upstream's own total, which
-    may be too small, too large, or made of larger pages than the upstream gives.
+    may be too small, too large, or made of larger pages than the upstream gives. Without a total, the first
+    short page may be as large as pages of this upstream get: only a smaller page, or none, is the end.
     """
     kind = PAGING_KINDS[paging.strategy]
     count, offset = contents.count, here.offset + contents.count
     if kind.next_call is None:
         if kind.counts_pages and here.is_direct and count not in (0, size):
-            raise UnevenPagesError(BAD_UPSTREAM)
-        more = count >= size or (contents.total is not None and count > 0 and offset < contents.total)
-        return _place_call(paging, Position(first, offset, here.number + 1), size) if more else None
+            raise UnevenPagesError(Reason.CURSOR)
+        is_open = contents.total is None
+        more = count >= (here.largest or 1) if is_open else count > 0 and offset < (contents.total or 0)
+        if not more and count < size:
+            return None
+        guess: Literal["no", "full", "short"] = "short" if count < size else "full"
+        following = Position(
+            first,
+            offset,
+            here.number + 1,
+            largest=max(count, here.largest),
+            guess=guess if is_open else "no",
+        )
+        return _place_call(paging, following, size)
     call = kind.next_call(paging, first, here.call, contents)
     if call is None:
         return None
     if not count:
-        raise LegacyError(BAD_UPSTREAM)  # an empty page with a next one may go on for ever
+        raise UpstreamError(Reason.CURSOR, items=0)  # an empty page with a next one may go on for ever
     return Position(call, offset)
+
+
+_ENDS = {"full": frozenset({404, 416}), "short": frozenset({400, 404, 410, 416, 422})}
+_NOT_ABOUT_PAGES = frozenset({401, 403, 429})
+
+
+def is_end(here: Position, reply: Reply, fault: Fault) -> bool:
+    """Whether an error answer says no more than that there is no such page.
+
+    Behind a full page most statuses may mean a limit of the upstream, which would cut the list short.
+    """
+    if reply.status < 300:  # an error inside a success
+        return here.guess == "short" and 400 <= fault.status < 500 and fault.status not in _NOT_ABOUT_PAGES
+    return reply.status in _ENDS.get(here.guess, ())
 
 
 def _place_call(paging: Paging, position: Position, size: int) -> Position:

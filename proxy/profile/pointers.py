@@ -42,6 +42,11 @@ def compile_pointers_of_column(pointers: tuple[str, ...]) -> Callable[[Sequence[
     return find_each
 
 
+def is_index(token: str) -> bool:
+    """Whether a token of a pointer may lead into an array."""
+    return _INDEX.fullmatch(token) is not None
+
+
 def parse_pointer(pointer: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
@@ -50,7 +55,7 @@ def _find(value: Any, path: tuple[str, ...]) -> Any:
     for token in path:
         if isinstance(value, dict):
             value = value.get(token)
-        elif isinstance(value, list) and _INDEX.fullmatch(token) and int(token) < len(value):
+        elif isinstance(value, list) and is_index(token) and int(token) < len(value):
             value = value[int(token)]
         else:
             return None

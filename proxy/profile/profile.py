@@ -1,6 +1,5 @@
 """A compiled profile: Operation → Call, and Reply → model. Pure: it awaits nothing and knows no vendor."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +8,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import uritemplate
 
-from proxy.errors import BAD_CALL_DELAY, BAD_UPSTREAM, NOT_FOUND, UNSUPPORTED, LegacyError, RefusedError
+from proxy.errors import BAD_CALL_DELAY, NOT_FOUND, UNSUPPORTED, Fault, LegacyError, Reason, UpstreamError
 from proxy.model import (
     Account,
     CallerIds,
@@ -40,8 +39,6 @@ from proxy.profile.values import (
     write_parameters,
     write_texts,
 )
-
-_security = logging.getLogger("proxy.security")
 
 _Operation = Operation | Verify
 T = TypeVar("T")
@@ -92,6 +89,8 @@ class Profile:
         self._settings = settings
         self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
         self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
+        self.origin = urlsplit(self._base_url).netloc.rpartition("@")[2]
+        """Host and port of the upstream."""
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self._read_items = compile_items_reader(settings.caller_id, self._codec)
         self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
@@ -153,10 +152,17 @@ class Profile:
         items_of = compile_pointers((endpoint.items,))
 
         def read(reply: Reply) -> UpstreamPage:
-            page = self._read_document(endpoint, account, reply)
+            try:
+                page = self._read_document(endpoint, account, reply)
+            except LegacyError as error:
+                if not paging.is_end(here, reply, error.fault):
+                    raise
+                page = None
             items = items_of(page)
+            if items is None and here.guess != "no":
+                items = []
             if not isinstance(items, list):
-                raise LegacyError(BAD_UPSTREAM)
+                raise UpstreamError(Reason.NO_ITEMS, pointer=endpoint.items)
             total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
             contents = paging.PageContents(reply, page, len(items), total, items[-1] if items else None)
             position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
@@ -164,11 +170,14 @@ class Profile:
             caller_ids = self._read_items(self._apply_conditions(items), account)
             return UpstreamPage(caller_ids, here.offset, total, following)
 
-        return self._authorize(here.call, account, read)
+        exchange = self._authorize(here.call, account, read)
+        if here.guess != "short":
+            return exchange
+        return exchange._replace(call=exchange.call._replace(is_probe=True))
 
     def _apply_conditions(self, items: Sequence[Any]) -> Sequence[Any]:
         if self._conditions and not all(isinstance(item, dict) for item in items):
-            raise LegacyError(BAD_UPSTREAM)  # a condition is about an object
+            raise UpstreamError(Reason.ITEM_TYPE, expected="an object")  # which a condition is about
         for holds in self._conditions:
             items = [item for item in items if holds(item)]
         return items
@@ -193,7 +202,7 @@ class Profile:
             if isinstance(operation, Delete):
                 return Deleted()
             if document is None:  # an empty answer does not even say that there is none
-                raise LegacyError(BAD_UPSTREAM)
+                raise UpstreamError(Reason.ITEM_KEY, pointer=endpoint.item)
             item = item_of(document)
             if (item is None and endpoint.item) or not self._apply_conditions([item]):
                 raise LegacyError(NOT_FOUND)
@@ -213,19 +222,22 @@ class Profile:
             fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
             raise LegacyError(fault)
         shown = self._settings.validation == "code_shown"
-        read_name, read_code = compile_reader(endpoint.friendly_name), compile_reader(endpoint.code)
+        read_name, read_code = (
+            compile_reader(endpoint.friendly_name),
+            compile_reader(endpoint.code, Reason.CODE),
+        )
         read_pending = compile_reader(endpoint.pending)
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._read_document(endpoint, account, reply)
+            name = operation.friendly_name and (read_name(document) or operation.friendly_name)
+            code = read_code(document) if shown else ""
+            request = ValidationRequest(account.sid, operation.phone_number, name, code)
+            pending = read_pending(document) or operation.phone_number
             try:
-                name = read_name(document) or operation.friendly_name
-                code = read_code(document) if shown else ""
-                request = ValidationRequest(account.sid, operation.phone_number, name, code)
-                pending = read_pending(document) or operation.phone_number
                 return request if shown else StartedValidation(request, str(read_opaque(pending)))
-            except UnreadableError:
-                raise LegacyError(BAD_UPSTREAM) from None
+            except UnreadableError as error:
+                raise UpstreamError(Reason.ITEM_TYPE, expected=str(error)) from None
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
@@ -285,7 +297,15 @@ class Profile:
 
     def _authorize(self, call: Call, account: Account, read: Callable[[Reply], T]) -> Exchange[T]:
         entry = "" if account.is_own else account.sid
-        return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read)
+
+        def read_reply(reply: Reply) -> T:
+            try:
+                return read(reply)
+            except UpstreamError as error:
+                error.add_details(status=reply.status)
+                raise
+
+        return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read_reply)
 
     # Reply → model
 
@@ -295,14 +315,23 @@ class Profile:
         if reply.status not in endpoint.success or is_error(document, self._settings.errors):
             secrets = _collect_secrets(account, self._base_url, self._settings.base_url)
             fault = derive_fault(reply, document, self._settings.errors, secrets)
-            if fault.status in (401, 403) and not account.is_own:
-                _security.warning("the upstream refuses the credentials configured for %s", account.sid)
-                raise RefusedError
-            raise LegacyError(fault)
+            if (reason := _find_reason(fault, reply, account)) is None:
+                raise LegacyError(fault)
+            raise UpstreamError(reason, None if reason is Reason.CREDENTIALS else fault)
         # An HTML page does not come from the API
         if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
-            raise LegacyError(BAD_UPSTREAM)
+            is_encoded = bool(reply.headers.get("content-encoding"))
+            raise UpstreamError(Reason.ENCODING if is_encoded else Reason.NOT_JSON)
         return document
+
+
+def _find_reason(fault: Fault, reply: Reply, account: Account) -> Reason | None:
+    """Return why an error answer is a failure; None where it only says that the request is wrong."""
+    if fault.status in (401, 403):
+        return Reason.UNAUTHORIZED if account.is_own else Reason.CREDENTIALS
+    if fault.status == 429 or reply.status in (429, 503):
+        return Reason.DECLINED
+    return Reason.STATUS if fault.status >= 500 else None
 
 
 _SAFE = frozenset({List, Fetch})

@@ -9,9 +9,11 @@ from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl
 
+from proxy.net.addresses import has_stray_percent
 from proxy.profile.answer_rules import ANSWER_RULES
 from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
-from proxy.profile.base import KeyPath, Rule, Violation, join_names
+from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
+from proxy.profile.consistency import CONSISTENCY_RULES
 from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import Endpoint, ItemEndpoint, ListEndpoint, ProfileSettings, WriteValue
@@ -64,7 +66,8 @@ _VALUES_OF: Mapping[str, frozenset[str]] = {
 }
 BUILT_IN = frozenset().union(*_VALUES_OF.values())
 """Names of the values of all operations."""
-_OPTIONAL = frozenset({"friendly_name", "call_delay"})
+_OPTIONAL = {"validate": {"friendly_name", "call_delay"}}
+"""Values that a request may lack, so that no path can hold them."""
 _NEEDED: Mapping[str, Sequence[frozenset[str]]] = {
     "fetch": [frozenset({"id"})],
     "rename": [frozenset({"id"}), frozenset({"friendly_name"})],
@@ -81,14 +84,15 @@ def _check_variables(profile: ProfileSettings) -> Iterator[Violation]:
     for name in profile.variables.keys() & BUILT_IN:
         yield ("variables", name), f"{name} comes from the request: choose another name"
     for name in set(parse_placeholders(profile.base_url)) - profile.variables.keys():
-        yield ("base_url",), f"nothing fills the placeholder {{{name}}}: {_NO_DEFAULT}"
+        message = f"nothing fills the placeholder {{{name}}}: {_NO_DEFAULT}"
+        yield ("base_url",), message + suggest(name, profile.variables)
 
 
 @_for_each_endpoint
 def _check_placeholders(profile: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
-    known = profile.variables.keys() | (_VALUES_OF[operation] - _OPTIONAL)
+    known = profile.variables.keys() | (_VALUES_OF[operation] - _OPTIONAL.get(operation, set()))
     for name in set(parse_placeholders(endpoint.path)) - known:
-        what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT
+        what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT + suggest(name, known)
         yield ("path",), f"nothing fills the placeholder {{{name}}}: {what}"
 
 
@@ -102,6 +106,8 @@ def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Vi
     if not re.fullmatch("[!-~]*", path) or "#" in bare:
         message = "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on"
         yield ("path",), message
+    elif has_stray_percent(path):
+        yield ("path",), "a % in a path is followed by two hexadecimal digits: write %25 for the sign itself"
 
 
 @_for_each_endpoint
@@ -255,6 +261,9 @@ def _check_lookups(profile: ProfileSettings) -> Iterator[Violation]:
         yield here, "lookup needs the operation fetch"
 
 
+_CREDENTIALS = frozenset({"username", "password"})
+
+
 def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
     auth, scheme = profile.auth, AUTH_SCHEMES[profile.auth.scheme]
     if not scheme.is_named:
@@ -263,9 +272,14 @@ def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
                 yield ("auth", key), f"scheme {auth.scheme} has no {key}"
         return
     if not auth.name:
-        yield ("auth",), f"scheme {auth.scheme} needs the key 'name'"
+        what = ", which is empty" if "name" in auth.model_fields_set else ""
+        yield ("auth",), f"scheme {auth.scheme} needs the key 'name'{what}"
+    if auth.username and auth.username.lower() == auth.name.lower():
+        yield ("auth", "username"), f"the {scheme.part} {auth.name} holds the password already"
     if "{password}" not in auth.value:
         yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
+    for name in set(re.findall(r"\{(\w+)\}", auth.value)) - _CREDENTIALS:
+        yield ("auth", "value"), f"nothing fills the placeholder {{{name}}}{suggest(name, _CREDENTIALS)}"
     if scheme.part == "header":
         yield from _check_auth_headers(auth)
 
@@ -326,4 +340,5 @@ RULES: Sequence[Rule] = (
     _check_lookups,
     _check_auth,
     *ANSWER_RULES,
+    *CONSISTENCY_RULES,
 )

@@ -3,38 +3,39 @@
 What a profile says is compiled once into functions, which then read many documents.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.errors import Reason, UpstreamError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
 from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
 from proxy.profile.ids import Codec
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
-_security = logging.getLogger("proxy.security")
-
 # JSON → model
 
 
-def compile_reader(value: language.ReadValue | None) -> Callable[[Any], Any]:
-    """Return a function that reads one value out of a document; UnreadableError where it is missing."""
+def compile_reader(value: language.ReadValue | None, reason: Reason | None = None) -> Callable[[Any], Any]:
+    """Return a function that reads one value out of a document; UpstreamError, with `reason`, if not."""
     if value is None:
         return lambda _: None
-    find, convert = compile_pointers(value.at), _compile_conversion(value)
+    find, convert = compile_pointers(value.at), _compile_conversion(value, reason)
     return lambda document: convert(find(document))
 
 
-def _compile_conversion(value: language.ReadValue) -> Callable[[Any], Any]:
-    convert, required, default = READ[value.as_], value.is_required, value.default
+def _compile_conversion(value: language.ReadValue, reason: Reason | None = None) -> Callable[[Any], Any]:
+    convert, required, default, pointer = READ[value.as_], value.is_required, value.default, value.at[0]
 
     def converted(found: Any) -> Any:
         if found is not None:
-            return convert(found)
+            try:
+                return convert(found)
+            except UnreadableError as error:
+                why = reason or Reason.ITEM_TYPE
+                raise UpstreamError(why, pointer=pointer, expected=str(error)) from None
         if required:
-            raise UnreadableError("a required value is missing")
+            raise UpstreamError(reason or Reason.ITEM_KEY, pointer=pointer)
         return default
 
     return converted
@@ -54,7 +55,14 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
                 return convert_all(found)
         except UNUSUAL:
             pass
-        return [convert(each) for each in found]
+        values: list[Any] = []
+        try:
+            for each in found:
+                values.append(convert(each))  # noqa: PERF401 - an error tells which item it is
+        except UpstreamError as error:
+            error.add_details(item=len(values))
+            raise
+        return values
 
     return read
 
@@ -62,25 +70,25 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
 def compile_items_reader(
     fields: language.CallerIdFields, ids: Codec
 ) -> Callable[[Sequence[Any], Account], CallerIds]:
-    """Return a function that reads the items of a list; LegacyError 502 where one is invalid."""
+    """Return a function that reads the items of a list; UpstreamError where one is invalid."""
     upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
+    id_pointer = fields.id.at[0]
     names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
     created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
 
     def read(items: Sequence[Any], account: Account) -> CallerIds:
+        if not set(owners(items)) <= {None, account.upstream_id}:
+            raise UpstreamError(Reason.ACCOUNT)
         try:
-            if not set(owners(items)) <= {None, account.upstream_id}:
-                _security.warning("the upstream shows something of another account to %s", account.sid)
-                raise LegacyError(BAD_UPSTREAM)
             sids = ids.encode_all(upstream_ids(items), account.upstream_id)
-            friendly_names, phone_numbers = names(items), numbers(items)
-            if None in friendly_names:
-                pairs = zip(friendly_names, phone_numbers, strict=True)
-                friendly_names = [format_number(number) if name is None else name for name, number in pairs]
-            dates = created(items), updated(items)
-            return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
-        except UnreadableError:
-            raise LegacyError(BAD_UPSTREAM) from None
+        except UnreadableError as error:
+            raise UpstreamError(Reason.ID, pointer=id_pointer, expected=str(error)) from None
+        friendly_names, phone_numbers = names(items), numbers(items)
+        if None in friendly_names:
+            pairs = zip(friendly_names, phone_numbers, strict=True)
+            friendly_names = [format_number(number) if name is None else name for name, number in pairs]
+        dates = created(items), updated(items)
+        return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
 
     return read
 

@@ -18,6 +18,7 @@ from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, h
 from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
 from proxy.server import reading
 from proxy.server.handlers import Handler
+from proxy.server.intake import Intake
 from proxy.server.responses import ENDS, GOES_ON, Written, response
 from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
@@ -33,6 +34,8 @@ _SETTLE = 0.01  # in which aiohttp hands over what it has parsed; it takes one t
 _STALL = 30  # for a client that takes nothing of what is sent
 _STALL_CHECK = 5  # between two looks at whether it does
 
+_MAX_HELD = 16 * 1024  # bytes that wait behind a request, without which no more are read
+
 _READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 _OPENING = b"HTTP/1."
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
@@ -44,6 +47,8 @@ class Connection:
 
     _handler: Handler
     _on_closed: Callable[["Connection"], None]  # called when nothing is left to do
+    _intake: Intake = field(default_factory=Intake)
+    _parse: Callable[[bytes], object] = bytes  # gives a piece to aiohttp's parser, once that is open
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _state: State = State.SILENT
     _transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
@@ -51,6 +56,7 @@ class Connection:
     _body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
     _task: "asyncio.Task[None] | None" = None  # which answers it
     _begun: bytes = b""  # what has been written of the next answer
+    _is_paused: bool = False  # whether too much is held to read on
     _peer_is_done: bool = False
     _closes_after_response: bool = False
     _closes_at: float = inf
@@ -60,19 +66,22 @@ class Connection:
 
     # What happens to it
 
-    def open(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def open(self, transport: asyncio.Transport, parse: Callable[[bytes], object]) -> None:
+        self._transport, self._parse = transport, parse
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._close_within(_HEAD_TIMEOUT)
 
-    def receive(self, data: bytes) -> bytes | None:
-        """Return what is to be parsed of `data`, None where it comes too late."""
-        return self._REACTIONS[self._state].data(self, data)
+    def receive(self, data: bytes) -> None:
+        self._REACTIONS[self._state].data(self, data)
 
-    def begin_request(self, body: StreamReader) -> None:
+    def begin_request(self, head: reading.RequestHead, body: StreamReader) -> None:
         self._body = body
         self._closes_at = inf
         self._state = State.BODY
+        if self._intake.has_begun or body is not EMPTY_PAYLOAD:
+            self._intake.begin_body(0 if body is EMPTY_PAYLOAD else reading.body_length(head))
+        if self._intake.held:
+            self._release()
 
     def half_close(self) -> bool:
         """Answer what has been asked for: some old clients close their own side behind a request.
@@ -100,7 +109,7 @@ class Connection:
 
     def lose(self) -> None:
         """Expect nothing any more; what is being carried out goes on, if it is more than to read."""
-        self._transport = None
+        self._transport, self._parse = None, bytes
         for timer in (self._timer, self._stall):
             if timer is not None:
                 timer.cancel()
@@ -129,6 +138,8 @@ class Connection:
             self._body, self._task = EMPTY_PAYLOAD, None
             if self._state is not State.IDLE:
                 self._end()
+            elif self._intake.held:
+                self._release()
 
     def _cached_response(self, head: reading.RequestHead) -> bytes | None:
         """Return the whole response to a request that is cached and that nothing stands against."""
@@ -241,6 +252,41 @@ class Connection:
         """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
         return self._transport is not None and self._transport.can_write_eof()
 
+    # What it reads
+
+    def _release(self) -> None:
+        """Give the parser what it may have: the rest of a body, or one head."""
+        while piece := self._next_piece():
+            self._parse(piece)
+        self._limit_held()
+
+    def _limit_held(self) -> None:
+        """Leave with the client what it sends while much is held; at the end of a body aiohttp reads on."""
+        if self._transport is None or not (self._is_paused or self._intake.size > _MAX_HELD):
+            return
+        self._is_paused = self._intake.size > _MAX_HELD
+        if self._is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _next_piece(self) -> bytes:
+        if self._state is State.BODY:
+            if self._body.is_eof():
+                return b""
+            if self._transport is not None and not self._transport.is_reading():
+                self._intake.expect_delay()
+            return self._intake.take_body()
+        if self._state not in (State.SILENT, State.IDLE, State.HEAD):
+            return b""
+        piece, is_end = self._intake.take_head()
+        if is_end:
+            self._state = State.PARSED
+        elif self._intake.has_begun and self._state is not State.HEAD:
+            self._state = State.HEAD
+            self._closes_at = min(self._closes_at, self._loop.time() + _HEAD_TIMEOUT)
+        return piece
+
     # Its timers
 
     def _close_within(self, seconds: float) -> None:
@@ -279,19 +325,21 @@ class Connection:
 
     # Reactions
 
-    def _parse(self, data: bytes) -> bytes:
-        return data
+    def _begin_head(self, data: bytes) -> None:
+        if self._intake.is_plain(data):
+            self._state = State.PARSED
+            self._parse(data)
+        else:
+            self._go_on(data)
 
-    def _parse_head(self, data: bytes) -> bytes:
-        """Expect the rest of a head; line breaks, which some clients send behind a body, begin none."""
-        if data and not data.isspace():
-            self._state = State.HEAD
-            self._closes_at = min(self._closes_at, self._loop.time() + _HEAD_TIMEOUT)
-        return data
+    def _go_on(self, data: bytes) -> None:
+        self._intake.add(data)
+        self._release()
 
-    def _parse_first(self, data: bytes) -> bytes:
-        """Let the parser refuse HTTP/0.9 at once: NUL is in no head."""
-        return self._parse_head(data + b"\0" if reading.is_without_version(data) else data)
+    def _hold(self, data: bytes) -> None:
+        """Let what comes behind a request wait: the parser may drop requests in front of a bad one."""
+        self._intake.add(data)
+        self._limit_held()
 
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
@@ -348,17 +396,18 @@ class Connection:
 
     # fmt: off
     _REACTIONS: ClassVar[Mapping[State, Reactions["Connection"]]] = {
-        #                          data          half_close       deadline   drain           loss
-        State.SILENT:    Reactions(_parse_first, _hang_up,        _close,    _close,         _retire),
-        State.IDLE:      Reactions(_parse_head,  _stop_reading,   _close,    _close_settled, _retire),
-        State.HEAD:      Reactions(_parse,       _stop_reading,   _time_out, _ignore,        _retire),
-        State.BODY:      Reactions(_parse,       _cut_short,      _ignore,   _ignore,        _abandon),
-        State.READING:   Reactions(_parse,       _begin_response, _ignore,   _ignore,        _cancel_read),
-        State.WRITING:   Reactions(_parse,       _begin_response, _ignore,   _ignore,        _abandon),
-        State.SENDING:   Reactions(_parse,       _note_end,       _ignore,   _ignore,        _abandon),
-        State.CLOSING:   Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _retire),
-        State.ABANDONED: Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _ignore),
-        State.CLOSED:    Reactions(_drop,        _hang_up,        _ignore,   _ignore,        _ignore),
+        #                          data         half_close       deadline   drain           loss
+        State.SILENT:    Reactions(_begin_head, _hang_up,        _close,    _close,         _retire),
+        State.IDLE:      Reactions(_begin_head, _stop_reading,   _close,    _close_settled, _retire),
+        State.HEAD:      Reactions(_go_on,      _stop_reading,   _time_out, _ignore,        _retire),
+        State.PARSED:    Reactions(_hold,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.BODY:      Reactions(_go_on,      _cut_short,      _ignore,   _ignore,        _abandon),
+        State.READING:   Reactions(_hold,       _begin_response, _ignore,   _ignore,        _cancel_read),
+        State.WRITING:   Reactions(_hold,       _begin_response, _ignore,   _ignore,        _abandon),
+        State.SENDING:   Reactions(_hold,       _note_end,       _ignore,   _ignore,        _abandon),
+        State.CLOSING:   Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _retire),
+        State.ABANDONED: Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
+        State.CLOSED:    Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
     }
     # fmt: on
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import secrets
 from collections.abc import Sequence
+from itertools import count
 from typing import Protocol
 
 from aiohttp import hdrs
@@ -10,6 +12,7 @@ from aiohttp import hdrs
 from proxy.errors import TOO_MANY_REQUESTS, Fault, LegacyError
 from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, Request, read_credentials
+from proxy.observe.log import request_id
 from proxy.server import code_page
 from proxy.server.failed_logins import FailedLogins
 from proxy.server.peers import Network, peer_of
@@ -36,6 +39,7 @@ class LegacyHandler:
         self._translator = translator
         self._trusted = trusted
         self._failed = FailedLogins(asyncio.get_running_loop().time)
+        self._request_ids = map(f"{secrets.token_hex(4)}-{{}}".format, count(1))
 
     def follow(self, translator: Translator, trusted: Sequence[Network]) -> None:
         self._translator = translator
@@ -46,9 +50,11 @@ class LegacyHandler:
 
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request; the credentials of a peer that is locked out are not judged."""
+        request_id.set(next(self._request_ids))
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator)
         if self._failed.has_locked_out and (seconds := self._seconds_locked_out(head, connected)):
+            self._translator.failures.request_rejected("locked_out")
             fault = TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(seconds)))
             return self.refuse(fault, head.path)
         made = await self._translator.answer(_request(head, body))

@@ -15,9 +15,10 @@ from yarl import URL
 
 from proxy.net.accept_share import AcceptShare
 from proxy.net.connection_limit import ConnectionLimit
-from proxy.observe.counters import Counters
+from proxy.observe.counters import TLS_CONNECTIONS, Counters
 from proxy.server.connection import Connection
 from proxy.server.handlers import Handler
+from proxy.server.intake import Intake
 from proxy.server.reading import HEAD
 
 LIMITS: Mapping[str, int] = {
@@ -51,7 +52,7 @@ class RequestHandler(web.RequestHandler):
         made = cast(asyncio.Transport, transport)
         if server.admit(self.connection, listener, tls.version() if tls else None):
             super().connection_made(made)
-            self.connection.open(made)
+            self.connection.open(made, super().data_received)
         else:
             made.abort()
 
@@ -62,8 +63,10 @@ class RequestHandler(web.RequestHandler):
         self.connection.lose()
 
     def data_received(self, data: bytes) -> None:
-        if (accepted := self.connection.receive(data)) is not None:
-            super().data_received(accepted)
+        if data:
+            self.connection.receive(data)
+        else:  # aiohttp calls this itself, to go on with what it has been given
+            super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may return one
         return self.connection.half_close()
@@ -89,7 +92,7 @@ def _make_request(
     if not head.path:
         head = _Targetless(head)
     request = web.BaseRequest(head, body, protocol, writer, task, task.get_loop(), state={HEAD: head})
-    cast(RequestHandler, protocol).connection.begin_request(body)  # from here on no deadline closes it
+    cast(RequestHandler, protocol).connection.begin_request(head, body)  # from here on no deadline closes it
     return request
 
 
@@ -123,9 +126,12 @@ class HttpServer(web.Server):
         self._removed = asyncio.Event()
         self.limit = limit
         self.is_draining = False
+        self.lenient_targets = False
+        """Whether targets may have spaces, on connections that are opened from now on."""
 
     def __call__(self, listener: str = "") -> RequestHandler:
-        return RequestHandler(self, Connection(self._handler, self.remove), listener)
+        intake = Intake(self.lenient_targets)
+        return RequestHandler(self, Connection(self._handler, self.remove, intake), listener)
 
     def admit(self, connection: Connection, listener: str, tls_version: str | None) -> bool:
         """Take note of a new connection; return whether there is room for it."""
@@ -135,7 +141,7 @@ class HttpServer(web.Server):
         self._open.add(connection)
         self.limit.taken += 1
         self._share.add_connection()
-        self._counters.connected(listener, tls_version)
+        self._counters.count(TLS_CONNECTIONS, listener, tls_version or "")
         if self.is_draining:
             connection.close_after_response()
         return True

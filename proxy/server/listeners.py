@@ -12,8 +12,9 @@ from proxy.gateway.translator import Translator
 from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
 from proxy.net.connection_limit import ConnectionLimit, max_connections
-from proxy.net.sockets import Listener, accepting, opened
+from proxy.net.sockets import Handshakes, Listener, accepting, opened
 from proxy.observe.counters import Counters
+from proxy.observe.failures import FailureLog
 from proxy.server.handlers import LegacyHandler
 from proxy.server.http_server import HttpServer, drained
 from proxy.server.metrics import Metrics
@@ -57,6 +58,7 @@ class Serving:
         """Let another translator answer from now on; the addresses stay as they are."""
         self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
         self.handler.follow(translator, options.trusted_proxies)
+        self.server.lenient_targets = translator.lenient_targets
         self.drain = options.drain
 
     async def retire(self) -> None:
@@ -90,8 +92,9 @@ async def listening(
     await assert_limits()
     share = share or AcceptShare()
     share.join()
-    handler = LegacyHandler(translator, options.trusted_proxies)
+    handler, failures = LegacyHandler(translator, options.trusted_proxies), FailureLog(counters)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
+    server.lenient_targets = translator.lenient_targets
     serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
@@ -103,6 +106,9 @@ async def listening(
         for name, each in every.items():
             if name != "metrics":
                 protocol = partial(server, name)
-                tls = partial(serving.contexts.__getitem__, name) if name in serving.contexts else None
-                await stack.enter_async_context(accepting(protocol, each, server.limit, tls, share))
+                context = partial(serving.contexts.__getitem__, name)
+                tls = Handshakes(context, partial(failures.handshake_failed, name))
+                is_tls = name in serving.contexts
+                accepts = accepting(protocol, each, server.limit, tls if is_tls else None, share)
+                await stack.enter_async_context(accepts)
         yield serving

@@ -19,6 +19,7 @@ from proxy.errors import (
     Fault,
     LegacyError,
 )
+from proxy.server.intake import CHUNKED
 
 _MAX_BODY = 64 * 1024  # bytes
 _TIMEOUT = 20  # seconds
@@ -34,6 +35,7 @@ class RequestHead(Protocol):
     headers: CIMultiDictProxy[str]
     should_close: bool
     upgrade: bool
+    chunked: bool
     url: URL
 
 
@@ -54,10 +56,9 @@ def rejection(head: RequestHead) -> Fault | None:
     return None
 
 
-def is_without_version(beginning: bytes) -> bool:
-    """Whether a head begins with a whole line of HTTP/0.9, behind which no headers come to wait for."""
-    line, ends, rest = beginning.lstrip(b"\r\n").partition(b"\n")
-    return bool(ends) and b" HTTP/" not in line and not rest.startswith(b"\r\n")
+def body_length(head: RequestHead) -> int:
+    """Return how long the body behind a head is, `CHUNKED` where only the parser will know."""
+    return CHUNKED if head.chunked else int(head.headers.get(hdrs.CONTENT_LENGTH, 0))
 
 
 def expects_continue(head: RequestHead) -> bool:

@@ -14,7 +14,8 @@ class State(Enum):
 
     SILENT = "nothing has been received"
     IDLE = "all that was asked has been answered"
-    HEAD = "part of a head has been received, or a head that aiohttp is about to hand over"
+    HEAD = "part of a head has been received"
+    PARSED = "a whole head has been given to aiohttp, which is about to hand over its request"
     BODY = "a request has been handed over, and its body is awaited"
     READING = "a request without effects is carried out"
     WRITING = "a request with effects is carried out"
@@ -27,8 +28,8 @@ class State(Enum):
 class Reactions(NamedTuple, Generic[C]):
     """What each event means to a connection."""
 
-    data: Callable[[C, bytes], bytes | None]
-    """Bytes have arrived; returns what is to be parsed, None for nothing."""
+    data: Callable[[C, bytes], None]
+    """Bytes have arrived."""
     half_close: Callable[[C], bool]
     """The peer sends no more; returns whether anything is still said to it."""
     deadline: Callable[[C], None]

@@ -1,18 +1,16 @@
 """The modern API as coroutines: one number, a full listing, one page of a list, a write, a validation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from proxy.errors import (
-    DECLINED,
-    LIST_TOO_LARGE,
     NOT_FOUND,
     TOO_SLOW_TO_TELL,
     UNKNOWN_OUTCOME,
     LegacyError,
-    RefusedError,
+    UpstreamError,
 )
 from proxy.model import (
     NO_CALLER_IDS,
@@ -28,6 +26,8 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
+from proxy.observe.counters import UpstreamOperation
+from proxy.observe.failures import ReportFailure, UpstreamFailure
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
@@ -36,6 +36,7 @@ from proxy.upstream.listing import (
     CursorExpiredError,
     FullListing,
     ListingResult,
+    ListTooLargeError,
     PageDigest,
     PageDigests,
     digest,
@@ -58,9 +59,14 @@ class DirectPage(NamedTuple):
 class Upstream:
     """A profile and the client that carries out its calls."""
 
-    def __init__(self, profile: Profile, client: Sender) -> None:
+    def __init__(
+        self, profile: Profile, client: Sender, name: str = "", report: ReportFailure = lambda _: None
+    ) -> None:
+        """Report each failure, by the `name` of the upstream."""
         self._profile = profile
         self._client = client
+        self._name = name
+        self._report = report
         self.has_spoken_codes = profile.has_spoken_codes
         self.has_direct_pages = profile.has_direct_pages
 
@@ -72,54 +78,57 @@ class Upstream:
         A rename is not retried once the `state` of the account's data has changed: another write may have
         renamed the same caller ID since.
         """
-        exchange = self._profile.exchange(operation, account)
-        if exchange.call.retries and isinstance(operation, Rename):
-            begun = await state()
+        with self._reporting("rename" if isinstance(operation, Rename) else "delete", account):
+            exchange = self._profile.exchange(operation, account)
+            if exchange.call.retries and isinstance(operation, Rename):
+                begun = await state()
 
-            async def is_overtaken() -> bool:
-                return begun is None or await state() != begun
+                async def is_overtaken() -> bool:
+                    return begun is None or await state() != begun
 
-            exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
-        return await self._send(exchange)
+                exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
+            return await self._send(exchange)
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Start one phone call, never two; where it may have been started, the LegacyError says so."""
         exchange = self._profile.validate(operation, account)
         try:
-            started = await self._send(exchange)
+            with self._reporting("validate", account):
+                started = await self._send(exchange)
             if isinstance(started, StartedValidation) and (
                 call := self._profile.call(operation, started, account)
             ):
-                await self._send(call)
+                with self._reporting("call", account):
+                    await self._send(call)
         except LegacyError as error:
             was_sent = not isinstance(error, NoReplyError) or error.was_sent
-            if error.fault.status < 500 or isinstance(error, RefusedError) or not was_sent:
+            if error.fault.status < 500 or error.refuses_credentials or not was_sent:
                 raise
             raise LegacyError(TOO_SLOW_TO_TELL if error.fault.status == 504 else UNKNOWN_OUTCOME) from error
         return started
 
     async def verify(self, operation: Verify, account: Account) -> None:
         """Send the code that a phone call has spoken."""
-        await self._send(self._profile.verify(operation, account))
+        with self._reporting("verify", account):
+            await self._send(self._profile.verify(operation, account))
 
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""
-        return await self._load_one(self._profile.exchange(operation, account), previous)
+        with self._reporting("fetch", account):
+            return await self._load_one(self._profile.exchange(operation, account), previous)
 
     async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Return everything that may match, filtered as far as the upstream can; each Sid once.
 
         Pages with their `previous` digests are not read again. A list that never ends, or leads back to an
-        earlier page, is a LegacyError: a listing that stops early would have a wrong total.
+        earlier page, is an UpstreamError: a listing that stops early would have a wrong total.
         """
-        if lookup := self._profile.lookup(operation, account):
-            return await self._look_up(lookup, previous)
-        with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
+        with self._reporting("list", account):
+            if lookup := self._profile.lookup(operation, account):
+                return await self._look_up(lookup, previous)
+            with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
+                return await self._follow_pages(operation, account, previous)
             return await self._follow_pages(operation, account, previous)
-        try:
-            return await self._follow_pages(operation, account, previous)
-        except CursorExpiredError as error:
-            raise LegacyError(DECLINED.with_header("Retry-After", "1")) from error
 
     async def _follow_pages(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
         listing = FullListing(self._profile.limits, previous)
@@ -130,7 +139,7 @@ class Upstream:
                 reply = await self._client.send(exchange.call)
             except NoReplyError as error:
                 if error.is_out_of_time and listing.has_begun:
-                    raise LegacyError(LIST_TOO_LARGE) from error
+                    raise ListTooLargeError("the deadline") from error
                 raise
             unread = listing.record_reply(exchange, reply)
             for each in unread:
@@ -146,6 +155,10 @@ class Upstream:
         Two things cannot be checked on one page: whether the upstream's total is right where this page does
         not contradict it, and whether an item comes again on another page.
         """
+        with self._reporting("list", account):
+            return await self._load_page(operation, account)
+
+    async def _load_page(self, operation: List, account: Account) -> DirectPage | None:
         start, size = operation.page * operation.page_size, operation.page_size
         beyond = start > self._profile.limits.items  # numbers that clients make up are not passed on
         first = self._profile.list(operation, account, 0 if beyond else start)
@@ -190,6 +203,14 @@ class Upstream:
         result = exchange.read(reply)
         found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
         return ListingResult(found, digests)
+
+    @contextmanager
+    def _reporting(self, operation: UpstreamOperation, account: Account) -> Iterator[None]:
+        try:
+            yield
+        except UpstreamError as error:
+            self._report(UpstreamFailure(self._name, operation, account.sid, error))
+            raise
 
     async def _send(self, exchange: Exchange[T]) -> T:
         return exchange.read(await self._client.send(exchange.call))

@@ -5,6 +5,7 @@ call that was admitted before a change of state does not count after it.
 """
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from proxy.upstream.sliding_counts import SlidingCounts
 
@@ -16,13 +17,34 @@ Ticket = int
 """What an admitted call gets, and reports its outcome with."""
 
 
-class CircuitBreaker:
+Outcome = TypeVar("Outcome")
+
+
+class CircuitBreaker(Generic[Outcome]):
     """Closed while calls succeed; open for some seconds after too many failures; then half-open."""
 
-    __slots__ = ("_clock", "_counts", "_is_probed", "_open_for", "_open_until", "_state")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_counts",
+        "_is_probed",
+        "_on_change",
+        "_open_for",
+        "_open_until",
+        "_state",
+    )
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        on_change: Callable[[Outcome, float | None], None] = lambda *_: None,
+    ) -> None:
+        """Call `on_change` with the outcome that opens or closes the breaker, and the seconds if it opens.
+
+        A failed probe is no change.
+        """
         self._clock = clock
+        self._on_change = on_change
         self._counts = SlidingCounts(clock)
         self._state: Ticket = 0  # a new number after every change
         self._open_for = _FIRST_OPEN
@@ -42,7 +64,7 @@ class CircuitBreaker:
         """Return the seconds until a probe is admitted."""
         return max(0.0, (self._open_until or 0.0) - self._clock())
 
-    def record(self, ticket: Ticket, *, well: bool) -> None:
+    def record(self, ticket: Ticket, outcome: Outcome, *, well: bool) -> None:
         """Record an outcome: too many failures open the breaker, a failed probe for twice as long."""
         if ticket != self._state:
             return
@@ -52,8 +74,11 @@ class CircuitBreaker:
         if well and is_probe:
             self._open_for = _FIRST_OPEN
             self._change_state(None)
+            self._on_change(outcome, None)
         elif not well and (is_probe or self._has_failed_often()):
             self._change_state(self._clock() + self._open_for)
+            if not is_probe:
+                self._on_change(outcome, self._open_for)
             self._open_for = min(2 * self._open_for, _LONGEST_OPEN)
 
     def _has_failed_often(self) -> bool:

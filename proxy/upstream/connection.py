@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from proxy.errors import LegacyError
+from proxy.errors import UpstreamError
 from proxy.profile.calls import Reply
-from proxy.upstream.response import MalformedResponseError, ResponseReader
+from proxy.upstream.response import ResponseReader
 
 _GAP = 10.0  # seconds without a byte
 
@@ -27,8 +27,8 @@ class UpstreamConnection(asyncio.Protocol):
     async def exchange(self, request: bytes, *, is_head: bool = False) -> Reply:
         """Send a request once and return the whole answer; the connection has to be closed after an error.
 
-        Raises TimeoutError after 10 s without a byte, MalformedResponseError, OSError where the connection is
-        lost, and LegacyError 502 where the answer is too large.
+        Raises TimeoutError after 10 s without a byte, OSError where the connection is lost, and UpstreamError
+        for an answer that is malformed or too large.
         """
         self._response.begin(is_head=is_head)
         self._answer = answer = self._loop.create_future()
@@ -83,7 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             if self._response.feed(data):
                 self._answer.set_result(None)
-        except (LegacyError, MalformedResponseError) as error:
+        except UpstreamError as error:
             self._fail(error)
 
     def eof_received(self) -> None:

@@ -8,15 +8,25 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from proxy.errors import BAD_UPSTREAM, LIST_TOO_LARGE, LegacyError
+from proxy.errors import DECLINED, LIST_TOO_LARGE, LegacyError, Reason, UpstreamError
 from proxy.model import Account, CallerIds
 from proxy.profile.calls import Call, Reply
 from proxy.profile.language import ListingLimits
 from proxy.profile.profile import Exchange, UpstreamPage
 
 
-class CursorExpiredError(LegacyError):
+class CursorExpiredError(UpstreamError):
     """The upstream no longer accepts the cursor to the next page."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(Reason.CURSOR, DECLINED.with_header("Retry-After", "1"), status=status)
+
+
+class ListTooLargeError(UpstreamError):
+    """A list reaches one of the limits of its profile, or is not read to its end in time."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(Reason.TOO_LARGE, LIST_TOO_LARGE, limit=limit)
 
 
 class PageDigest(NamedTuple):
@@ -63,7 +73,7 @@ class FullListing:
         """Record a call; LegacyError where it has been made before: the listing would never end."""
         identity = call.identity
         if identity in self._calls:
-            raise LegacyError(BAD_UPSTREAM)
+            raise UpstreamError(Reason.CURSOR, page=len(self._calls), leads_to=self._calls.index(identity))
         self._calls.append(identity)
 
     def record_reply(self, exchange: Exchange[UpstreamPage], reply: Reply) -> Sequence[UnreadPage]:
@@ -84,10 +94,13 @@ class FullListing:
         """Read a page; LegacyError where it makes no sense, or where the list is too large."""
         self.following = None
         if not is_past_end(exchange.call, reply, self._last):
-            self._last = self._read_page(exchange, reply)
-            self._pages.append(self._last.caller_ids)
-            self._sids.update(self._last.caller_ids.sid)
-            self.following = self._last.next
+            before, page = self._last, self._read_page(exchange, reply)
+            self._last = page
+            self._pages.append(page.caller_ids)
+            self._sids.update(page.caller_ids.sid)
+            # Some upstreams show the last page again for one past the end
+            is_same = before and page.caller_ids and list(page.caller_ids.sid) == list(before.caller_ids.sid)
+            self.following = None if exchange.call.is_probe and is_same else page.next
         self._digests.append(PageDigest(digest(reply), self.following))
         self._check_limits()
 
@@ -96,14 +109,17 @@ class FullListing:
             return exchange.read(reply)
         except LegacyError as error:
             if self._last and 400 <= reply.status < 500 and reply.status not in _NOT_ABOUT_THE_CURSOR:
-                raise CursorExpiredError(error.fault) from error
+                raise CursorExpiredError(reply.status) from error
             raise
 
     def _check_limits(self) -> None:
         limits = self._limits
-        cut_short = self.following and len(self._calls) == limits.pages
-        if cut_short or len(self._sids) > limits.items or self._size > limits.bytes:
-            raise LegacyError(LIST_TOO_LARGE)
+        if self.following and len(self._calls) == limits.pages:
+            raise ListTooLargeError(f"{limits.pages} pages")
+        if len(self._sids) > limits.items:
+            raise ListTooLargeError(f"{limits.items} items")
+        if self._size > limits.bytes:
+            raise ListTooLargeError(f"{limits.bytes} bytes")
 
     @property
     def has_begun(self) -> bool:

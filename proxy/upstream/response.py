@@ -8,7 +8,7 @@ import time
 
 import httptools
 
-from proxy.errors import BAD_UPSTREAM, LegacyError
+from proxy.errors import Reason, UpstreamError
 from proxy.profile.calls import Reply
 from proxy.upstream.cooldowns import seconds_of
 
@@ -18,12 +18,16 @@ _MAX_INTERIM = 8  # answers before the final one
 _SLICE = 4096
 _WITHOUT_BODY = frozenset({101, 204, 304})  # RFC 9112 section 6.3; of 101, what follows is no HTTP
 _FRAMING = ("content-length", "transfer-encoding")
-_KEPT = ("content-type", "content-range", "link")
+_KEPT = ("content-type", "content-encoding", "content-range", "link")
 _READ = {name.encode(): name for name in (*_FRAMING, *_KEPT, "retry-after", "date")}
 
 
-class MalformedResponseError(Exception):
+class MalformedResponseError(UpstreamError):
     """What came is no answer in HTTP/1.1, or only the beginning of one."""
+
+    def __init__(self, **details: str | int) -> None:
+        super().__init__(Reason.HEADERS)
+        self.add_details(**details)
 
 
 class ResponseReader:
@@ -51,7 +55,7 @@ class ResponseReader:
     def feed(self, data: bytes) -> bool:
         """Read on; return whether the answer is complete.
 
-        Raises MalformedResponseError, and LegacyError 502 where the body has more than 8 MiB.
+        Raises UpstreamError: MalformedResponseError, or `too_large` where the body has more than 8 MiB.
         """
         for start in range(0, len(data), _SLICE):
             if self.is_complete:
@@ -67,11 +71,13 @@ class ResponseReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.may_reuse = False
             if not (self.is_complete and self._has_no_body()):
-                raise MalformedResponseError from error
+                raise MalformedResponseError(exception=type(error).__name__) from error
         self._without_body = 0 if len(self._body) > before else self._without_body + len(data)
         if len(self._body) > _MAX_BODY:
-            raise LegacyError(BAD_UPSTREAM)
-        if self._is_malformed or self._without_body > _MAX_WITHOUT_BODY:
+            raise UpstreamError(Reason.TOO_LARGE, limit=f"{_MAX_BODY} bytes")
+        if self._without_body > _MAX_WITHOUT_BODY:
+            raise MalformedResponseError(limit=f"{_MAX_WITHOUT_BODY} bytes")
+        if self._is_malformed:
             raise MalformedResponseError
 
     def end(self) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -83,7 +84,7 @@ class Origin:
         """Ask a proxy for a tunnel (RFC 9110 section 9.3.6), and begin TLS inside it for https."""
         answer = await outer.exchange(request, is_head=True)
         if answer.status // 100 != 2:
-            raise ConnectionRefusedError(f"the proxy answered {answer.status}")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy answered {answer.status}")
         if self._tls["ssl"] is None:
             return outer
         inner = make()

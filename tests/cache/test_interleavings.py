@@ -1,8 +1,9 @@
 """Writes, listings, pages and faults at once, on two replicas with two workers, while Redis comes and goes.
 
-Each round has its own account, and several clients that read and write at random, with two tokens. No answer
-is older than the writes acknowledged before its request (G2), shows data of another account or token (G3), or
-has attributes that disagree with its elements (G4), and no number is called more often than requested (G1).
+Redis changes its master too. Each round has its own account, and several clients that read and write at
+random, with two tokens. No answer is older than the writes acknowledged before its request (G2), shows data
+of another account or token (G3), or has attributes that disagree with its elements (G4), and no number is
+called more often than requested (G1).
 """
 
 import asyncio
@@ -210,7 +211,9 @@ def replica(folder: Path, upstream: ChangingUpstream, redis: str) -> Iterator[in
         assert server.stop() == 0
 
 
-async def disturb(chance: random.Random, server: Server, way: Relay, upstream: ChangingUpstream) -> None:
+async def disturb(
+    chance: random.Random, pair: list[Server], ways: Sequence[Relay], upstream: ChangingUpstream
+) -> None:
     """Cause one fault after the other, until this is cancelled."""
     while True:
         upstream.faults = Faults(
@@ -219,20 +222,35 @@ async def disturb(chance: random.Random, server: Server, way: Relay, upstream: C
             slow=chance.choice([0, 0.002, 0.02]),
         )
         await asyncio.sleep(chance.random())
-        match chance.choice(["restart", "freeze", "cut", "flush", "nothing"]):
+        match chance.choice(["restart", "freeze", "cut", "flush", "fail over", "nothing"]):
             case "restart":
-                server.stop()
+                pair[0].stop()
                 await asyncio.sleep(chance.random() * 0.3)
-                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(pair[0].start)
             case "freeze":
-                with server.frozen():
+                with pair[0].frozen():
                     await asyncio.sleep(chance.random() * 0.3)
             case "cut":
-                way.cut()
+                ways[1].cut()
                 await asyncio.sleep(chance.random() * 0.5)
-                way.mend()
+                ways[1].mend()
             case "flush":
-                await asyncio.to_thread(server.client.flushall)
+                await asyncio.to_thread(pair[0].client.flushall)
+            case "fail over":
+                await asyncio.to_thread(fail_over, chance, pair)
+                for way in ways:  # connections to the old master stay, but for some
+                    way.lead_to(pair[0].port)
+                    if chance.random() < 0.3:
+                        way.cut()
+                        way.mend()
+
+
+def fail_over(chance: random.Random, pair: list[Server]) -> None:
+    """Exchange the roles; there are never two masters. The demoted one may not reach the new one."""
+    pair.reverse()
+    master, demoted = pair
+    demoted.follow(master, is_reached=chance.random() < 0.7)
+    master.follow(None)
 
 
 @contextlib.asynccontextmanager
@@ -241,12 +259,13 @@ async def everything(
 ) -> AsyncIterator[tuple[ChangingUpstream, Sequence[int]]]:
     """Run the upstream, Redis, two replicas and the faults; yields the ports of the replicas."""
     async with AsyncExitStack() as stack:
-        server = stack.enter_context(running_valkey())
+        pair = [stack.enter_context(running_valkey()) for _ in range(2)]
+        pair[1].follow(pair[0])
         upstream = await stack.enter_async_context(changing_upstream(chance))
-        way = await stack.enter_async_context(relay(server.port))
+        ways = [await stack.enter_async_context(relay(pair[0].port)) for _ in range(2)]
         with ExitStack() as replicas:
-            ports = [replicas.enter_context(replica(folder, upstream, url)) for url in (server.url, way.url)]
-            trouble = asyncio.create_task(disturb(chance, server, way, upstream))
+            ports = [replicas.enter_context(replica(folder, upstream, way.url)) for way in ways]
+            trouble = asyncio.create_task(disturb(chance, pair, ways, upstream))
             try:
                 yield upstream, ports
             finally:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.asyncio.connection import Connection
 from support import leap
-from support.scripted_redis import INFO, ScriptedRedis, bulk, scripted_redis
+from support.scripted_redis import INFO, ROLE, ScriptedRedis, bulk, pipeline_to, scripted_redis
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
 
@@ -17,14 +16,8 @@ TIMEOUT = 10
 
 @asynccontextmanager
 async def connected_pipeline() -> AsyncIterator[tuple[ScriptedRedis, RedisPipeline]]:
-    async with scripted_redis() as server:
-        pipeline = RedisPipeline(
-            lambda: Connection(port=server.port, protocol=2, driver_info=None, socket_timeout=None), TIMEOUT
-        )
-        try:
-            yield server, pipeline
-        finally:
-            await pipeline.close()
+    async with scripted_redis() as server, pipeline_to(server.port, TIMEOUT) as pipeline:
+        yield server, pipeline
 
 
 def in_virtual_time(test: Callable[[ScriptedRedis, RedisPipeline], Awaitable[None]]) -> Callable[[], None]:
@@ -70,7 +63,7 @@ async def test_commands_during_a_batch_form_the_next_one(
     await asyncio.sleep(1)
     server.resume()
     assert [(await task)[1] for task in (first, *others)] == [[b"6"], [b"7"], [b"8"]]
-    assert server.batches[-2:] == [[b"ECHO 6"], [b"ECHO 7", b"ECHO 8"]]
+    assert server.batches[-2:] == [[b"ECHO 6", ROLE], [b"ECHO 7", b"ECHO 8", ROLE]]
     assert server.connections == 1
 
 
@@ -164,14 +157,22 @@ async def test_an_unused_pipeline_can_be_closed(server: ScriptedRedis, pipeline:
 
 @pytest.mark.parametrize(
     "info",
-    [bulk(b""), bulk(b"# Server\r\n"), bulk(b"running:run_id:two"), b":1\r\n", b"$-1\r\n", b"-NOPERM\r\n"],
+    [
+        bulk(b""),
+        bulk(b"role:master\r\n"),
+        bulk(b"a_role:master\r\nmaster_replid:two"),
+        bulk(b"role:master\r\nof:master_replid:two"),
+        bulk(b"role:slave\r\nmaster_replid:two\r\n"),
+        b":1\r\n",
+        b"$-1\r\n",
+        b"-NOPERM\r\n",
+    ],
 )
-def test_a_server_without_a_run_id_is_unavailable(info: bytes) -> None:
+def test_a_server_that_is_no_known_master_is_unavailable(info: bytes) -> None:
     async def run() -> None:
         async with connected_pipeline() as (server, pipeline):
             server.replies[b"INFO"] = info
             assert await seconds_without_reply(pipeline) == 0
-            assert server.batches == [[b"INFO server"]]
             server.replies[b"INFO"] = INFO
             assert await pipeline.execute(echo(b"hello"), insist=True) == (b"one", [b"hello"])
 

@@ -13,6 +13,7 @@ from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
 from support.wire import Message, ask, connect, json_answer, scripted_upstream
 
+from proxy.process.supervisor import REPEAT_PERIOD
 from proxy.sandbox import Store
 
 GET = Message(f"GET {LIST} HTTP/1.1", (("Host", "x"), ("Authorization", basic()))).encode()
@@ -85,6 +86,7 @@ async def test_draining_is_not_ready_and_closes_after_each_answer(
                     assert (answer.status, answer.header("Connection")) == (200, "close")
                     assert await late.is_closed()
             assert not await proxy.is_ready()
+            await asyncio.sleep(REPEAT_PERIOD)
             proxy.server.process.send_signal(signal.SIGTERM)  # a second one ends it at once
             assert proxy.server.process.wait(20) != 0
 

@@ -1,13 +1,17 @@
 """explain and translate: they send nothing, print no credentials, and match what the proxy does."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from lxml import etree
+from support.proxied import PROFILE, proxied
 from support.seed import ACCOUNT, BOB, LIST
+from support.wire import json_answer
 
+from proxy import __version__
 from proxy.cli import main
 
 SECRET = "correct-horse-battery"
@@ -103,7 +107,9 @@ def test_an_upstreams_error(file: Path) -> None:
     done = called(
         "translate", "GET", LIST, "-i", "--status", "429", "--config", file, stdin='{"error": "slow"}'
     )
-    assert done.stdout.startswith("429\nRetry-After: 1\nContent-Type: application/xml\n\n<?xml")
+    assert done.stdout.startswith(
+        "429\nRetry-After: 1\nContent-Type: application/xml; charset=utf-8\n\n<?xml"
+    )
 
 
 def test_several_pages() -> None:
@@ -132,13 +138,83 @@ def test_a_legacy_request_becomes_the_upstreams(file: Path) -> None:
     assert done.stdout == (
         "GET /v1/MA1/VerifiedCallerId/?limit=20&offset=0 HTTP/1.1\n"
         "Host: 127.0.0.1:1\n"
+        f"User-Agent: callerid-proxy/{__version__}\n"
+        "Accept: application/json\n"
+        "Accept-Encoding: identity\n"
         "Authorization: Basic ********\n"
     )
     done = called("translate", "--request", "PUT", f"{LIST}/{BOB}", "-d", "FriendlyName=A+B")
-    assert done.stdout.endswith("Content-Type: application/x-www-form-urlencoded\n\nFriendlyName=A+B\n")
+    kind, length = "Content-Type: application/x-www-form-urlencoded", "Content-Length: 16"
+    assert done.stdout.endswith(f"{kind}\n{length}\n\nFriendlyName=A+B\n")
 
 
 def test_a_legacy_request_without_an_upstream_call(file: Path) -> None:
     done = called("translate", "--request", "POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
     assert (done.exit_code, done.stderr) == (1, "Error: the upstream is not asked\n")
     assert done.stdout.startswith("501\n")
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Accept", "User-Agent", "X-Own"])
+@pytest.mark.parametrize("place", ["profile", "operation"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+async def test_found_b9_a_request_is_printed_as_it_is_sent(
+    tmp_path: Path, name: str, place: str, method: str
+) -> None:
+    """Each header of the profile replaces the default of that name; a body has one type and one length."""
+    text = PROFILE.read_text(encoding="utf-8")
+    header = f"headers: {{{name}: application/vnd.own}}\n"
+    of_operations = re.sub(r"( +)(?=path: )", rf"\1{header}\1", text)
+    text = f"{text}{header}" if place == "profile" else of_operations
+    (tmp_path / "mine.yaml").write_text(text.replace("FriendlyName: friendly_name", "Näme: friendly_name"))
+    configuration = f"  profile: {tmp_path}/mine.yaml\n"
+    target = LIST if method == "POST" else f"{LIST}/{BOB}"
+    form = {"POST": "PhoneNumber=4158675309&FriendlyName=Bob", "PUT": "FriendlyName=Caf\u00e9"}.get(method)
+    answer = json_answer(404, b"{}")
+    async with proxied(answer, configuration=configuration) as between:
+        await between.ask(method, target, form=form)
+        (sent,) = between.upstream.received
+        (tmp_path / "proxy.yaml").write_text(
+            f"upstream:\n{configuration}  base_url: {between.upstream.url}\n"
+        )
+    data = [word for field in (form or "").split("&") if field for word in ("-d", field)]
+    arguments: list[str | Path] = ["--request", method, target, *data, "--config", tmp_path / "proxy.yaml"]
+    done = await asyncio.to_thread(called, "translate", *arguments)
+    head, _, body = done.stdout.removesuffix("\n").partition("\n\n")
+    start, *lines = head.split("\n")
+    secret = dict(sent.headers)["Authorization"]
+    printed = [line.replace("Basic ********", secret) for line in lines]
+    assert (start, printed) == (sent.start, [f"{name}: {value}" for name, value in sent.headers])
+    assert body == sent.body.decode()
+
+
+def test_found_b9_a_masked_body_keeps_its_length(tmp_path: Path) -> None:
+    text = PROFILE.read_text(encoding="utf-8")
+    own = "      CallDelay: call_delay\n"
+    text = text.replace(own, f"{own}      Extra: {{constant: '${{SECRET}}'}}\n")
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "proxy.yaml").write_text("upstream: {profile: ./mine.yaml}\n", encoding="utf-8")
+    arguments: list[str | Path] = [
+        "POST",
+        LIST,
+        "-d",
+        "PhoneNumber=4158675309",
+        "--config",
+        tmp_path / "proxy.yaml",
+    ]
+    done = called("translate", "--request", *arguments)
+    assert SECRET not in done.output
+    sent = f"PhoneNumber=%2B14158675309&CallDelay=0&Extra={SECRET}"
+    assert f"\nContent-Length: {len(sent)}\n\n" in done.stdout
+
+
+def test_found_b4_the_given_documents_are_the_whole_list(tmp_path: Path) -> None:
+    """Behind a short page the proxy would ask for another one, which is none here."""
+    shipped = PROFILE.with_name("example-rest.yaml").read_text(encoding="utf-8")
+    text = shipped.replace("total: {strategy: pointer, at: /total}", "total: {strategy: walk}")
+    (tmp_path / "mine.yaml").write_text(text.replace("{scheme: bearer}", "{scheme: none}"), encoding="utf-8")
+    (tmp_path / "proxy.yaml").write_text("upstream: {profile: ./mine.yaml}\n", encoding="utf-8")
+    page = '{"items": [{"id": 7, "number": "+14158675309"}]}'
+    for pages, total in ((page, "1"), (page + page.replace("7", "8", 1), "2")):
+        done = called("translate", "GET", LIST, "--config", tmp_path / "proxy.yaml", stdin=pages)
+        assert done.exit_code == 0, done.output
+        assert etree.fromstring(done.stdout_bytes.strip()).xpath("OutgoingCallerIds/@total") == [total]

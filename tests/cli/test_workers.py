@@ -18,6 +18,7 @@ from support.seed import ACCOUNT, BOB, LIST, basic
 from support.valkey import running_valkey
 from support.wire import Message, RawClient, ask, connect, json_answer, scripted_upstream
 
+from proxy.process.supervisor import REPEAT_PERIOD
 from proxy.sandbox import Store
 
 PORT = r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01"
@@ -170,7 +171,7 @@ async def test_a_second_signal_ends_them_at_once(tmp_path: Path) -> None:
                 await client.send(get(f"{LIST}/{BOB}"))
                 await upstream.is_asked(1)
                 server.process.send_signal(signal.SIGTERM)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(REPEAT_PERIOD + 0.1)
                 server.process.send_signal(signal.SIGTERM)
                 assert await asyncio.to_thread(server.process.wait, 10) != 0
             assert not any(alive(pid) for pid in pids)

@@ -18,7 +18,7 @@ from proxy.cli import main
 from proxy.config import ConfigurationError, cross_checks, load, loading
 from proxy.config.checking import _PATTERNS, _SENTENCES
 from proxy.model import Credentials
-from proxy.profile import rules
+from proxy.profile import consistency, rules
 from proxy.profile.auth import authorize
 from proxy.profile.calls import Call
 from proxy.upstream.encoding import encode, origin_and_target
@@ -53,7 +53,13 @@ def test_a_file_breaks_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         return watching
 
-    expected = {*rules.RULES, *cross_checks.ERROR_RULES, *cross_checks.WARNING_RULES}
+    expected = {
+        *rules.RULES,
+        *cross_checks.ERROR_RULES,
+        *cross_checks.WARNING_RULES,
+        *consistency.WARNING_RULES,
+    }
+    monkeypatch.setattr(consistency, "WARNING_RULES", [*map(watched, consistency.WARNING_RULES)])
     monkeypatch.setattr(rules, "RULES", [*map(watched, rules.RULES)])
     monkeypatch.setattr(loading, "ERROR_RULES", [*map(watched, cross_checks.ERROR_RULES)])
     monkeypatch.setattr(loading, "WARNING_RULES", [*map(watched, cross_checks.WARNING_RULES)])

@@ -372,7 +372,7 @@ BROKEN: list[tuple[str | bytes, list[str]]] = [
     # wrong values
     ("listen: 8080", [f"FILE:1:1: {ADDRESS}"]),
     ("listen: localhost", [f"FILE:1:1: {ADDRESS}"]),
-    ("listen: 127.0.0.1:65536", [f"FILE:1:1: {ADDRESS}"]),
+    ("listen: 127.0.0.1:65536", ["FILE:1:1: a port is a number from 0 to 65535"]),
     ("listen: [127.0.0.1:1]", [f"FILE:1:1: {ADDRESS}"]),
     ("upstream: twilio", ["FILE:1:1: expected a mapping"]),
     ("upstream:", ["FILE:1:1: expected a mapping"]),
@@ -438,14 +438,22 @@ def test_a_dollar_alone_means_nothing(file: Path, text: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("content", ["missing", "folder", "binary"])
-def test_a_secret_file_that_cannot_be_read(file: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("missing", "No such file or directory"),
+        ("folder", "Is a directory"),
+        ("binary", "it is not UTF-8 text"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_read(file: Path, content: str, reason: str) -> None:
     (file.parent / "folder").mkdir()
     (file.parent / "binary").write_bytes(b"\xff")
     path = file.parent / content
-    assert f"FILE:3:12: the file {path} cannot be read" in mistakes(file, account(), P="p", T_FILE=str(path))
+    expected = f"the file {path} cannot be read: {reason}"
+    assert f"FILE:3:12: {expected}" in mistakes(file, account(), P="p", T_FILE=str(path))
     told = mistakes(file, account(token=f"{{file: {path}}}"), P="p")
-    assert told == [f"FILE:3:5: the file {path} cannot be read"]
+    assert told == [f"FILE:3:5: {expected}"]
 
 
 # Traps of YAML

@@ -167,7 +167,9 @@ async def test_example(example: Example, tmp_path: Path) -> None:
         profile["base_url"] = re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", profile["base_url"])
         (tmp_path / "my-api.yaml").write_text(json.dumps(profile), encoding="utf-8")
         (tmp_path / "proxy.yaml").write_text(example.proxy_yaml, encoding="utf-8")
-        async with running_proxy_of(config.load(tmp_path / "proxy.yaml", VARIABLES)) as port:
+        loaded = config.load(tmp_path / "proxy.yaml", VARIABLES)
+        assert not [each for found in loaded.profiles.values() for each in found.warnings]
+        async with running_proxy_of(loaded) as port:
             for one in exchanges(example.conversation):
                 await run_exchange(one, port, upstream)
 

@@ -64,7 +64,7 @@ from proxy.gateway.accounts import AccountEntry, AccountTable
 from proxy.model import Credentials
 
 CRITERIA = Path(__file__).parents[3] / "shared" / "hardening.md"
-ROWS = range(1, 40)
+ROWS = {*map(str, range(1, 40)), "3b", "3c"}
 T = TypeVar("T")
 
 
@@ -77,13 +77,11 @@ def canary_is_in_no_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def test_every_row_has_its_test() -> None:
-    rows: set[int] = set(ROWS)
     if CRITERIA.is_file():
         section = CRITERIA.read_text(encoding="utf-8").split("\n## ")[1]
-        rows = {int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
-        assert rows == set(ROWS)
-    named = [re.match(r"test_input_(\d\d)_", name) for name in globals()]
-    assert {int(each[1]) for each in named if each} == rows
+        assert set(re.findall(r"^\| (\d+[a-z]?) \|", section, re.MULTILINE)) == ROWS
+    named = [re.match(r"test_input_0?(\d+[a-z]?)_", name) for name in globals()]
+    assert {each[1] for each in named if each} == ROWS
 
 
 async def refuses(
@@ -171,6 +169,22 @@ async def test_input_03_no_host_or_two(name: str) -> None:
     await assert_refused(refused.HOSTS[name])
 
 
+@pytest.mark.parametrize("name", [name for name in SERVED if name.startswith("twice")])
+async def test_input_3b_other_headers_may_come_twice(name: str) -> None:
+    await assert_served(SERVED[name])
+
+
+@pytest.mark.parametrize("name", refused.GARBAGE)
+async def test_input_3c_a_good_request_before_garbage_is_answered(name: str) -> None:
+    async with proxy_before(CALL) as (_, client, upstream):
+        await client.send(post(LENGTH) + refused.GARBAGE[name])
+        answer = await client.receive()
+        assert answer is not None
+        assert answer.status == 200
+        await refused.assert_refused_behind(client)
+        assert [it.start.split(" ")[0] for it in upstream.received] == ["POST"]
+
+
 @pytest.mark.parametrize("name", ["HTTP/1.0 without Host", "HTTP/1.0 with Host"])
 async def test_input_04_old_clients_need_no_host(name: str) -> None:
     await assert_served(SERVED[name])
@@ -238,6 +252,11 @@ async def test_input_08_what_waits_behind_a_request_is_bounded() -> None:
 @pytest.mark.parametrize("name", refused.METHODS)
 async def test_input_09_methods_and_targets_that_are_none(name: str) -> None:
     await assert_refused(refused.METHODS[name])
+
+
+@pytest.mark.parametrize("more", [b"\xff", "\u0665".encode(), b"\x80" * 100])
+async def test_input_09_bytes_beyond_ascii_are_in_no_path(more: bytes) -> None:
+    await refuses(get(target=INSTANCE[:-1] + more + CANARY), 404)
 
 
 @pytest.mark.parametrize("target", [TARGET, INSTANCE])
@@ -576,7 +595,7 @@ async def test_input_26_a_number_of_10_000_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    "delay", ["-1", "61", "1e9", "0x10", " 5 ", "5.5", "٣", "+5", "060 ", "1_0", "99999999999999999999", "x"]
+    "delay", ["-1", "61", "1e9", "0x10", "5 5", "5.5", "٣", "+5", "061 ", "1_0", "99999999999999999999", "x"]
 )
 async def test_input_27_what_is_no_call_delay(delay: str) -> None:
     await refuses(form(NUMBER + b"&CallDelay=" + quote(delay).encode()), 400, 21454)

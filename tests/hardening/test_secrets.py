@@ -609,7 +609,9 @@ def test_the_log_omits_exception_messages() -> None:
     assert not shows(text)
     # Python 3.13 marks a part of a line below it
     lines = [line for line in text.splitlines() if not re.fullmatch(r" +[~^]+", line)]
-    assert re.search(r"^failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", "\n".join(lines), re.DOTALL)
+    assert re.search(
+        r"error   x: failed\n.*int\(CANARY\)\nValueError\n.*KeyError\Z", "\n".join(lines), re.DOTALL
+    )
 
 
 def test_a_loops_error_omits_its_context(capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,6 +185,33 @@ READABLE = [
 ]
 
 
+SEPARATORS = (
+    # spaces, dashes, invisible marks, and others
+    " \t\r\n\v\f\x85\u00a0\u1680\u2000\u2002\u2003\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    "-\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u2212\u2e3a\ufe58\ufe63\uff0d"
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202d\u202e\u2060\u2066\u2068\u2069\ufeff"
+    "()[]\uff08\uff09./~\u00b7\u2022\u2027\u2044\uff0e\uff0f\uff5e"
+)
+
+
+@pytest.mark.parametrize("separator", SEPARATORS, ids=ascii)
+def test_found_d1_separators_between_digits(separator: str) -> None:
+    readable = [
+        f"415{separator}555{separator}1212",
+        f"{separator}4155551212{separator}",
+        f"1{separator}415{separator}{separator}5551212",
+        f"{separator}+1{separator}(415){separator}555-1212{separator}",
+        separator.join("4155551212"),
+    ]
+    assert [e164(text) for text in readable] == ["+14155551212"] * len(readable)
+    assert listed_number(f"{separator}+44{separator}20 7183{separator}8750") == "+442071838750"
+
+
+def test_found_d1_a_number_as_other_programs_copy_it() -> None:
+    assert e164("\u202a+1 (415) 555\u20111212\u202c") == "+14155551212"
+    assert e164("\ufeff415\u2009555\u20091212\r\n") == "+14155551212"
+
+
 @pytest.mark.parametrize("readable", READABLE)
 def test_a_readable_number(readable: str) -> None:
     assert e164(readable) == "+14155551212"

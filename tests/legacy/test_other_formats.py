@@ -115,7 +115,7 @@ def test_errors(target: str) -> None:
     (error,) = divs(answer.body, "rest-exception")
     assert [(it.get("class"), it.text) for it in error] == [("status", "404"), ("message", NOT_FOUND.message)]
     for other in ("", ".xml", ".pdf", ".JSON", "?x=.json", ".json.x"):
-        assert render_error(ERROR, f"{target}{other}", STYLE).content_type == "application/xml"
+        assert render_error(ERROR, f"{target}{other}", STYLE).content_type == "application/xml; charset=utf-8"
 
 
 # Any text

@@ -1,5 +1,7 @@
 """Legacy requests → Operations, as tables: routes, then each parameter, then every kind of body."""
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -47,6 +49,7 @@ def renamed(body: bytes, content_type: str | None = FORM) -> str:
 PLAIN_LIST = List(ACCOUNT, page=0, page_size=50)
 NUMBER = b"PhoneNumber=4155551212"
 NAME = b"FriendlyName=Home"
+HOME = Validate(ACCOUNT, "+14155551212", "Home", 5)
 
 
 @pytest.mark.parametrize(
@@ -431,8 +434,71 @@ def test_invalid_new_numbers(body: bytes) -> None:
     assert "PhoneNumber" in fault.message
 
 
-def test_the_query_of_a_post_is_ignored() -> None:
-    assert refusal("POST", f"{LIST}?PhoneNumber=4155551212").code == 21401
+@pytest.mark.parametrize(
+    ("query", "body", "operation"),
+    [
+        ("PhoneNumber=4155551212", b"", Validate(ACCOUNT, "+14155551212", None, 0)),
+        ("PhoneNumber=415.555.1212%0A&FriendlyName=Home&CallDelay=5", b"", HOME),
+        (
+            "PhoneNumber=4155551212&FriendlyName=Home&CallDelay=5",
+            b"FriendlyName=&CallDelay=&PhoneNumber=",
+            HOME,
+        ),
+        ("FriendlyName=Home&CallDelay=5", NUMBER, HOME),
+        ("CallDelay=5", NUMBER + b"&FriendlyName=Home", HOME),
+        # The body comes first, name by name
+        (
+            "PhoneNumber=4158675309&FriendlyName=Office&CallDelay=61",
+            NUMBER + b"&FriendlyName=Home&CallDelay=5",
+            HOME,
+        ),
+        ("PhoneNumber=nonsense&CallDelay=5", NUMBER + b"&FriendlyName=Home", HOME),
+        ("PhoneNumber=4155551212&PhoneNumber=4158675309&CallDelay=5", NUMBER + b"&FriendlyName=Home", HOME),
+        # Of equal names the last one, in the query too
+        ("FriendlyName=Office&FriendlyName=Home&CallDelay=5", NUMBER, HOME),
+        ("PhoneNumber=4155551212&PhoneNumber=%2B14155551212&FriendlyName=Home&CallDelay=5", b"", HOME),
+        ("friendlyname=Office&callDelay=9", NUMBER, Validate(ACCOUNT, "+14155551212", None, 0)),
+    ],
+)
+def test_found_d6_a_new_number_in_the_query(query: str, body: bytes, operation: Validate) -> None:
+    assert read("POST", f"{LIST}?{query}", body) == operation
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "code"),
+    [
+        ("PhoneNumber=4155551212&PhoneNumber=4158675309", b"", 21401),
+        ("PhoneNumber=4155551212&PhoneNumber=4158675309", b"PhoneNumber=", 21401),
+        ("PhoneNumber=4155551212", b"PhoneNumber=nonsense", 21401),
+        ("PhoneNumber=4155551212", NUMBER + b"&PhoneNumber=4158675309", 21401),
+        ("CallDelay=61", NUMBER, 21454),
+        (f"FriendlyName={'x' * 65}", NUMBER, 20002),
+        ("_method=PUT", NUMBER, 20004),
+    ],
+)
+def test_found_d6_what_is_no_better_in_a_query(query: str, body: bytes, code: int) -> None:
+    assert refusal("POST", f"{LIST}?{query}", body).code == code
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "content_type", "body", "name"),
+    [
+        ("PUT", "FriendlyName=Home", FORM, b"", "Home"),
+        ("PUT", "FriendlyName=Home", None, b"", "Home"),
+        ("POST", "FriendlyName=Home", None, b"", "Home"),
+        ("POST", "_method=PUT&FriendlyName=Home", FORM, b"", "Home"),
+        ("PUT", "FriendlyName=Home", FORM, b"FriendlyName=", "Home"),
+        ("PUT", "FriendlyName=Home", FORM, b"FriendlyName=Office", "Office"),
+        ("PUT", "FriendlyName=Home", "text/xml", b"<r><FriendlyName>Office</FriendlyName></r>", "Office"),
+        ("PUT", "FriendlyName=Home", "text/xml", b"<r><x/></r>", "Home"),
+        ("PUT", "FriendlyName=Zo%EB", f"{FORM}; charset=utf-8", b"", "Zo\xeb"),
+        ("POST", "FriendlyName=Home", FORM, b"_method=DELETE", "Home"),
+    ],
+)
+def test_found_d6_a_new_name_in_the_query(
+    method: str, query: str, content_type: str | None, body: bytes, name: str
+) -> None:
+    assert read(method, f"{INSTANCE}?{query}", body, content_type) == Rename(ACCOUNT, BOB, name)
 
 
 def test_the_same_number_twice_is_one_number() -> None:
@@ -447,6 +513,36 @@ def test_call_delay(text: bytes, seconds: int) -> None:
     assert created(NUMBER + b"&CallDelay=" + text).call_delay == seconds
 
 
+WHITE = ["%0A", "%0D%0A", "%09", "+", "%20%20", "%0B%0C", "%C2%A0", "%E2%80%89", "%E3%80%80", "%E2%80%A8"]
+
+
+@pytest.mark.parametrize("white", WHITE)
+def test_found_d1_white_space_is_no_part_of_a_value(white: str) -> None:
+    form = f"PhoneNumber={white}4155551212{white}&CallDelay={white}5{white}".encode()
+    assert created(form) == Validate(ACCOUNT, "+14155551212", None, 5)
+    assert listed(f"PhoneNumber={white}4155551212{white}").phone_number == "+14155551212"
+    assert listed(f"PhoneNumber={white}442071838750{white}").phone_number == "+442071838750"
+
+
+@pytest.mark.parametrize("white", WHITE)
+def test_found_d1_nothing_but_white_space_counts_as_absent(white: str) -> None:
+    assert listed(f"PhoneNumber={white}") == PLAIN_LIST
+    assert created(NUMBER + f"&CallDelay={white}".encode()).call_delay == 0
+    assert refusal("POST", LIST, f"PhoneNumber={white}".encode()).code == 21401
+
+
+def test_found_d1_xml_with_line_breaks() -> None:
+    body = (
+        b"<Request>\r\n\t<PhoneNumber>\r\n\t\t415-555-1212\r\n\t</PhoneNumber>"
+        b"\n <CallDelay>\n  5\n </CallDelay>\n</Request>\n"
+    )
+    assert created(body, "text/xml") == Validate(ACCOUNT, "+14155551212", None, 5)
+
+
+def test_found_d1_names_are_not_trimmed() -> None:
+    assert renamed(b"FriendlyName=+Home+") == " Home "
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -455,17 +551,16 @@ def test_call_delay(text: bytes, seconds: int) -> None:
         b"600",
         b"1e9",
         b"0x10",
-        b"+5",
         b"%2B5",
-        b"5+",
         b"5.5",
         b"5s",
         b"five",
-        b"%20",
+        b"5+5",
+        b"1%0A1",
         b"%D9%A3",
         b"1000000000000",
         b"9" * 4000,
-        b"1%0A",
+        b"%00",
     ],
     ids=lambda text: ascii(text)[:20],
 )
@@ -530,6 +625,57 @@ def test_invalid_names(body: bytes) -> None:
 
 
 # Bodies
+
+LABELS = {  # of the WHATWG encoding standard, section 4.2
+    "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
+    "ascii": "ansi_x3.4-1968 ascii us-ascii",
+    "iso-8859-1": (
+        "cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1"
+        " latin1"
+    ),
+    "cp1252": "cp1252 windows-1252 x-cp1252",
+}
+TEXTS = {"utf-8": "Zoë €", "ascii": "Zoe", "iso-8859-1": "Zoë", "cp1252": "Zoë €"}
+LABELLED = [(encoding, label) for encoding, labels in LABELS.items() for label in labels.split()]
+
+
+@pytest.mark.parametrize(("encoding", "label"), LABELLED)
+@pytest.mark.parametrize("spelling", ["{}", '"{}"'])
+def test_found_d2_labels_of_charsets(encoding: str, label: str, spelling: str) -> None:
+    text = TEXTS[encoding]
+    for each in (label, label.upper(), label.title()):
+        content_type = f"{FORM};charset={spelling.format(each)}"
+        assert renamed(b"FriendlyName=" + text.encode(encoding), content_type) == text
+        assert renamed(f"FriendlyName={quote(text, encoding=encoding)}".encode(), content_type) == text
+        xml = f"<r><FriendlyName>{text}</FriendlyName></r>".encode(encoding)
+        assert renamed(xml, f"text/xml; charset={spelling.format(each)}") == text
+    part = b'--b0\r\nContent-Disposition: form-data; name="FriendlyName"\r\n\r\n%b\r\n--b0--\r\n'
+    content_type = f"multipart/form-data; boundary=b0; charset={spelling.format(label)}"
+    assert renamed(part % text.encode(encoding), content_type) == text
+
+
+@pytest.mark.parametrize(("encoding", "label"), [pair for pair in LABELLED if ":" not in pair[1]])
+def test_found_d2_labels_that_xml_declares(encoding: str, label: str) -> None:
+    text = TEXTS[encoding]
+    for each in (label, label.upper()):
+        xml = f"<?xml version='1.0' encoding='{each}'?><r><FriendlyName>{text}</FriendlyName></r>"
+        assert renamed(xml.encode(encoding), "application/xml") == text
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["latin2", "iso-8859-15", "iso-8859-11", "utf-7", "utf16", "unicode", "cp1250", "cp437", "utf_8", "u8"],
+)
+def test_found_d2_labels_of_other_encodings(label: str) -> None:
+    assert refusal("PUT", INSTANCE, NAME, f"{FORM}; charset={label}").status == 415
+    xml = f"<?xml version='1.0' encoding='{label}'?><r><FriendlyName>Home</FriendlyName></r>"
+    assert refusal("PUT", INSTANCE, xml.encode(), "text/xml").status == 400
+
+
+@pytest.mark.parametrize("label", LABELS["utf-8"].split())
+def test_found_d2_utf_8_that_is_named_is_strict(label: str) -> None:
+    assert refusal("PUT", INSTANCE, b"FriendlyName=Zo%EB", f"{FORM}; charset={label}").status == 400
+
 
 MULTIPART = (
     b'--b0\r\nContent-Disposition: form-data; name="PhoneNumber"\r\n\r\n415-555-1212\r\n'

@@ -59,7 +59,7 @@ def write_error(fault: Fault) -> Answer:
 
 
 def read(answer: Answer) -> etree._Element:
-    assert answer.content_type == "application/xml"
+    assert answer.content_type == "application/xml; charset=utf-8"
     return etree.fromstring(answer.body)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import LegacyError
+from proxy.errors import LegacyError, UpstreamError
 from proxy.model import Account, CallerId, Credentials
 from proxy.profile import language
 from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, ReadName, UnreadableError
@@ -112,9 +112,10 @@ def test_a_field_is_read_the_same_in_each_document(
     read, expected = compile_reader(field), list[Any]()
     try:
         expected = [read(document) for document in documents]
-    except UnreadableError:
-        with pytest.raises(UnreadableError):
+    except UpstreamError as error:
+        with pytest.raises(UpstreamError) as raised:
             compile_column_reader(field)(documents)
+        assert raised.value.reason == error.reason  # noqa: PT017 - of both
     else:
         assert compile_column_reader(field)(documents) == expected
 

@@ -281,19 +281,25 @@ VALIDATION = {
 @pytest.mark.parametrize(
     ("asked", "changes", "name", "code"),
     [
-        (None, {}, "(415) 555-1212", "123456"),
         ("Home", {"friendly_name": "Home"}, "Home", "123456"),
         ("Home", {"friendly_name": None}, "Home", "123456"),
         (None, {"friendly_name": None}, None, "123456"),
-        (None, {"validation_code": 123456}, "(415) 555-1212", "123456"),
-        (None, {"validation_code": 42}, "(415) 555-1212", "000042"),
-        (None, {"validation_code": 0}, "(415) 555-1212", "000000"),
-        (None, {"validation_code": "000042"}, "(415) 555-1212", "000042"),
+        (None, {"validation_code": 123456}, None, "123456"),
+        (None, {"validation_code": 42}, None, "000042"),
+        (None, {"validation_code": 0}, None, "000000"),
+        (None, {"validation_code": "000042"}, None, "000042"),
     ],
 )
 def test_a_validation(asked: str | None, changes: dict[str, Any], name: str | None, code: str) -> None:
     operation = Validate(ACCOUNT, "+14155551212", asked, 0)
     assert read(operation, VALIDATION | changes) == ValidationRequest(ACCOUNT, "+14155551212", name, code)
+
+
+@pytest.mark.parametrize("name", ["(415) 555-1212", "4155551212", "Home", "", None])
+def test_found_d5_a_name_that_was_not_given_is_not_shown(name: str | None) -> None:
+    operation = Validate(ACCOUNT, "+14155551212", None, 0)
+    shown = ValidationRequest(ACCOUNT, "+14155551212", None, "123456")
+    assert read(operation, VALIDATION | {"friendly_name": name}) == shown
 
 
 CODES = [

@@ -20,6 +20,7 @@ from proxy.gateway.accounts import PassThrough
 from proxy.gateway.translator import Translator
 from proxy.legacy import RenderedList, Request, Style
 from proxy.legacy.formats import OutsideNanp
+from proxy.model import Account, Credentials, List
 from proxy.profile import language
 from proxy.profile.calls import Call, Reply
 from proxy.profile.profile import Profile
@@ -115,6 +116,9 @@ class Model:
     """The largest page it gives, whatever it is asked for."""
     past_end: int = 200
     """How it answers for a page past its end."""
+    states_total: bool = True
+    repeats: bool = False
+    """Whether it shows its last page again for one past its end."""
     calls: list[Call] = field(default_factory=list)
 
     async def send(self, call: Call) -> Reply:
@@ -137,12 +141,17 @@ class Model:
             first, last = map(int, asked.removeprefix("items=").split("-"))
             start, size = first, min(size, last - first + 1)
         shown, total = items[start : start + size], max(0, len(items) + self.off_by)
-        if not shown and start:
+        if not shown and start and self.repeats:
+            start = (len(items) - 1) // size * size
+            shown = items[start : start + size]
+        elif not shown and start:
             assert start < 10**6
             if self.past_end != 200:
                 return Reply(self.past_end, b"{}")
-        page: dict[str, Any] = {"items": [item._asdict() for item in shown], "total": total}
-        headers = {"content-range": f"items {start}-{start + len(shown) - 1}/{total}"} if asked else {}
+        stated = total if self.states_total else None
+        page: dict[str, Any] = {"items": [item._asdict() for item in shown], "total": stated}
+        length = "*" if stated is None else stated
+        headers = {"content-range": f"items {start}-{start + len(shown) - 1}/{length}"} if asked else {}
         if start + size < len(items):
             following = {**query, "after": str(start + size)}
             url = f"/numbers?{urlencode(following)}"
@@ -306,6 +315,91 @@ def test_smaller_pages_than_requested_lose_nothing(
     row: Row, size: int, clamp: int, count: int, num: int
 ) -> None:
     agree(Model(row, plain(count), clamp=clamp), size, "digits", num, {})
+
+
+WALKING = [
+    row
+    for row in ROWS
+    if row.paging in ("page_number_0", "page_number_1", "offset", "range_header") and row.total == WALK
+]
+
+
+def row_id(row: Row) -> str:
+    return f"{row.paging}-{row.filter}{'-hides' if row.hides else ''}"
+
+
+@pytest.mark.parametrize("row", WALKING, ids=row_id)
+@settings(max_examples=15)
+@given(data=st.data())
+def test_found_b4_smaller_pages_than_requested_lose_nothing(row: Row, data: st.DataObject) -> None:
+    """Nothing states a total, and the pages are smaller than `page_size.max`."""
+    size, clamp = data.draw(st.integers(2, 7)), data.draw(st.integers(1, 6))
+    items = data.draw(lists(clamp, row))
+    past_end = data.draw(st.sampled_from([200, 404, 416, 400, 422] if clamp < size else [200, 404, 416]))
+    model = Model(row, items, clamp=clamp, past_end=past_end, states_total=False)
+    agree(model, size, "digits", data.draw(st.integers(1, 7)), data.draw(FILTERS))
+
+
+@pytest.mark.parametrize("row", [row for row in WALKING if row.filter == "client"], ids=row_id)
+@pytest.mark.parametrize("cap", [1, 10, 20, 25, 50, 99, 100, 101, 200])
+@pytest.mark.parametrize("count", [0, 1, 19, 20, 49, 50, 51, 100, 101, 150, 151])
+def test_found_b4_the_cap_of_the_vendor_is_below_the_profiles(row: Row, cap: int, count: int) -> None:
+    model = Model(row, plain(count), clamp=cap, states_total=False)
+    agree_at_once(model, 100, {})
+    # At most one call that only finds the end, and none where a page was full and another one is not
+    expected = -(-count // min(cap, 100)) if count else 1
+    is_open = count and (count % min(cap, 100) == 0 or count < 100)
+    assert len(model.calls) <= expected + bool(is_open)
+
+
+@pytest.mark.parametrize("row", [row for row in WALKING if "page" in row.paging], ids=row_id)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_found_b4_the_last_page_comes_again(row: Row, count: int) -> None:
+    agree(Model(row, plain(count), repeats=True, states_total=False), 4, "digits", 2, {})
+
+
+@pytest.mark.parametrize("row", WALKING, ids=row_id)
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_found_b4_a_failed_probe_is_no_end(row: Row, status: int) -> None:
+    """Whether the short page was the last one is not known then."""
+    model = Model(row, plain(3), past_end=status, states_total=False)
+    request = Request("GET", LIST, (basic(ACCOUNT, "x"),))
+    answer = asyncio.run(translator(model, 5, "digits").answer(request))
+    assert answer.status in {status, 502}
+    assert b"OutgoingCallerIds" not in answer.body
+
+
+@pytest.mark.parametrize("row", [*COUNTING, *WALKING], ids=row_id)
+def test_found_b4_a_stated_total_saves_the_call(row: Row) -> None:
+    if row.total == WALK and row.paging != "range_header":
+        return  # a profile may say where it is: see below
+    model = Model(row, plain(3))
+    agree_at_once(model, 5, {})
+    assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "calls"), [({"all": 3}, 1), ({"all": 2}, 1), ({"all": 5}, 2), ({"all": "?"}, 2), ({}, 2)]
+)
+def test_found_b4_a_count_of_the_upstream_ends_a_listing(stated: dict[str, Any], calls: int) -> None:
+    """It counts hidden items too, so it is no total of the list."""
+    row = Row("offset", WALK, "client", hides=True)
+    settings = profile(row, 5).model_dump(by_alias=True, exclude_unset=True)
+    settings["operations"]["list"]["paging"]["count"] = ("/all",)
+    items = [Item(number(index), live=index != 1) for index in range(3)]
+
+    class Counting(Model):
+        async def send(self, call: Call) -> Reply:
+            found = await super().send(call)
+            return reply({**json.loads(found.body), **stated})
+
+    model = Counting(row, items, states_total=False)
+    upstream = Upstream(Profile(language.ProfileSettings.model_validate(settings)), model)
+    listed = asyncio.run(
+        upstream.list_all(List(ACCOUNT, 0, 50), Account(ACCOUNT, ACCOUNT, Credentials("", "")))
+    )
+    assert listed.caller_ids is not None
+    assert (len(listed.caller_ids), len(model.calls)) == (2, calls)
 
 
 @pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.paging)

@@ -258,4 +258,6 @@ def test_a_listing_finds_every_item_once_and_ends(name: str, total: int, size: i
         exchange = listing.next(ASKING) if listing.next else None
         calls += 1
     assert numbers == [f"+1415{n:07}" for n in range(total)]
-    assert calls <= total // size + 1
+    # Where nothing states the total, a short first page may be as large as this upstream's pages get
+    probes = 1 if 0 < total < size and name.startswith(("page_number", "offset")) else 0
+    assert calls <= total // size + 1 + probes

@@ -301,14 +301,16 @@ MISTAKES = {
     "listen:\n  tls:\n    certificat: chain.pem\n    key: absent.pem\n": [
         "2:3: the key 'address' is missing",
         "3:5: unknown key 'certificat'; did you mean 'certificate'?",
-        "4:5: the file {folder}/absent.pem cannot be read",
+        "4:5: the file {folder}/absent.pem cannot be read: No such file or directory",
     ],
     "listen:\n  tls: {address: ':1', certificate: absent.pem}\n  legacy_tls: {address: 1, certificate: 5}": [
-        "2:24: the file {folder}/absent.pem cannot be read",
+        "2:24: the file {folder}/absent.pem cannot be read: No such file or directory",
         "3:16: write HOST:PORT, for example 127.0.0.1:8080",
         "3:28: expected text: put it in quotes",
     ],
-    "listen:\n  tls: {address: ':1', certificate: .}": ["2:24: the file {folder} cannot be read"],
+    "listen:\n  tls: {address: ':1', certificate: .}": [
+        "2:24: the file {folder} cannot be read: Is a directory"
+    ],
     "listen:\n  tls: {address: ':1', certificate: chain.pem, key: other.pem}": [
         "2:3: the key does not belong to the certificate"
     ],

@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,13 +56,13 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str | Path, shows_log: bool = False) -> Iterator[Running]:
-    """Run a command in the background; it is gone when the block ends.
+def running(*arguments: str | Path, shows_log: bool = False, inside: Sequence[str] = ()) -> Iterator[Running]:
+    """Run a command in the background, `inside` another one; it is gone when the block ends.
 
     Its log is part of the output, or else goes where the test's goes.
     """
     with subprocess.Popen(
-        [*PROXY, *arguments],
+        [*inside, *PROXY, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if shows_log else None,
         stdin=subprocess.DEVNULL,
@@ -75,8 +76,33 @@ def running(*arguments: str | Path, shows_log: bool = False) -> Iterator[Running
             process.kill()
 
 
+@contextmanager
+def starting(folder: Path, *options: str, inside: Sequence[str] = ()) -> Iterator[tuple[Running, int]]:
+    """Start a proxy; yields it and its port at the moment when that is open."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    file = folder / "proxy.yaml"
+    file.write_text(f"listen: {{address: '127.0.0.1:{port}', drain: 0}}\n", encoding="utf-8")
+    with running("serve", "--config", file, *options, inside=inside) as server:
+        until = time.monotonic() + 20
+        while not is_open(port):
+            assert time.monotonic() < until, "nothing listens"
+        yield server, port
+
+
+def is_open(port: int) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 def children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def processes_of(server: Running) -> list[int]:
+    """Return the process ids of a command and of its workers."""
+    return [server.process.pid, *sorted(children(server.process.pid))]
 
 
 def workers_of(server: Running, number: int, other_than: Sequence[int] = ()) -> list[int]:

@@ -16,6 +16,7 @@ FORM = b"Content-Type: application/x-www-form-urlencoded"
 NUMBER = b"PhoneNumber=4158675309"
 LENGTH = b"Content-Length: %d" % len(NUMBER)
 CHUNKED = b"Transfer-Encoding: chunked"
+XML = "application/xml; charset=utf-8"
 TARGET = LIST.encode()
 INSTANCE = f"{LIST}/{BOB}".encode()
 
@@ -65,7 +66,8 @@ async def proxy_before(*answers: Message) -> AsyncIterator[Proxy]:
 def assert_rest_exception(answer: Message, code: int | None = None) -> None:
     """Check the properties of every answer of 400 and above."""
     assert answer.status >= 400
-    assert answer.header("Content-Type") == "application/xml"
+    assert answer.header("Content-Type") == XML
+    assert answer.header("Cache-Control") is None
     assert answer.header("Content-Length") == str(len(answer.body))
     assert_no_stack(answer)
     (exception,) = ET.fromstring(answer.body)

@@ -21,6 +21,10 @@ class Relay:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    def lead_to(self, port: int) -> None:
+        """Let new connections lead to another port, as a name does that changes; open ones stay."""
+        self.to = port
+
     def cut(self) -> None:
         """Drop every connection, and each new one at once."""
         self.connections.drop()

@@ -13,6 +13,7 @@ from proxy.config.settings import SnapshotSettings
 from proxy.gateway.translator import SharedState
 from proxy.net.sockets import opened
 from proxy.observe.counters import Counters
+from proxy.observe.failures import FailureLog
 from proxy.process.assembly import assemble, create_store, server_options
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listeners import listeners, listening
@@ -64,10 +65,11 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
         configuration = configuration._replace(settings=settings)
     options = server_options(configuration.settings.listen.model_copy(update={"address": _ANY_PORT}))
     store = create_store(configuration)
-    async with Client() as client, contextlib.AsyncExitStack() as afterwards:
+    counters = Counters()
+    failures = FailureLog(counters)
+    async with Client(failures=failures) as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
-        counters = Counters()
-        translator = assemble(configuration, client, store, state=SharedState(counters))
+        translator = assemble(configuration, client, store, state=SharedState(counters, failures))
         with listeners(options) as every:
             async with listening(translator, options, every, counters):
                 yield {name: each.address for name, each in every.items()}

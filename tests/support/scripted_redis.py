@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hiredis import Reader
+from redis.asyncio.connection import Connection
 
+from proxy.cache.redis_pipeline import RedisPipeline
 from support.streams import stream_server
 
 
@@ -14,6 +16,8 @@ class ScriptedRedis:
 
     def __init__(self) -> None:
         self.replies = {b"INFO": INFO}
+        self.first_replies: dict[bytes, bytes] = {}
+        """Instead of the others, as long as there has been one connection only."""
         self.port = 0
         self.connections = 0
         self.open = 0
@@ -47,14 +51,19 @@ class ScriptedRedis:
         self.open -= 1
 
     def _reply(self, command: list[bytes]) -> bytes:
-        return bulk(command[1]) if command[0] == b"ECHO" else self.replies.get(command[0], b"-ERR\r\n")
+        echo = {b"ECHO": bulk(command[-1])}
+        replies = {**echo, **self.replies, **(self.first_replies if self.connections == 1 else {})}
+        return replies.get(command[0], b"-ERR\r\n")
 
 
 def bulk(text: bytes) -> bytes:
     return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
-INFO = bulk(b"# Server\r\nredis_version:8.0.0\r\nrun_id:one\r\n")
+INFO = bulk(b"# Server\r\nredis_mode:standalone\r\n# Replication\r\nrole:master\r\nmaster_replid:one\r\n")
+"""Of both sections that are asked for."""
+ROLE = b"INFO replication"
+"""The command at the end of every batch."""
 
 
 @asynccontextmanager
@@ -62,3 +71,17 @@ async def scripted_redis() -> AsyncIterator[ScriptedRedis]:
     scripted = ScriptedRedis()
     async with stream_server(scripted.serve) as scripted.port:
         yield scripted
+
+
+@asynccontextmanager
+async def pipeline_to(port: int, timeout: float = 10) -> AsyncIterator[RedisPipeline]:  # noqa: ASYNC109 - its setting
+    """Run a pipeline to an address: a name is looked up in a thread, for which virtual time does not wait."""
+
+    def connect() -> Connection:
+        return Connection(host="127.0.0.1", port=port, protocol=2, driver_info=None, socket_timeout=None)
+
+    pipeline = RedisPipeline(connect, timeout)
+    try:
+        yield pipeline
+    finally:
+        await pipeline.close()

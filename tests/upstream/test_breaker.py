@@ -26,7 +26,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.breaker = CircuitBreaker(self.clock)
+        self.breaker = CircuitBreaker[None](self.clock)
         self.outcomes: list[tuple[int, bool]] = []
         self.era = 0
         self.opened: float | None = None
@@ -63,7 +63,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.record(call[1], well=False)
+            self.breaker.record(call[1], None, well=False)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -79,7 +79,7 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(times):
             if call[0] < 0:
                 return
-            self.breaker.record(call[1], well=True)
+            self.breaker.record(call[1], None, well=True)
             if call[0] != self.era:
                 continue
             if self.opened is None:
@@ -153,37 +153,37 @@ def test_memory_is_bounded() -> None:
 
 def test_each_failed_probe_doubles_the_open_time() -> None:
     clock = Clock()
-    breaker = CircuitBreaker(clock)
+    breaker = CircuitBreaker[None](clock)
     rests = []
     for _ in range(10):
-        breaker.record(breaker.admit(reads=True) or 0, well=False)
+        breaker.record(breaker.admit(reads=True) or 0, None, well=False)
     for _ in range(6):
         rests.append(breaker.seconds_left())
         clock.now += breaker.seconds_left()
         ticket = breaker.admit(reads=True)
         assert ticket is not None
         assert breaker.admit(reads=True) is None
-        breaker.record(ticket, well=False)
+        breaker.record(ticket, None, well=False)
     assert rests == [5, 10, 20, 40, 60, 60]
 
 
 def test_half_of_twenty_is_too_many_failures_and_less_is_not() -> None:
     for good, opens in ((10, True), (11, False)):
-        breaker = CircuitBreaker(Clock())
+        breaker = CircuitBreaker[None](Clock())
         for well in [True] * good + [False] * 10:
             ticket = breaker.admit(reads=True)
             assert ticket is not None
-            breaker.record(ticket, well=well)
+            breaker.record(ticket, None, well=well)
         assert (breaker.admit(reads=True) is None) == opens
 
 
 def test_a_cancelled_probe_admits_another_one() -> None:
     clock = Clock()
-    breaker = CircuitBreaker(clock)
+    breaker = CircuitBreaker[None](clock)
     before = breaker.admit(reads=True)
     assert before is not None
     for _ in range(10):
-        breaker.record(before, well=False)
+        breaker.record(before, None, well=False)
     clock.now += 5
     probe = breaker.admit(reads=True)
     assert probe is not None

@@ -1,0 +1,95 @@
+"""Failures: each is counted, and logged once a minute. Other packages only report them."""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.errors import Reason, UpstreamError
+from proxy.observe.counters import (
+    BREAKER_OPENINGS,
+    FAILED_HANDSHAKES,
+    OPEN_BREAKERS,
+    REJECTED_REQUESTS,
+    UPSTREAM_FAILURES,
+    Counters,
+    Rejection,
+    UpstreamOperation,
+)
+from proxy.observe.log import write
+
+_upstream = logging.getLogger("proxy.upstream")
+_security = logging.getLogger("proxy.security")
+_server = logging.getLogger("proxy.server")
+
+# What may be an attack, or a mistake with the same effect
+_SECURITY = frozenset({Reason.ORIGIN, Reason.ACCOUNT, Reason.CREDENTIALS, Reason.UNAUTHORIZED})
+
+_REJECTIONS: dict[Rejection, tuple[logging.Logger, str]] = {
+    "wrong_token": (_security, "a request was answered 401: its credentials are not those of an account"),
+    "locked_out": (_security, "a request was answered 429: its peer has failed to log in too often"),
+    "caller_limit": (_server, "a request was answered 429: its caller has too many under way"),
+    "busy": (_server, "a request was answered 503: too many are under way"),
+}
+
+
+class UpstreamFailure(NamedTuple):
+    """An operation that failed because an upstream gave no usable answer."""
+
+    upstream: str
+    operation: UpstreamOperation
+    account: str
+    """The AccountSid of the client's path."""
+    error: UpstreamError
+
+    def __str__(self) -> str:
+        return f"upstream {self.upstream}: {self.operation} for {self.account} failed: {self.error}"
+
+
+ReportFailure = Callable[[UpstreamFailure], None]
+
+
+class FailureLog:
+    """Counts failures and logs them."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def upstream_failed(self, failure: UpstreamFailure) -> None:
+        """Report the failure of an upstream, of each kind, account and operation once a minute."""
+        upstream, operation, account, error = failure
+        self._counters.count(UPSTREAM_FAILURES, operation, error.reason)
+        log = _security if error.reason in _SECURITY else _upstream
+        # Callers make up accounts and tokens at will
+        named = "" if error.reason is Reason.UNAUTHORIZED else account
+        fields = {"upstream": upstream, "operation": operation, "account": account, "reason": error.reason}
+        key = ("failure", upstream, operation, named, error.reason)
+        write(log, logging.WARNING, str(failure), {**fields, **error.details}, key)
+
+    def breaker_opened(self, origin: str, failure: str, seconds: float) -> None:
+        """Report that a caller's circuit breaker has opened after a failure, for so many seconds."""
+        self._counters.count(BREAKER_OPENINGS)
+        self._counters.count(OPEN_BREAKERS)
+        line = f"upstream {origin}: the circuit breaker of a caller is open for {seconds:g} s after {failure}"
+        write(_upstream, logging.WARNING, line, {"origin": origin, "failure": failure}, ("opened", origin))
+
+    def breaker_closed(self, origin: str) -> None:
+        line = f"upstream {origin}: the circuit breaker of a caller is closed again"
+        write(_upstream, logging.WARNING, line, {"origin": origin}, ("closed", origin))
+        self.breaker_removed()
+
+    def breaker_removed(self) -> None:
+        """Count one open circuit breaker less: it has closed, or its caller has not been seen for long."""
+        self._counters.count(OPEN_BREAKERS, times=-1)
+
+    def request_rejected(self, reason: Rejection) -> None:
+        """Report a request that is refused without the upstream being asked."""
+        self._counters.count(REJECTED_REQUESTS, reason)
+        log, line = _REJECTIONS[reason]
+        write(log, logging.WARNING, line, {"reason": reason}, ("rejected", reason))
+
+    def handshake_failed(self, listener: str, error: Exception) -> None:
+        """Report a TLS handshake that a client has not completed."""
+        self._counters.count(FAILED_HANDSHAKES, listener)
+        why = getattr(error, "reason", None) or type(error).__name__
+        line = f"server: a TLS handshake at listen.{listener} failed: {why}"
+        write(_server, logging.WARNING, line, {"listener": listener, "error": why}, (listener, why))

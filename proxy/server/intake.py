@@ -1,0 +1,179 @@
+"""What arrives over a connection → pieces for aiohttp's parser, in a form that it accepts.
+
+The parser drops the good requests of a piece in which it finds a bad one. So a piece is part of one head, or
+of one body. Where a body ends is known from its parsed head, or from the parser itself, never from bytes.
+
+The parser is stricter than the contract in two ways. So bytes beyond ASCII in a target are percent-encoded,
+and a header that may come twice gets another name the second time, of the same length.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+CHUNKED: Final = -1
+"""The length of a body whose end only the parser knows."""
+
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+_REFUSED: Final = b"\0"  # by the parser, anywhere in a head
+_HTTP_2: Final = b"PRI "  # of whose preface the parser makes neither a request nor an error
+_LINE_BREAKS: Final = (b"\r", b"\n")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_SPACE = re.compile(rb"[ ]")
+_SPACED_TARGET = re.compile(rb"(?<= ).+(?= HTTP/1\.[0-9]\r\n)")
+_TRANSFER_ENCODING: Final = b"transfer-encoding"
+# The end of a last chunk, or the beginning of such an end
+_CHUNKS_END = re.compile(rb"\r\n\r\n|\r(?:\n\r?)?\Z")
+# Lines that may go on. What else has no end yet is given at once, for the parser to refuse it
+_REQUEST_LINE = re.compile(rb"[A-Z-]+ [^\x00-\x1f\x7f]*\r?")
+_HEADER = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\r?")
+_MAX_LINE = 16 * 1024  # bytes, twice what the parser takes
+_CONTENT_TYPE: Final = b"content-type"
+# What the parser refuses to see twice, but for Host and the headers that say where a body ends
+_REPEATABLE = frozenset(
+    (b"content-location", b"content-range", _CONTENT_TYPE, b"etag", b"max-forwards", b"server", b"user-agent")
+)
+_WATCHED = _REPEATABLE | {_TRANSFER_ENCODING}
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Intake:
+    """The bytes that have arrived and that the parser has not been given yet."""
+
+    _takes_spaces: bool = False
+    """Whether targets may have spaces; RFC 9112 section 3.2 advises against it."""
+    has_begun: bool = False
+    """Whether part of a head has arrived."""
+    held: bytes = b""
+    """Empty where all has been given."""
+    _at: int = 0  # where the next piece begins
+    _is_cut: bool = False  # whether part of a request line has been given
+    _headers: dict[bytes, bytes] | None = None  # of a head, once its request line has been given
+    _plain: bytes = b""  # the last headers that needed no rewriting, behind a line end
+    _left: int = 0  # bytes of a body
+    _is_exact: bool = True  # whether heads begin where they seem to; if not, nothing is rewritten
+
+    @property
+    def size(self) -> int:
+        return len(self.held) - self._at
+
+    def add(self, data: bytes) -> None:
+        self.held, self._at = self.held[self._at :] + data, 0
+
+    def is_plain(self, data: bytes) -> bool:
+        """Whether `data`, where a head begins, is a whole head with the headers of the last plain one.
+
+        Clients repeat their headers over a connection, and to look at them takes ten times as long.
+        """
+        line = len(data) - len(self._plain)
+        return (
+            data.endswith(self._plain)
+            and data.find(b"\r") == line
+            and data.isascii()
+            and not (self._takes_spaces and data.count(b" ", 0, line) > 2)
+        )
+
+    def take_head(self) -> tuple[bytes, bool]:
+        """Return the next piece of a head and whether the head ends with it; an empty one waits for more."""
+        if not self.has_begun:
+            while self.held.startswith(_LINE_BREAKS, self._at):  # RFC 9112 section 2.2
+                self._at += 1
+            self.has_begun, self._is_cut, self._headers = self.size > 0, False, None
+        line = b""
+        if self._headers is None:
+            line = self._take_request_line()
+            if not line.endswith(_LINE_END):
+                return line, False
+            self._headers = {}
+        headers, is_end = self._take_headers(self._headers)
+        if is_end and _TRANSFER_ENCODING in self._headers:
+            headers += self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
+        return line + headers, is_end
+
+    def begin_body(self, length: int) -> None:
+        """Expect a body of so many bytes, or a `CHUNKED` one, behind the head that has been given."""
+        self.has_begun = False
+        self._left = length
+
+    def take_body(self) -> bytes:
+        """Return the next piece of a body; a chunked one ends with the first piece that completes it."""
+        if self._left == CHUNKED:
+            return self._take_chunks()
+        piece = self._take(min(self._at + self._left, len(self.held)))
+        self._left -= len(piece)
+        return piece
+
+    def expect_delay(self) -> None:
+        """Take note that the parser may look at the next piece together with the one behind it."""
+        if self._left == CHUNKED:
+            self._is_exact = False
+
+    def _take(self, end: int) -> bytes:
+        piece = self.held[self._at : end]
+        self.held, self._at = (self.held, end) if end < len(self.held) else (b"", 0)
+        return piece
+
+    def _take_chunks(self) -> bytes:
+        found = _CHUNKS_END.search(self.held, self._at)
+        if found is None:
+            return self._take(len(self.held))
+        return self._take(found.end() if found[0] == _HEAD_END else found.start())
+
+    def _take_request_line(self) -> bytes:
+        held, at = self.held, self._at
+        if not self._is_cut and held.startswith(_HTTP_2, at):
+            return self._take(len(held)) + _REFUSED
+        end = held.find(_LINE_END, at) + len(_LINE_END)
+        is_whole = end >= len(_LINE_END)
+        if not is_whole:
+            if not self._is_cut and (_HTTP_2.startswith(held[at:]) or self._may_have_spaces()):
+                return b""
+            end = len(held) - held.endswith(b"\r")
+        line = self._take(end)
+        if not self._is_exact:
+            return line
+        if is_whole and not self._is_cut:
+            if b" HTTP/" not in line and not held.startswith(_LINE_END, end):
+                return line + _REFUSED  # HTTP/0.9, behind which no headers come to wait for
+            if self._takes_spaces:
+                line = _SPACED_TARGET.sub(lambda found: _SPACE.sub(b"%20", found[0]), line)
+        self._is_cut = True
+        return line if line.isascii() else _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line)
+
+    def _may_have_spaces(self) -> bool:
+        is_line = _REQUEST_LINE.fullmatch(self.held, self._at) is not None
+        return self._takes_spaces and is_line and self.size <= _MAX_LINE
+
+    def _take_headers(self, given: dict[bytes, bytes]) -> tuple[bytes, bool]:
+        held, at = self.held, self._at
+        if held.startswith(_LINE_END, at):
+            end, is_end = at + len(_LINE_END), True
+        else:
+            end = held.find(_HEAD_END, at) + len(_HEAD_END)
+            is_end = end >= len(_HEAD_END)
+        if not is_end:
+            line = held[at:].rpartition(_LINE_END)[2]
+            may_go_on = len(line) <= _MAX_LINE and _HEADER.fullmatch(line)
+            end = len(held) - len(line) if may_go_on else len(held)
+        headers = self._take(end)
+        rewritten = _rename_repeated(headers, given) if self._is_exact else headers
+        if is_end and rewritten == headers:
+            self._plain = _LINE_END + headers
+        return rewritten, is_end
+
+
+def _rename_repeated(headers: bytes, given: dict[bytes, bytes]) -> bytes:
+    """Rename the headers that are among those `given` before; add the others to these."""
+    lines = headers.split(_LINE_END)
+    for place, line in enumerate(lines):
+        name, _, value = line.partition(b":")
+        if (name := name.lower()) not in _WATCHED:
+            continue
+        value = value.strip().lower()
+        if name not in given:
+            given[name] = value
+        # Two types that differ, and two codings, are left for the parser to refuse them
+        elif name in _REPEATABLE and (name != _CONTENT_TYPE or value == given[name]):
+            lines[place] = b"~" + line[1:]
+    return _LINE_END.join(lines)
