@@ -34,7 +34,7 @@ from proxy.config.yaml_source import (
     read_text,
 )
 from proxy.legacy.formats import OutsideNanp
-from proxy.net import tls
+from proxy.net import redis_url, tls
 from proxy.net.addresses import Address, parse_address
 from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath, find_closest
@@ -326,16 +326,15 @@ _MAX_SECONDS_WITH_REDIS = 10
 
 def _parse_redis_url(value: Any, info: ValidationInfo) -> str:
     """Read the URL of Redis with the code that connects to it; one with a password is a secret."""
-    try:
-        from proxy.net import redis_url  # noqa: PLC0415 - an extra, which only this setting needs
-    except ImportError:
-        message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
-        raise ValueError(message) from None
     is_secret = isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default)
     url = _read_secret(value, info) if is_secret else value
     if isinstance(value, Mapping) and url == _UNKNOWN:
         return _UNKNOWN
-    redis_url.connections(url if isinstance(url, str) else "")
+    try:
+        redis_url.connections(url if isinstance(url, str) else "")
+    except ImportError:
+        message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+        raise ValueError(message) from None
     if not is_secret and redis_url.has_password(url):
         raise ValueError("a password is not written here: use ${VARIABLE} or {file: PATH} for the whole URL")
     return url
