@@ -4,6 +4,7 @@
 """
 
 import os
+import resource
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,17 @@ pytest.register_assert_rewrite("support")
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("suite")
+
+
+FILES = 1024
+"""Open files that a test may have at a time, whatever this machine allows: Debian's default."""
+
+
+def pytest_configure() -> None:
+    """Lower the limit of open files, also for the processes that tests start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft > FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -181,7 +181,8 @@ def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback  # as Python 3.13 does
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
 

@@ -161,7 +161,7 @@ def _parse_midnight(day: str) -> int:
 
 
 _ISO_8601 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]{1,9})?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 
@@ -169,7 +169,8 @@ _ISO_8601 = re.compile(
 def parse_iso_8601(value: Any) -> int | None:
     """Read `2008-04-01T18:26:32.123456789Z`; UTC where there is no zone.
 
-    Python's own parser takes at most six digits of a fraction, so the fraction is removed first.
+    Python's own parser takes at most six digits of a fraction, so the fraction is removed first. From 3.14 on
+    it reads 24:00 as the next day, so an hour is at most 23.
     """
     found = _ISO_8601.fullmatch(value) if isinstance(value, str) else None
     try:

@@ -1,6 +1,8 @@
 """The JSON of an answer, parsed strictly."""
 
 import json
+import re
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -10,6 +12,11 @@ NOT_JSON: Final = object()
 
 _MAX_CONTAINERS = 100_000  # arrays and objects: as many as a list has caller IDs at most
 _MAX_VALUES = 1_000_000
+_MAX_DEPTH = 500
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
 
 
 def parse_json(body: bytes) -> Any:
@@ -43,10 +50,18 @@ def _has_too_many_values(text: bytes) -> bool:
 
 def _parse_slowly(text: bytes) -> Any:
     """Parse with the standard library, which accepts unpaired surrogates; they are shown as U+FFFD."""
+    if _is_too_deep(text):
+        return NOT_JSON
     try:
         return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates)
     except (ValueError, RecursionError):
         return NOT_JSON
+
+
+def _is_too_deep(text: bytes) -> bool:
+    """Whether the nesting exceeds what each version of Python parses: 900 in 3.11, 9,000 in 3.13."""
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _MAX_DEPTH
 
 
 def _reject_constant(constant: str) -> NoReturn:

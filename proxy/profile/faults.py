@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from unicodedata import category
 
 from proxy.errors import (
     BAD_UPSTREAM,
@@ -89,12 +90,21 @@ def _parse_code(code: Any) -> int | None:
     return int(code) if re.fullmatch("[0-9]{1,9}", str(code)) else None
 
 
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"))
 _ADDRESS = re.compile(r"://|/[A-Za-z0-9_.-]+[/.]")
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether no character is a control or another separator than a space.
+
+    `isprintable` refuses characters that Unicode assigned after the release of the Python that runs this.
+    """
+    return not any(character != " " and category(character) in _UNPRINTABLE for character in text)
 
 
 def _sanitize_message(message: Any, secrets: Sequence[str]) -> str:
     """Return an upstream's message if it is one short line without addresses or credentials, else ''."""
-    if not isinstance(message, str) or len(message) > 256 or not message.isprintable():
+    if not isinstance(message, str) or len(message) > 256 or not _is_one_line(message):
         return ""
     folded = message.casefold()
     shows_secret = any(secret.casefold() in folded for secret in secrets if secret)

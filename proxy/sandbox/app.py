@@ -30,7 +30,8 @@ _INSTANCE = "/2010-04-01/Accounts/{account}/OutgoingCallerIds/{sid:PN[0-9a-fA-F]
 _FORM = "application/x-www-form-urlencoded"
 _LARGEST_BODY = 64 * 1024
 
-_FAULTS = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}
+_FAULTS = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED, 413: errors.BODY_TOO_LARGE}
+_REASONS = {413: errors.BODY_TOO_LARGE.message}  # Python 3.13 has another
 
 
 def make_app(store: Store) -> web.Application:
@@ -66,7 +67,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _error(fault: Fault, allow: str | None = None) -> web.Response:
-    response = web.json_response(answers.error(fault), status=fault.status)
+    response = web.json_response(answers.error(fault), status=fault.status, reason=_REASONS.get(fault.status))
     if fault.status == 401:
         response.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="Twilio API"'
     if allow:

@@ -33,6 +33,7 @@ NOT_AUTHENTICATED = Fault(401, 20003, "Authenticate")
 SUSPENDED = Fault(401, 20005, "Account not active")
 NOT_FOUND = Fault(404, 20404, "The requested resource was not found")
 METHOD_NOT_ALLOWED = Fault(405, 20004, "Method not allowed")
+BODY_TOO_LARGE = Fault(413, 20413, "Request Entity Too Large")
 INTERNAL = Fault(500, 20500, "Internal server error")
 
 NO_CALL = Fault(404, 20404, "No call is waiting for this number")

@@ -1,8 +1,8 @@
 """The listener for operators: metrics, health, readiness. DNS rebinding is answered with 403."""
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs
 
@@ -11,6 +11,7 @@ from proxy.legacy import Answer
 from proxy.observe.counters import EXPOSITION_TYPE, Counters
 from proxy.server.reading import RequestHead
 
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^\[\]@:/?#]*)(?::.*)?")  # urlsplit differs by version
 _PLAIN = "text/plain; charset=utf-8"
 
 _HEADERS: Mapping[str, str] = {
@@ -70,7 +71,7 @@ def _is_local(host: str | None, own: str) -> bool:
     if host is None:
         return True
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == own.lower() or "." not in name.strip("[]") or ip_address(name) is not None
+        name = found[1].lower().strip("[]") if (found := _HOST.fullmatch(host)) else None
+        return name is not None and (name == own.lower() or "." not in name or bool(ip_address(name)))
     except ValueError:
         return False

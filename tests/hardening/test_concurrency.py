@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from support import leap
 from support.callers import CANNOT_WAIT, get
 from support.raw import EMPTY_LIST, assert_rest_exception
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST, basic
-from support.wire import Drip, Message, RawClient, ScriptedUpstream, connect, scripted_upstream
+from support.wire import Drip, End, Message, RawClient, ScriptedUpstream, connect, scripted_upstream
 
 
 async def has_read(port: int) -> None:
@@ -35,8 +36,13 @@ async def asking(port: int, callers: Mapping[str, int]) -> AsyncIterator[list[Ra
 
 @asynccontextmanager
 async def slow_upstream() -> AsyncIterator[ScriptedUpstream]:
-    """Run an upstream that does not answer until it is released."""
-    async with scripted_upstream(*[EMPTY_LIST] * 1000) as upstream:
+    """Run an upstream that does not answer until it is released.
+
+    It closes each connection after its answer: with idle ones, the 384 requests below would need more than
+    1024 files.
+    """
+    last = replace(EMPTY_LIST, headers=(*EMPTY_LIST.headers, ("Connection", "close"))).encode(), End.FIN
+    async with scripted_upstream(*[last] * 1000) as upstream:
         upstream.released.clear()
         yield upstream
         upstream.released.set()
