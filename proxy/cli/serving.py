@@ -68,7 +68,7 @@ def _serve_demo(listen: Address | None, workers: int, sandbox_listen: Address, d
 
 
 def _listen(configuration: ActiveConfiguration) -> AbstractContextManager[Listeners]:
-    return listen_on(listeners(server_options(configuration.now.settings.listen)))
+    return listen_on(listeners(server_options(configuration.now.settings)))
 
 
 def _with_options(configuration: Configuration, address: Address | None, workers: int) -> Configuration:

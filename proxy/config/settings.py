@@ -35,7 +35,7 @@ from proxy.config.yaml_source import (
 )
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import redis_url, tls
-from proxy.net.addresses import Address, parse_address
+from proxy.net.addresses import Address, check_host, parse_address
 from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath, find_closest
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
@@ -382,6 +382,24 @@ class SnapshotSettings(Frozen):
         return self
 
 
+def _parse_host_name(value: Any) -> str:
+    try:
+        check_host(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("write a host name without a port, for example proxy.example.com") from None
+    return str(value).lower().removesuffix(".")
+
+
+HostName = Annotated[str, BeforeValidator(_parse_host_name, json_schema_input_type=str)]
+
+
+class MetricsSettings(Frozen):
+    """Who may read `/metrics`, `/healthz` and `/readyz` at the address listen.metrics."""
+
+    hosts: tuple[HostName, ...] = ()
+    """Names with a dot that requests may use for this host, besides its own full name."""
+
+
 class LogSettings(Frozen):
     """What is written to standard error, and how."""
 
@@ -400,6 +418,7 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
 
