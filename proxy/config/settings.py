@@ -444,6 +444,8 @@ class Configuration(NamedTuple):
     source: Source
     warnings: Sequence[Mistake] = ()
     """What works, but not as it should."""
+    hints: Sequence[Mistake] = ()
+    """What does not work as it should where the program runs now."""
 
     def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
         """Return the settings of every upstream, by their key path in proxy.yaml."""
