@@ -32,12 +32,15 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
     -x '/(ensurepip|idlelib|lib2to3|pydoc_data|site-packages|tkinter|turtledemo)/' \
     "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=builder /opt/callerid-proxy /opt/callerid-proxy
+# 127.0.0.1, the default elsewhere, cannot be published. A listen.address in proxy.yaml takes precedence.
 ENV PATH=/opt/callerid-proxy/bin:$PATH \
+    CALLERID_PROXY_DEFAULT_ADDRESS=0.0.0.0:8080 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 # A numeric user: Kubernetes checks runAsNonRoot without reading /etc/passwd of the image.
 USER 65532:65532
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["callerid-proxy", "healthcheck"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
+    CMD ["callerid-proxy", "healthcheck", "--config", "/etc/callerid-proxy/proxy.yaml"]
 ENTRYPOINT ["callerid-proxy"]
 CMD ["serve", "--config", "/etc/callerid-proxy/proxy.yaml"]

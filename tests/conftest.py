@@ -11,6 +11,9 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("support")
 
+os.environ["container"] = ""  # noqa: SIM112 - the tests mean the same inside a container
+os.environ.pop("CALLERID_PROXY_DEFAULT_ADDRESS", None)
+
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=10_000)
 settings.load_profile("suite")

@@ -19,7 +19,7 @@ from proxy.config.starting import make_starting_file
 def check(file: Path, *, strict: bool, without_secrets: bool) -> None:
     """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
     configuration = load(file, without_secrets=without_secrets)
-    warn(configuration)
+    warn(configuration, configuration.hints)
     if strict and configuration.warnings:
         raise SystemExit(BAD_CONFIGURATION)
     click.echo(f"{file}: good")

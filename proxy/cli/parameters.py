@@ -1,7 +1,7 @@
 """What several commands share: parameter types, the reading of a configuration, listening."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +10,7 @@ import click
 
 from proxy import config
 from proxy.config import Configuration, ConfigurationError
+from proxy.config.yaml_source import Mistake
 from proxy.net.addresses import Address, parse_address
 from proxy.net.sockets import Listener
 
@@ -46,9 +47,9 @@ def load(file: Path, *, without_secrets: bool = False) -> Configuration:
         refuse(error)
 
 
-def warn(configuration: Configuration) -> None:
-    """Print the warnings about a configuration."""
-    for warning in configuration.warnings:
+def warn(configuration: Configuration, hints: Sequence[Mistake] = ()) -> None:
+    """Print the warnings about a configuration, and `hints`."""
+    for warning in (*configuration.warnings, *hints):
         click.echo(warning.as_warning(), err=True)
 
 

@@ -1,5 +1,6 @@
 """The main command: serve."""
 
+import logging
 import signal
 import sys
 from contextlib import AbstractContextManager
@@ -18,6 +19,8 @@ from proxy.process.reload import ActiveConfiguration
 from proxy.process.serving import Listeners
 from proxy.process.serving import serve as run_proxy
 from proxy.server.listeners import listeners
+
+_log = logging.getLogger("proxy.config")
 
 
 @click.command()
@@ -49,6 +52,8 @@ def serve(  # noqa: PLR0913 - each is an option
     except ConfigurationError as error:
         refuse(error)
     warn(configuration.now)
+    for hint in configuration.now.hints if listen is None else ():
+        _log.warning("%s", hint.as_warning())
     with _listen(configuration) as every:
         run_proxy(configuration, every, workers, _announce(every), reloads=True)
 
@@ -68,7 +73,7 @@ def _serve_demo(listen: Address | None, workers: int, sandbox_listen: Address, d
 
 
 def _listen(configuration: ActiveConfiguration) -> AbstractContextManager[Listeners]:
-    return listen_on(listeners(server_options(configuration.now.settings.listen)))
+    return listen_on(listeners(server_options(configuration.now.settings)))
 
 
 def _with_options(configuration: Configuration, address: Address | None, workers: int) -> Configuration:

@@ -1,6 +1,14 @@
 """Configuration files → frozen settings. All mistakes are reported at once, each with its place."""
 
-from proxy.config.loading import ConfigurationError, default, demo, load, read_profile, shipped_profiles
+from proxy.config.loading import (
+    ConfigurationError,
+    default,
+    demo,
+    load,
+    load_listen,
+    read_profile,
+    shipped_profiles,
+)
 from proxy.config.settings import Configuration, Listen, Settings
 from proxy.net.addresses import Address, parse_address
 
@@ -13,6 +21,7 @@ __all__ = [
     "default",
     "demo",
     "load",
+    "load_listen",
     "parse_address",
     "read_profile",
     "shipped_profiles",

@@ -236,3 +236,12 @@ WARNING_RULES: Sequence[Rule] = (
     _check_empty_passwords,
     _check_snapshots,
 )
+
+
+def check_container(configuration: Configuration) -> Iterator[Violation]:
+    """Yield what works outside of a container only."""
+    listen = configuration.settings.listen
+    served = [address for key, address in listen.addresses().items() if key != "metrics"]
+    if all(_is_loopback(address.host) for address in served):
+        advice = f"listen on 0.0.0.0:{served[0].port} to be reached from outside"
+        yield ("listen",), f"inside this container, {served[0]} is reached from inside only: {advice}"

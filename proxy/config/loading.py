@@ -7,7 +7,8 @@ from typing import Any
 
 from proxy.config import yaml_source
 from proxy.config.checking import PATHS, check, is_consequence
-from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES
+from proxy.config.containers import is_inside_container
+from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, check_container
 from proxy.config.settings import (
     DEFAULT_PROFILE,
     Configuration,
@@ -18,9 +19,13 @@ from proxy.config.settings import (
     UpstreamSettings,
 )
 from proxy.config.yaml_source import Expanded, Mistake, Source, mask_values
+from proxy.net.addresses import parse_address
 from proxy.profile import consistency, rules
 from proxy.profile.base import KeyPath, Violation, suggest
 from proxy.profile.language import ProfileSettings
+
+_DEFAULT_ADDRESS = "CALLERID_PROXY_DEFAULT_ADDRESS"
+"""The variable with the default of listen.address; the container image sets it."""
 
 
 class ConfigurationError(Exception):
@@ -56,13 +61,41 @@ def load(
     mistakes = [mistake for each in read for mistake in each.mistakes]
     if settings is None:
         raise ConfigurationError(mask_values(mistakes, read))
+    settings = settings.model_copy(update={"listen": _fill_address(settings.listen, variables)})
     configuration = Configuration(settings, profiles, source)
     mistakes += _locate(source, (violation for rule in ERROR_RULES for violation in rule(configuration)))
     if mistakes:
         raise ConfigurationError(mask_values(mistakes, read))
     warnings = _locate(source, (violation for rule in WARNING_RULES for violation in rule(configuration)))
     warnings += [warning for found in profiles.values() for warning in found.warnings]
-    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))))
+    hints = _locate(source, check_container(configuration)) if is_inside_container(variables) else ()
+    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))), hints=hints)
+
+
+def load_listen(file: Path, variables: Mapping[str, str] = os.environ) -> Listen:
+    """Return what a proxy.yaml listens on, whatever else is in it; ConfigurationError if that is unusable."""
+    source = yaml_source.read_yaml(file, variables, without_secrets=True)
+    _resolve_paths(file, source.data)
+    if isinstance(source.data, dict):
+        source.data = {key: value for key, value in source.data.items() if key == "listen"}
+    settings = check(Settings, source)
+    if settings is None:
+        raise ConfigurationError(mask_values(source.mistakes, [source]))
+    return _fill_address(settings.listen, variables)
+
+
+def _fill_address(listen: Listen, variables: Mapping[str, str]) -> Listen:
+    """Return what to listen on, with another default for the plain address where a variable has one.
+
+    It does not apply beside TLS: no file that was written for TLS opens a plain port to others.
+    """
+    text = variables.get(_DEFAULT_ADDRESS)
+    if not text or "address" in listen.model_fields_set or listen.tls or listen.legacy_tls:
+        return listen
+    try:
+        return listen.model_copy(update={"address": parse_address(text)})
+    except ValueError as error:
+        raise ConfigurationError([Mistake(_DEFAULT_ADDRESS, 0, 0, str(error))]) from None
 
 
 def _list_profiles(data: Any) -> Mapping[str, KeyPath]:
@@ -127,7 +160,8 @@ def demo(base_url: str) -> Configuration:
     """Return the configuration of the demo: Twilio's profile in front of a sandbox at `base_url`."""
     # The demo's list changes outside of the proxy, when a call is answered, so it is not cached
     upstream, snapshots = UpstreamSettings(base_url=base_url), SnapshotSettings(fresh=0)
-    settings = Settings(listen=Listen(drain=0), upstream=upstream, snapshots=snapshots)
+    listen = _fill_address(Listen(drain=0), os.environ)
+    settings = Settings(listen=listen, upstream=upstream, snapshots=snapshots)
     return default()._replace(settings=settings)
 
 

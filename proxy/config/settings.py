@@ -34,8 +34,8 @@ from proxy.config.yaml_source import (
     read_text,
 )
 from proxy.legacy.formats import OutsideNanp
-from proxy.net import tls
-from proxy.net.addresses import Address, parse_address
+from proxy.net import redis_url, tls
+from proxy.net.addresses import Address, check_host, parse_address
 from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath, find_closest
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
@@ -326,16 +326,15 @@ _MAX_SECONDS_WITH_REDIS = 10
 
 def _parse_redis_url(value: Any, info: ValidationInfo) -> str:
     """Read the URL of Redis with the code that connects to it; one with a password is a secret."""
-    try:
-        from proxy.net import redis_url  # noqa: PLC0415 - an extra, which only this setting needs
-    except ImportError:
-        message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
-        raise ValueError(message) from None
     is_secret = isinstance(value, Mapping) or (isinstance(value, Expanded) and not value.has_default)
     url = _read_secret(value, info) if is_secret else value
     if isinstance(value, Mapping) and url == _UNKNOWN:
         return _UNKNOWN
-    redis_url.connections(url if isinstance(url, str) else "")
+    try:
+        redis_url.connections(url if isinstance(url, str) else "")
+    except ImportError:
+        message = "the extra redis is not installed: pip install 'callerid-proxy[redis]'"
+        raise ValueError(message) from None
     if not is_secret and redis_url.has_password(url):
         raise ValueError("a password is not written here: use ${VARIABLE} or {file: PATH} for the whole URL")
     return url
@@ -383,6 +382,24 @@ class SnapshotSettings(Frozen):
         return self
 
 
+def _parse_host_name(value: Any) -> str:
+    try:
+        check_host(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("write a host name without a port, for example proxy.example.com") from None
+    return str(value).lower().removesuffix(".")
+
+
+HostName = Annotated[str, BeforeValidator(_parse_host_name, json_schema_input_type=str)]
+
+
+class MetricsSettings(Frozen):
+    """Who may read `/metrics`, `/healthz` and `/readyz` at the address listen.metrics."""
+
+    hosts: tuple[HostName, ...] = ()
+    """Names with a dot that requests may use for this host, besides its own full name."""
+
+
 class LogSettings(Frozen):
     """What is written to standard error, and how."""
 
@@ -401,6 +418,7 @@ class Settings(Frozen):
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
 
@@ -426,6 +444,8 @@ class Configuration(NamedTuple):
     source: Source
     warnings: Sequence[Mistake] = ()
     """What works, but not as it should."""
+    hints: Sequence[Mistake] = ()
+    """What does not work as it should where the program runs now."""
 
     def upstreams(self) -> Mapping[KeyPath, UpstreamSettings]:
         """Return the settings of every upstream, by their key path in proxy.yaml."""

@@ -76,7 +76,7 @@ def check_host(host: str) -> None:
         IPv6Address(host)
         return
     with suppress(OSError, ValueError):  # the notations of IPv4 that a lookup accepts, as 127.1
-        socket.getaddrinfo(host, None, family=socket.AF_INET, flags=socket.AI_NUMERICHOST)
+        socket.inet_aton("" if re.search(r"\s", host) else host)
         return
     labels = host.removesuffix(".").split(".")
     if ":" in host or labels[-1].isdecimal():

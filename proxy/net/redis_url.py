@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ssl import SSLError
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection, SSLConnection
-from redis.exceptions import RedisError
 
 from proxy.net.addresses import MAX_PORT, check_host
 from proxy.net.tls import explain_unusable
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
 
 SCHEMES = "write redis://HOST:PORT, rediss://HOST:PORT or unix://PATH"
 _ENCODING = (
@@ -46,21 +46,36 @@ _OPTIONS = frozenset({*_POSSIBLE, *_TLS_OPTIONS, *_TEXTS})
 """What a URL may set. Other options, as decode_responses, change what replies look like, or are no text."""
 
 
-def connections(url: str) -> Callable[[], AbstractConnection]:
-    """Return what makes connections, not connected yet; ValueError where the library cannot use `url`."""
+def connections(url: str) -> "Callable[[], AbstractConnection]":
+    """Return what makes connections, not connected yet; ValueError where the library cannot use `url`.
+
+    ImportError without the library, which is only imported where it is needed.
+    """
     _check_parts(url)
     # With an empty password OpenSSL refuses an encrypted key; without one it would ask the terminal
     tls = {"ssl_password": ""} if url.startswith("rediss:") else {}
+    make = _try_url(url, socket_timeout=None, protocol=2, driver_info=None, **tls)
     try:
-        pool = ConnectionPool.from_url(url, socket_timeout=None, protocol=2, driver_info=None, **tls)
-        tried = pool.make_connection()  # type: ignore[no-untyped-call]
-        if isinstance(tried, SSLConnection):
-            tried.ssl_context.get()
+        if context := getattr(make(), "ssl_context", None):
+            context.get()
     except SSLError as error:
         reason = explain_unusable(error) or "expected PEM"
         raise ValueError(f"the certificate, key or ciphers of the URL cannot be used: {reason}") from None
     except OSError as error:
         raise ValueError(f"a file that the URL names cannot be read: {error.strerror}") from None
+    except (TypeError, ValueError):
+        raise ValueError("the URL has an option of TLS whose value cannot be used") from None
+    return make
+
+
+def _try_url(url: str, **options: Any) -> "Callable[[], AbstractConnection]":
+    """Return what makes connections; ValueError where the library refuses the URL or one of its options."""
+    from redis.asyncio import ConnectionPool  # noqa: PLC0415 - an extra
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        pool = ConnectionPool.from_url(url, **options)
+        pool.make_connection()  # type: ignore[no-untyped-call]
     except (RedisError, TypeError, ValueError):
         raise ValueError("the URL has an option whose value cannot be used") from None
     return pool.make_connection
@@ -133,9 +148,8 @@ def _check_option(scheme: str, name: str, value: str) -> None:
     text = dict(parse_qsl(f"{name}={value}")).get(name)
     if text is None:
         raise ValueError(f"the option {name} of the URL is empty")
-    with suppress(ValueError, TypeError, RedisError):
-        one = f"{'unix:///x' if scheme == 'unix' else f'{scheme}://'}?{name}={value}"
+    with suppress(ValueError):
         if _POSSIBLE.get(name, bool)(text):
-            ConnectionPool.from_url(one).make_connection()  # type: ignore[no-untyped-call]
+            _try_url(f"{'unix:///x' if scheme == 'unix' else f'{scheme}://'}?{name}={value}")
             return
     raise ValueError(f"the value of the option {name} of the URL cannot be used")

@@ -4,7 +4,7 @@ import hashlib
 
 from proxy import __version__
 from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, Store
-from proxy.config import Configuration, Listen, Settings
+from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
 from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, PassThrough
 from proxy.gateway.listing import Lists
@@ -63,8 +63,9 @@ def create_store(
     return RedisStore.at(redis.url.get_secret_value(), digest, table)
 
 
-def server_options(listen: Listen) -> ServerOptions:
+def server_options(settings: Settings) -> ServerOptions:
     """Return what a server needs of what is configured to listen on."""
+    listen = settings.listen
     plain = {"metrics": listen.metrics, "address": listen.address}
     tls = {"tls": listen.tls, "legacy_tls": listen.legacy_tls}
     addresses = {**plain, **{name: each.address for name, each in tls.items() if each}}
@@ -73,6 +74,7 @@ def server_options(listen: Listen) -> ServerOptions:
         {name: each.ssl_context for name, each in tls.items() if each},
         listen.trusted_proxies,
         listen.drain,
+        frozenset(settings.metrics.hosts),
     )
 
 

@@ -104,7 +104,7 @@ async def _run_proxy(
 
         def build() -> tuple[Translator, ServerOptions]:
             translator = assemble(configuration.now, client, store, state=state)
-            return translator, server_options(configuration.now.settings.listen)
+            return translator, server_options(configuration.now.settings)
 
         serving = await stack.enter_async_context(listening(*build(), listeners, state.counters, share))
 

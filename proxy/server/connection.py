@@ -15,11 +15,11 @@ from typing import ClassVar
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
-from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, LegacyError
 from proxy.server import reading
 from proxy.server.handlers import Handler
 from proxy.server.intake import Intake
-from proxy.server.responses import ENDS, GOES_ON, Written, response
+from proxy.server.responses import ENDS, GOES_ON, Written, fault_of, response
 from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
 from proxy.server.states import Reactions, State
 
@@ -34,9 +34,7 @@ _SETTLE = 0.01  # in which aiohttp hands over what it has parsed; it takes one t
 _STALL = 30  # for a client that takes nothing of what is sent
 _STALL_CHECK = 5  # between two looks at whether it does
 
-_MAX_HELD = 16 * 1024  # bytes that wait behind a request, without which no more are read
-
-_READS = (hdrs.METH_GET, hdrs.METH_HEAD)
+_MAX_HELD = 16 * 1024  # bytes that wait behind a request; with more of them no others are read
 _OPENING = b"HTTP/1."
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
@@ -79,7 +77,7 @@ class Connection:
         self._closes_at = inf
         self._state = State.BODY
         if self._intake.has_begun or body is not EMPTY_PAYLOAD:
-            self._intake.begin_body(0 if body is EMPTY_PAYLOAD else reading.body_length(head))
+            self._intake.begin_body(reading.body_length(head))
         if self._intake.held:
             self._release()
 
@@ -169,7 +167,7 @@ class Connection:
             is_last = head.should_close or head.upgrade or self._closes_after_response
             data = response(made, head.version, head.method, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
-            fault, is_last = _fault(error), True
+            fault, is_last = fault_of(error), True
             data = response(self._handler.refuse(fault, head.path), head.version, head.method)
         await self._send(data, request)
         if is_last:
@@ -192,7 +190,8 @@ class Connection:
     def _begin(self, request: web.BaseRequest) -> None:
         if self._state is State.ABANDONED:
             raise ConnectionResetError
-        self._state = State.READING if request.method in _READS else State.WRITING
+        is_read = request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
+        self._state = State.READING if is_read else State.WRITING
         self._task = request.task
 
     async def _send(self, data: bytes, request: web.BaseRequest) -> None:
@@ -252,31 +251,20 @@ class Connection:
         """Whether one side can be closed without the other, which asyncio's TLS cannot do."""
         return self._transport is not None and self._transport.can_write_eof()
 
-    # What it reads
-
     def _release(self) -> None:
-        """Give the parser what it may have: the rest of a body, or one head."""
+        """Give the parser what it may have; leave with the client what it sends while much waits."""
         while piece := self._next_piece():
             self._parse(piece)
-        self._limit_held()
-
-    def _limit_held(self) -> None:
-        """Leave with the client what it sends while much is held; at the end of a body aiohttp reads on."""
-        if self._transport is None or not (self._is_paused or self._intake.size > _MAX_HELD):
-            return
-        self._is_paused = self._intake.size > _MAX_HELD
-        if self._is_paused:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+        is_full = self._intake.size > _MAX_HELD
+        if self._transport is not None and (is_full or self._is_paused):
+            self._is_paused = is_full
+            (self._transport.pause_reading if is_full else self._transport.resume_reading)()
 
     def _next_piece(self) -> bytes:
         if self._state is State.BODY:
-            if self._body.is_eof():
+            if self._body.is_eof() or self._transport is None:
                 return b""
-            if self._transport is not None and not self._transport.is_reading():
-                self._intake.expect_delay()
-            return self._intake.take_body()
+            return self._intake.take_body(is_delayed=not self._transport.is_reading())
         if self._state not in (State.SILENT, State.IDLE, State.HEAD):
             return b""
         piece, is_end = self._intake.take_head()
@@ -330,16 +318,12 @@ class Connection:
             self._state = State.PARSED
             self._parse(data)
         else:
-            self._go_on(data)
+            self._take(data)
 
-    def _go_on(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
+        """Give the parser the rest of a head or a body; what comes behind it waits for its answer."""
         self._intake.add(data)
         self._release()
-
-    def _hold(self, data: bytes) -> None:
-        """Let what comes behind a request wait: the parser may drop requests in front of a bad one."""
-        self._intake.add(data)
-        self._limit_held()
 
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
@@ -399,23 +383,14 @@ class Connection:
         #                          data         half_close       deadline   drain           loss
         State.SILENT:    Reactions(_begin_head, _hang_up,        _close,    _close,         _retire),
         State.IDLE:      Reactions(_begin_head, _stop_reading,   _close,    _close_settled, _retire),
-        State.HEAD:      Reactions(_go_on,      _stop_reading,   _time_out, _ignore,        _retire),
-        State.PARSED:    Reactions(_hold,       _stop_reading,   _time_out, _ignore,        _retire),
-        State.BODY:      Reactions(_go_on,      _cut_short,      _ignore,   _ignore,        _abandon),
-        State.READING:   Reactions(_hold,       _begin_response, _ignore,   _ignore,        _cancel_read),
-        State.WRITING:   Reactions(_hold,       _begin_response, _ignore,   _ignore,        _abandon),
-        State.SENDING:   Reactions(_hold,       _note_end,       _ignore,   _ignore,        _abandon),
+        State.HEAD:      Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.PARSED:    Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.BODY:      Reactions(_take,       _cut_short,      _ignore,   _ignore,        _abandon),
+        State.READING:   Reactions(_take,       _begin_response, _ignore,   _ignore,        _cancel_read),
+        State.WRITING:   Reactions(_take,       _begin_response, _ignore,   _ignore,        _abandon),
+        State.SENDING:   Reactions(_take,       _note_end,       _ignore,   _ignore,        _abandon),
         State.CLOSING:   Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _retire),
         State.ABANDONED: Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
         State.CLOSED:    Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
     }
     # fmt: on
-
-
-def _fault(error: Exception) -> Fault:
-    """Return what a client is told where no answer was made."""
-    if isinstance(error, LegacyError):
-        return error.fault
-    if not isinstance(error, ConnectionError):  # with which a client goes
-        _log.error("server: a request failed inside the proxy and was answered 500", exc_info=error)
-    return INTERNAL

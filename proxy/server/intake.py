@@ -26,7 +26,8 @@ _TRANSFER_ENCODING: Final = b"transfer-encoding"
 # The end of a last chunk, or the beginning of such an end
 _CHUNKS_END = re.compile(rb"\r\n\r\n|\r(?:\n\r?)?\Z")
 # Lines that may go on. What else has no end yet is given at once, for the parser to refuse it
-_REQUEST_LINE = re.compile(rb"[A-Z-]+ [^\x00-\x1f\x7f]*\r?")
+_METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ")
+_REQUEST_LINE = re.compile(rb"[^\x00-\x1f\x7f]*\r?")
 _HEADER = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\r?")
 _MAX_LINE = 16 * 1024  # bytes, twice what the parser takes
 _CONTENT_TYPE: Final = b"content-type"
@@ -96,18 +97,17 @@ class Intake:
         self.has_begun = False
         self._left = length
 
-    def take_body(self) -> bytes:
-        """Return the next piece of a body; a chunked one ends with the first piece that completes it."""
+    def take_body(self, *, is_delayed: bool) -> bytes:
+        """Return the next piece of a body; a chunked one ends with the first piece that completes it.
+
+        Where the parser `is_delayed`, it may look at this piece together with the next one.
+        """
         if self._left == CHUNKED:
+            self._is_exact &= not is_delayed
             return self._take_chunks()
         piece = self._take(min(self._at + self._left, len(self.held)))
         self._left -= len(piece)
         return piece
-
-    def expect_delay(self) -> None:
-        """Take note that the parser may look at the next piece together with the one behind it."""
-        if self._left == CHUNKED:
-            self._is_exact = False
 
     def _take(self, end: int) -> bytes:
         piece = self.held[self._at : end]
@@ -127,7 +127,7 @@ class Intake:
         end = held.find(_LINE_END, at) + len(_LINE_END)
         is_whole = end >= len(_LINE_END)
         if not is_whole:
-            if not self._is_cut and (_HTTP_2.startswith(held[at:]) or self._may_have_spaces()):
+            if not self._is_cut and self._may_go_on(held[at:]):
                 return b""
             end = len(held) - held.endswith(b"\r")
         line = self._take(end)
@@ -141,9 +141,16 @@ class Intake:
         self._is_cut = True
         return line if line.isascii() else _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line)
 
-    def _may_have_spaces(self) -> bool:
-        is_line = _REQUEST_LINE.fullmatch(self.held, self._at) is not None
-        return self._takes_spaces and is_line and self.size <= _MAX_LINE
+    def _may_go_on(self, line: bytes) -> bool:
+        """Whether a request line has to be whole, to see which preface it is or where its target ends."""
+        if _HTTP_2.startswith(line):
+            return True
+        is_line = len(line) <= _MAX_LINE and _REQUEST_LINE.fullmatch(line) is not None
+        return (
+            self._takes_spaces
+            and is_line
+            and any(line[: len(each)] == each[: len(line)] for each in _METHODS)
+        )
 
     def _take_headers(self, given: dict[bytes, bytes]) -> tuple[bytes, bool]:
         held, at = self.held, self._at

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +42,8 @@ class ServerOptions:
     """Peers whose X-Forwarded-For is believed."""
     drain: float = 5
     """Seconds in which each connection is closed after its next answer, before listening ends."""
+    metrics_hosts: Collection[str] = frozenset()
+    """Names, in lower case, by which requests to `metrics` may call this host; its full name is another."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Serving:
     contexts: dict[str, SSLContext]
     """Of TLS, under the names of the listeners that have one."""
     drain: float
+    metrics: Metrics | None = None
 
     def follow(self, translator: Translator, options: ServerOptions) -> None:
         """Let another translator answer from now on; the addresses stay as they are."""
@@ -60,6 +63,8 @@ class Serving:
         self.handler.follow(translator, options.trusted_proxies)
         self.server.lenient_targets = translator.lenient_targets
         self.drain = options.drain
+        if self.metrics:
+            self.metrics.hosts = options.metrics_hosts
 
     async def retire(self) -> None:
         """Go on for a while, one answer a connection, so that clients turn to other servers."""
@@ -98,7 +103,8 @@ async def listening(
     serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
-            metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
+            metrics = serving.metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
+            metrics.hosts = options.metrics_hosts
             apart = HttpServer(metrics, counters, AcceptShare(), ConnectionLimit(_MOST_FOR_METRICS))
             await stack.enter_async_context(drained(apart))
             await stack.enter_async_context(accepting(partial(apart, "metrics"), operators, apart.limit))

@@ -1,5 +1,6 @@
 """Answers → bytes of HTTP; and what aiohttp's server gets instead of them, once they are written."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +10,10 @@ from functools import lru_cache
 from aiohttp import HttpVersion, HttpVersion10, hdrs, web
 
 from proxy import __version__
+from proxy.errors import INTERNAL, Fault, LegacyError
 from proxy.legacy import Answer
+
+_log = logging.getLogger("proxy.server")
 
 _SERVER = f"callerid-proxy/{__version__}"
 _PHRASES: Mapping[int, str] = {
@@ -74,6 +78,15 @@ def response(answer: Answer, version: HttpVersion, method: str = "", *, close: b
         return b"%bDate: %b\r\n\r\n" % (head, date)
     body = b"" if method == hdrs.METH_HEAD else answer.body
     return b"%bDate: %b\r\nContent-Length: %d\r\n\r\n%b" % (head, date, len(answer.body), body)
+
+
+def fault_of(error: Exception) -> Fault:
+    """Return what a client is told where no answer was made."""
+    if isinstance(error, LegacyError):
+        return error.fault
+    if not isinstance(error, ConnectionError):  # with which a client goes
+        _log.error("server: a request failed inside the proxy and was answered 500", exc_info=error)
+    return INTERNAL
 
 
 @lru_cache(maxsize=256)

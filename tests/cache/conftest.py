@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 import pytest_asyncio
 from support.cached import Clock, Shared, tolerant_store
-from support.valkey import Server, running_valkey
+from support.valkey import Server, running_pair, running_valkey
 
 from proxy.cache import (
     GenerationTable,
@@ -20,6 +20,13 @@ from proxy.cache import (
 def valkey() -> Iterator[Server]:
     with running_valkey() as server:
         yield server
+
+
+@pytest.fixture
+def pair() -> Iterator[list[Server]]:
+    """Run a master and its replica, in this order, which only this test uses."""
+    with running_pair() as pair:
+        yield pair
 
 
 @asynccontextmanager

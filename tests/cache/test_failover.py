@@ -7,20 +7,15 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
 from support import leap
 from support.cached import ALICE, Lists, Upstream, Value, ask, known, tolerant_store
-from support.processes import running
 from support.relay import Relay, relay
 from support.scripted_redis import INFO, ROLE, bulk, pipeline_to, scripted_redis
-from support.seed import ACCOUNT, BOB, LIST, basic
-from support.valkey import Server, free_port, running_valkey
-from support.wire import Answer, Message, json_answer, scripted_upstream
-from support.wire import ask as ask_proxy
+from support.valkey import Server, fail_over, free_port, running_valkey
 
 from proxy.cache import CachePolicy, ListCache, derive_key, derive_owner
 from proxy.cache.redis_pipeline import UnavailableError
@@ -29,25 +24,6 @@ from proxy.cache.redis_store import RedisStore
 OWNER = derive_owner(ALICE)
 NEVER = 3600
 """Seconds: a write that waits until older lists have expired does not end in a test."""
-
-
-@pytest.fixture
-def pair() -> Iterator[list[Server]]:
-    """Run a master and its replica."""
-    with running_valkey() as master, running_valkey() as replica:
-        for each in (master, replica):
-            each.client.config_set("repl-diskless-sync-delay", 0)
-        replica.follow(master)
-        replica.wait_for_link()
-        yield [master, replica]
-
-
-def fail_over(pair: list[Server], *, is_reached: bool = True) -> None:
-    """Exchange the roles; the demoted master may not reach the new one, and keeps its data."""
-    pair.reverse()
-    master, demoted = pair
-    master.follow(None)
-    demoted.follow(master, is_reached=is_reached)
 
 
 @contextlib.asynccontextmanager
@@ -153,58 +129,6 @@ async def test_found_g4_a_replica_that_accepts_writes(
     name.lead_to(pair[0].port)
     await write(writer, upstream, "new")
     assert (await ask(reader, ALICE, upstream)).text == "new"
-
-
-def describe(version: int) -> bytes:
-    names = f'"friendly_name": "v {version}", "phone_number": "+14155551212"'
-    return f'{{"sid": "{BOB}", "account_sid": "{ACCOUNT}", {names}}}'.encode()
-
-
-async def test_found_e2_two_proxies_follow_a_fail_over(tmp_path: Path, pair: list[Server]) -> None:
-    """Programs with the default timeouts; a write that waits for lists to expire ends with a 504 here."""
-    asked = (("Host", "x"), ("Authorization", basic()), ("Connection", "close"))
-    version = 0
-
-    def answer(message: Message) -> Answer:
-        nonlocal version
-        if message.start.startswith("POST"):
-            version = int(message.body.rpartition(b"+")[2])
-            return json_answer(200, describe(version)).encode()
-        page = b'{"outgoing_caller_ids": [%b], "next_page_uri": null}' % describe(version)
-        return json_answer(200, page).encode()
-
-    async with scripted_upstream() as upstream, relay(pair[0].port) as kept, relay(pair[0].port) as moved:
-        upstream.otherwise = answer
-        file = tmp_path / "proxy.yaml"
-        with contextlib.ExitStack() as stack:
-            ports: list[int] = []
-            for way in (kept, moved):
-                shared = f"{{fresh: 10, replicas: 2, redis: {{url: '{way.url}'}}}}"
-                text = f"listen: 127.0.0.1:0\nupstream: {{base_url: '{upstream.url}'}}\nsnapshots: {shared}\n"
-                file.write_text(text, encoding="utf-8")
-                server = stack.enter_context(running("serve", "--config", file))
-                ports.append(int(server.until(r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01")))
-
-            async def shown(port: int) -> int:
-                listed = await ask_proxy(port, Message(f"GET {LIST} HTTP/1.1", asked).encode())
-                found = re.search(rb"<FriendlyName>v (\d+)<", listed.body)
-                assert found
-                return int(found[1])
-
-            for number in range(1, 9):
-                for port in ports:
-                    await shown(port)
-                if number % 2:
-                    fail_over(pair, is_reached=False)
-                    for way in (kept, moved):
-                        way.lead_to(pair[0].port)
-                    moved.cut()
-                    moved.mend()
-                form = f"FriendlyName=v+{number}".encode()
-                length = ("Content-Length", str(len(form)))
-                put = Message(f"PUT {LIST}/{BOB} HTTP/1.1", (*asked, length), form).encode()
-                assert (await ask_proxy(ports[number // 2 % 2], put)).status == 200
-                assert [await shown(port) for port in ports] == [number, number]
 
 
 # Replies of servers that are the wrong ones

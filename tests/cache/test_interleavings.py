@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from lxml import etree
 from support.changing_upstream import ChangingUpstream, Faults, changing_upstream, first_sids, number_of
 from support.processes import running
 from support.relay import Relay, relay
-from support.valkey import Server, running_valkey
+from support.valkey import Server, fail_over, running_pair
 from support.wire import Message, ask
 
 TOKENS = ("one", "two")
@@ -237,20 +238,12 @@ async def disturb(
             case "flush":
                 await asyncio.to_thread(pair[0].client.flushall)
             case "fail over":
-                await asyncio.to_thread(fail_over, chance, pair)
+                await asyncio.to_thread(partial(fail_over, pair, is_reached=chance.random() < 0.7))
                 for way in ways:  # connections to the old master stay, but for some
                     way.lead_to(pair[0].port)
                     if chance.random() < 0.3:
                         way.cut()
                         way.mend()
-
-
-def fail_over(chance: random.Random, pair: list[Server]) -> None:
-    """Exchange the roles; there are never two masters. The demoted one may not reach the new one."""
-    pair.reverse()
-    master, demoted = pair
-    demoted.follow(master, is_reached=chance.random() < 0.7)
-    master.follow(None)
 
 
 @contextlib.asynccontextmanager
@@ -259,8 +252,7 @@ async def everything(
 ) -> AsyncIterator[tuple[ChangingUpstream, Sequence[int]]]:
     """Run the upstream, Redis, two replicas and the faults; yields the ports of the replicas."""
     async with AsyncExitStack() as stack:
-        pair = [stack.enter_context(running_valkey()) for _ in range(2)]
-        pair[1].follow(pair[0])
+        pair = stack.enter_context(running_pair())
         upstream = await stack.enter_async_context(changing_upstream(chance))
         ways = [await stack.enter_async_context(relay(pair[0].port)) for _ in range(2)]
         with ExitStack() as replicas:

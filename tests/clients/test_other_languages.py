@@ -5,6 +5,7 @@ a tab between any two. For each answer it prints the status and, indented, the e
 parser found: name, attributes in the order of their names, and the text where there is nothing else.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -55,6 +56,14 @@ LANGUAGES = {
         trusting=JAVA + " -Djavax.net.ssl.trustStore={keystore} -Djavax.net.ssl.trustStorePassword=changeit",
         check=["javac", "-version"],
         needs="JDK",
+    ),
+    # Which has no setting for the CA: a store of its own user has it, under HOME
+    "csharp": Language(
+        driver="Driver.cs",
+        plain="mono",
+        trusting="env HOME={home} mono",
+        check=["mcs", "--version"],
+        needs="Mono with mcs and cert-sync",
     ),
 }
 
@@ -176,20 +185,34 @@ async def converse(command: list[str], base_url: str) -> None:
     assert answered == "".join(line for line in lines if not line.startswith("> "))
 
 
-async def test_conversation(language: Language, server: Server) -> None:
-    await converse([*language.plain.split(), str(HERE / language.driver)], server.plain)
+def driver_of(language: Language, folder: Path) -> str:
+    """Return the file that the language runs, which C# compiles first."""
+    source = HERE / language.driver
+    if source.suffix != ".cs":
+        return str(source)
+    compiled = folder / "driver.exe"
+    assert works("mcs", f"-out:{compiled}", source)
+    return str(compiled)
 
 
-async def test_conversation_over_tls(language: Language, server: Server) -> None:
+async def test_conversation(language: Language, server: Server, tmp_path: Path) -> None:
+    await converse([*language.plain.split(), driver_of(language, tmp_path)], server.plain)
+
+
+async def test_conversation_over_tls(language: Language, server: Server, tmp_path: Path) -> None:
     keystore = server.ca.with_suffix(".jks")
-    command = [word.format(ca=server.ca, keystore=keystore) for word in language.trusting.split()]
+    command = [
+        word.format(ca=server.ca, keystore=keystore, home=tmp_path) for word in language.trusting.split()
+    ]
     if "{keystore}" in language.trusting:
         options = "-J-XX:TieredStopAtLevel=1 -importcert -noprompt -storepass changeit -keystore"
         assert works("keytool", *options.split(), keystore, "-file", server.ca)
-    await converse([*command, str(HERE / language.driver)], server.tls)
+    if "{home}" in language.trusting:
+        assert works("env", f"HOME={tmp_path}", "cert-sync", "--quiet", "--user", server.ca)
+    await converse([*command, driver_of(language, tmp_path)], server.tls)
 
 
-async def test_wrong_token(language: Language, server: Server) -> None:
+async def test_wrong_token(language: Language, server: Server, tmp_path: Path) -> None:
     asked = [f"{method}\t{LIST}/{BOB}\tFriendlyName=Bob\n" for method in ("GET", "PUT", "POST", "DELETE")]
-    command = [*language.plain.split(), str(HERE / language.driver), server.plain, ACCOUNT, "wrong"]
+    command = [*language.plain.split(), driver_of(language, tmp_path), server.plain, ACCOUNT, "wrong"]
     assert await run(command, "".join(asked)) == REFUSAL * len(asked)

@@ -1,6 +1,7 @@
 """A request line of any bytes, given to the server over a connection in memory."""
 
 import asyncio
+import re
 from typing import Any
 
 from proxy.errors import Fault
@@ -42,6 +43,7 @@ def request_line(data: bytes) -> None:
         assert b"\n" in data or b"\r" in data, "a request line was not answered"
         return
     assert int(written.split(b" ")[1]) in _STATUSES
+    data = re.sub(rb"[\x80-\xff]", lambda found: b"%%%02X" % found[0][0], data)
     for method, target in recorder.heads:
         assert method.isupper()
         assert method.encode() in data

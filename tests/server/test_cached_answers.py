@@ -77,7 +77,7 @@ async def proxy_before(base_url: str, fresh: int = 3600) -> AsyncIterator[Proxy]
     async with Client() as client:
         watched = Watched(assemble(configuration._replace(settings=settings), client))
         translator = cast(Translator, watched)
-        options = server_options(settings.listen)
+        options = server_options(settings)
         with listeners(options) as every:
             async with listening(translator, options, every, Counters()):
                 yield Proxy(every["address"].address.port, watched)

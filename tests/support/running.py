@@ -63,7 +63,9 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     if "snapshots" not in settings.model_fields_set:
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
         configuration = configuration._replace(settings=settings)
-    options = server_options(configuration.settings.listen.model_copy(update={"address": _ANY_PORT}))
+    settings = configuration.settings
+    listen = settings.listen.model_copy(update={"address": _ANY_PORT})
+    options = server_options(settings.model_copy(update={"listen": listen}))
     store = create_store(configuration)
     counters = Counters()
     failures = FailureLog(counters)

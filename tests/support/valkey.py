@@ -109,3 +109,22 @@ def running_valkey(password: str = "", *options: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def running_pair() -> Iterator[list[Server]]:
+    """Run a master and its replica, in this order."""
+    with running_valkey() as master, running_valkey() as replica:
+        for each in (master, replica):
+            each.client.config_set("repl-diskless-sync-delay", 0)
+        replica.follow(master)
+        replica.wait_for_link()
+        yield [master, replica]
+
+
+def fail_over(pair: list[Server], *, is_reached: bool = True) -> None:
+    """Exchange the roles; there are never two masters. The demoted one may not reach the new one."""
+    pair.reverse()
+    master, demoted = pair
+    demoted.follow(master, is_reached=is_reached)
+    master.follow(None)
