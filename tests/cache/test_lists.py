@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.cached import (
     ALICE,
@@ -25,6 +25,7 @@ from support.cached import (
     loader,
     settle,
 )
+from support.examples import examples
 
 from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, derive_key, derive_owner
 from proxy.errors import DECLINED, UNAUTHENTICATED, LegacyError
@@ -500,7 +501,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=300)
+@examples(300)
 def test_no_stale_read_after_a_write_in_any_order(steps: list[tuple[Any, ...]]) -> None:
     """A request after a write gets at least that version, and no other account's."""
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.broken_configurations import GOOD
 from support.seed import ACCOUNT, BOB
@@ -14,7 +14,6 @@ from fuzz.seeds import seeds
 from fuzz.targets import TARGETS, VENDORS
 
 SEEDS = seeds()
-EXAMPLES = settings(max_examples=2 * settings.default.max_examples) if settings.default else settings()
 # Text with a meaning for one of the parsers
 WORDS = [
     *(
@@ -101,14 +100,12 @@ def test_seeds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@EXAMPLES
 @given(data=st.binary())
 def test_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@EXAMPLES
 @given(data=st.data())
 def test_edited_seeds(name: str, data: st.DataObject) -> None:
     TARGETS[name](data.draw(st.builds(edited, st.sampled_from(SEEDS[name]), EDITS)))

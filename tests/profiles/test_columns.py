@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from proxy.errors import LegacyError, UpstreamError
 from proxy.model import Account, CallerId, Credentials
@@ -70,7 +71,7 @@ def one_by_one(name: ReadName, values: list[Any]) -> object:
 @example(values=["2008-04-01T18:26:32Z", "2008-04-01T18:26:32+02:00"])
 @example(values=[True, 1, 1.0, "1"])
 @example(values=["", None])
-@settings(max_examples=300)
+@examples(300)
 def test_a_column_reader_agrees_with_the_reader(name: ReadName, values: list[Any]) -> None:
     for _ in range(2):  # what is remembered must not differ from what is worked out
         try:
