@@ -123,7 +123,7 @@ $(BIN)/python:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing $$package"; \
 	    apt-get -qq update && \
-	      DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$$package" >/dev/null; \
+	      DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$$package" >/dev/null; \
 	  else \
 	    echo "$(PYTHON) cannot create environments. As root: apt-get install $$package" >&2; exit 1; \
 	  fi; }

@@ -38,6 +38,7 @@ def make_app(store: Store) -> web.Application:
     """Serve a store, which stays the caller's to close."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=_LARGEST_BODY)
     app[STORE] = store
+    app.on_response_prepare.append(_name_server)
     app.add_routes(
         [
             web.get(_LIST, list_caller_ids),
@@ -50,6 +51,10 @@ def make_app(store: Store) -> web.Application:
         ]
     )
     return app
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers[hdrs.SERVER] = "callerid-proxy-sandbox"  # aiohttp would name the version of Python
 
 
 @web.middleware

@@ -9,11 +9,17 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from support import leap
 from support.streams import stream_server
 from support.wire import (
@@ -766,14 +772,48 @@ async def test_a_certificate_counts_for_its_name_and_its_time(
         writer.write(OK)
 
     async with serving(serve, tls) as url:
-        asking = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", ASK, url),
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")},
-        )
-        said, _ = await asking.communicate()
-    assert int(said) == status
+        assert await asked_with(url, tmp_path / "ca.pem") == status
     assert len(reached) == (status == 200)
+
+
+async def asked_with(url: str, ca: Path) -> int:
+    """Ask in a process of its own that trusts an authority; return the status."""
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ASK, url),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "SSL_CERT_FILE": str(ca)},
+    )
+    said, _ = await asking.communicate()
+    return int(said)
+
+
+def without_key_identifiers(folder: Path) -> ssl.SSLContext:
+    """Write an authority to `ca.pem`, and return a context with a certificate that it has issued."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", "server")]
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    extensions = (x509.BasicConstraints(ca=True, path_length=None), address)
+    now = datetime.now(UTC)
+    for file, name, key, extension in zip(("ca.pem", "server.pem"), names, keys, extensions, strict=True):
+        builder = x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        certificate = builder.add_extension(extension, critical=False).sign(keys[0], hashes.SHA256())
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (folder / file).write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+async def test_found_e10_each_python_trusts_the_same_authorities(tmp_path: Path) -> None:
+    """Python 3.13 requires key identifiers, unless told otherwise."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_message(reader)
+        writer.write(OK)
+
+    async with serving(serve, without_key_identifiers(tmp_path)) as url:
+        assert await asked_with(url, tmp_path / "ca.pem") == 200
 
 
 async def test_tls_where_there_is_none() -> None:
