@@ -306,7 +306,7 @@ async def test_listen_addresses_need_a_restart_and_a_warning_says_so(tmp_path: P
         certificate = listening_with(tmp_path, trustme.CA()).replace(
             "127.0.0.1:0, drain", "127.0.0.1:1, drain"
         )
-        after = certificate.replace("drain: 0", "metrics: 127.0.0.1:1") + after.partition("\n")[2]
+        after = certificate.replace("drain: 0", "metrics: 127.0.0.1:2") + after.partition("\n")[2]
         after += "snapshots: {replicas: 2, redis: redis://127.0.0.1:1}\n"
         with served(tmp_path, before, "--workers", "2") as proxy:
             later = r"({}) has changed, which takes a restart to become active"

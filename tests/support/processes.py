@@ -15,6 +15,8 @@ from typing import IO
 
 PROXY = (sys.executable, "-m", "proxy")
 _TIMEOUT = 30  # seconds
+_LOG_LINE = re.compile(r"\A[0-9TZ:.-]{24} [a-z]+ +[a-z.]+: ")
+"""What stands before the message of a log line."""
 
 
 def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -43,9 +45,11 @@ class Running:
     output: IO[str]
 
     def until(self, line: str) -> str:
-        """Read the output up to a line that matches; return its group."""
+        """Read the output up to a line, or a message of the log, that matches; return its group."""
         for each in self.output:
-            if found := re.fullmatch(line, each.rstrip("\n")):
+            text = each.rstrip("\n")
+            message = _LOG_LINE.sub("", text)
+            if found := re.fullmatch(line, text) or re.fullmatch(line, message):
                 return found[1]
         raise AssertionError(f"the program ended and never wrote {line!r}")
 
