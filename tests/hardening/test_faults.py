@@ -436,7 +436,8 @@ async def test_fault_12_is_counted(method: str, target: str, said: bytes, policy
         scripted_upstream(ok(said)) as upstream,
         running_listeners(upstream.url, configuration) as bound,
     ):
-        answer = await Proxied(bound["address"].port, upstream).ask(method, target)
+        form = "PhoneNumber=4158675309&FriendlyName=Bob" if method == "POST" else None
+        answer = await Proxied(bound["address"].port, upstream).ask(method, target, form)
         metrics = await ask(bound["metrics"].port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.status == 200
     assert answer.body.count("\ufffd".encode()) >= replaced
