@@ -2,7 +2,6 @@
 
 import ssl
 from http.client import HTTPException
-from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
@@ -12,6 +11,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 import click
 
 from proxy.cli.parameters import FILE, refuse
+from proxy.net.addresses import is_loopback
 
 _DEFAULT_URL = "http://127.0.0.1:8080"
 _HEALTH_PATHS = ("/healthz", "/readyz")
@@ -89,19 +89,12 @@ def _make_context(target: _Target, cafile: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=cafile)
     # An own CA need not have every extension, and the certificate may be trusted by itself
     context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN
-    if target.is_configured or _is_loopback(target.url):
+    if target.is_configured or is_loopback(urlsplit(target.url).hostname or ""):
         context.check_hostname = False
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # old clients accept weak certificates
     if target.is_configured and cafile is None:
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        return ip_address(urlsplit(url).hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 COMMANDS = {"healthcheck": healthcheck}

@@ -5,7 +5,6 @@ Each rule is a function from a configuration to its violations. A profile with e
 
 import re
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ import uritemplate
 
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.config.yaml_source import Expanded
-from proxy.net.addresses import Address, check_url
+from proxy.net.addresses import Address, check_url, is_loopback
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
@@ -180,11 +179,7 @@ def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        address = ip_address(host)
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback  # as Python 3.13 does
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_loopback(host) or host == "localhost" or host.endswith(".localhost")
 
 
 def _check_accounts(configuration: Configuration) -> Iterator[Violation]:

@@ -3,7 +3,7 @@
 import re
 import socket
 from contextlib import suppress
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -68,6 +68,15 @@ def check_url(text: str) -> None:
 def has_stray_percent(text: str) -> bool:
     """Whether a % does not begin a percent-encoded byte (RFC 3986 section 2.1)."""
     return re.search("%(?![0-9A-Fa-f]{2})", text) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is a loopback address; IPv4 that is mapped to IPv6 counts on each version of Python."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def check_host(host: str) -> None:
