@@ -9,7 +9,6 @@ import click
 from proxy.config import Configuration, ConfigurationError, Settings
 from proxy.config.settings import TlsListener
 from proxy.config.yaml_source import Mistake
-from proxy.net.addresses import Address
 from proxy.observe import log
 
 _log = logging.getLogger("proxy.config")
@@ -20,16 +19,12 @@ _INCOMPLETE = "is empty or has lost its accounts: it may not be written to its e
 
 _FIXED: Mapping[str, Callable[[Settings], object]] = {
     "listen.address": lambda settings: settings.listen.address,
-    "listen.tls.address": lambda settings: _address(settings.listen.tls),
-    "listen.legacy_tls.address": lambda settings: _address(settings.listen.legacy_tls),
+    "listen.tls.address": lambda settings: settings.listen.addresses().get("tls.address"),
+    "listen.legacy_tls.address": lambda settings: settings.listen.addresses().get("legacy_tls.address"),
     "listen.metrics": lambda settings: settings.listen.metrics,
     "snapshots.redis": lambda settings: settings.snapshots.redis,
 }
 """What workers inherit or share with replicas: it stays as it was at the start."""
-
-
-def _address(listener: TlsListener | None) -> Address | None:
-    return listener.address if listener else None
 
 
 def _keep_fixed(following: Configuration, active: Settings) -> Configuration:
