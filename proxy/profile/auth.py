@@ -93,11 +93,10 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     headers = {**call.headers, **shown} if scheme.part == "header" else call.headers
     query = {**call.query, **shown} if scheme.part == "query" else call.query
     hashed = hash((credentials.username, credentials.password))
-    method, address, _, _, body, body_type, retries, is_safe, *_ = call
+    caller = hash((hashed, entry))
+    method, address, _, _, body, body_type, retries, is_safe, _, _, *rest = call
     # A third of what _replace costs
-    return Call(
-        method, address, headers, query, body, body_type, retries, is_safe, hashed, hash((hashed, entry))
-    )
+    return Call(method, address, headers, query, body, body_type, retries, is_safe, hashed, caller, *rest)
 
 
 def set_names(auth: Auth, part: Part) -> Sequence[str]:

@@ -322,21 +322,20 @@ def next_position(
         more = count >= (here.largest or 1) if is_open else count > 0 and offset < (contents.total or 0)
         if not more and count < size:
             return None
-        guess: Literal["no", "full", "short"] = "short" if count < size else "full"
-        following = Position(
-            first,
-            offset,
-            here.number + 1,
-            largest=max(count, here.largest),
-            guess=guess if is_open else "no",
+        guess: Literal["no", "full", "short"] = "no"
+        if is_open:
+            guess = "short" if count < size else "full"
+        call = first._replace(is_probe=guess == "short")
+        largest = max(count, here.largest)
+        return _place_call(
+            paging, Position(call, offset, here.number + 1, largest=largest, guess=guess), size
         )
-        return _place_call(paging, following, size)
-    call = kind.next_call(paging, first, here.call, contents)
-    if call is None:
+    following = kind.next_call(paging, first, here.call, contents)
+    if following is None:
         return None
     if not count:
         raise UpstreamError(Reason.CURSOR, items=0)  # an empty page with a next one may go on for ever
-    return Position(call, offset)
+    return Position(following, offset)
 
 
 _ENDS = {"full": frozenset({404, 416}), "short": frozenset({400, 404, 410, 416, 422})}

@@ -170,10 +170,7 @@ class Profile:
             caller_ids = self._read_items(self._apply_conditions(items), account)
             return UpstreamPage(caller_ids, here.offset, total, following)
 
-        exchange = self._authorize(here.call, account, read)
-        if here.guess != "short":
-            return exchange
-        return exchange._replace(call=exchange.call._replace(is_probe=True))
+        return self._authorize(here.call, account, read)
 
     def _apply_conditions(self, items: Sequence[Any]) -> Sequence[Any]:
         if self._conditions and not all(isinstance(item, dict) for item in items):
@@ -222,11 +219,8 @@ class Profile:
             fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
             raise LegacyError(fault)
         shown = self._settings.validation == "code_shown"
-        read_name, read_code = (
-            compile_reader(endpoint.friendly_name),
-            compile_reader(endpoint.code, Reason.CODE),
-        )
-        read_pending = compile_reader(endpoint.pending)
+        read_name, read_pending = compile_reader(endpoint.friendly_name), compile_reader(endpoint.pending)
+        read_code = compile_reader(endpoint.code, Reason.CODE)
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._read_document(endpoint, account, reply)

@@ -98,9 +98,8 @@ class FullListing:
             self._last = page
             self._pages.append(page.caller_ids)
             self._sids.update(page.caller_ids.sid)
-            # Some upstreams show the last page again for one past the end
-            is_same = before and page.caller_ids and list(page.caller_ids.sid) == list(before.caller_ids.sid)
-            self.following = None if exchange.call.is_probe and is_same else page.next
+            is_again = exchange.call.is_probe and _is_again(page.caller_ids, before)
+            self.following = None if is_again else page.next
         self._digests.append(PageDigest(digest(reply), self.following))
         self._check_limits()
 
@@ -134,6 +133,11 @@ class FullListing:
         if len(listed) != len(self._sids):
             listed = _without_duplicates(listed)
         return ListingResult(listed, self._digests)
+
+
+def _is_again(caller_ids: CallerIds, before: UpstreamPage | None) -> bool:
+    """Whether a page is the one `before`: some upstreams show the last page again for one past the end."""
+    return before is not None and len(caller_ids) > 0 and list(caller_ids.sid) == list(before.caller_ids.sid)
 
 
 def digest(reply: Reply) -> bytes:
