@@ -49,14 +49,12 @@ def _check_same_requests(profile: ProfileSettings) -> Iterator[Violation]:
 
 def _check_header_names(profile: ProfileSettings) -> Iterator[Violation]:
     """Find headers whose names differ in case only: both would be sent."""
-    for here, _, endpoint in _list_endpoints(profile):
-        for name in endpoint.headers:
-            alike = [*endpoint.headers, *profile.headers]
-            if any(each != name and each.lower() == name.lower() for each in alike):
+    own = [(here, endpoint.headers) for here, _, endpoint in _list_endpoints(profile)]
+    for here, headers in [*own, ((), profile.headers)]:
+        sent = [*headers, *profile.headers]
+        for name in headers:
+            if any(each != name and each.lower() == name.lower() for each in sent):
                 yield (*here, "headers", name), f"the header {name} has another spelling elsewhere"
-    for name in profile.headers:
-        if any(each != name and each.lower() == name.lower() for each in profile.headers):
-            yield ("headers", name), f"the header {name} has another spelling elsewhere"
 
 
 def _check_query_of_paths(profile: ProfileSettings) -> Iterator[Violation]:
