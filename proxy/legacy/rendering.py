@@ -52,13 +52,11 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
     match result:
         case Page():
             paging = attributes(result, route.uri_of_page(result.size) if style.page_uris else None)
-            body = as_.many(result, paging, style)
-            return Answer(200, as_.CONTENT_TYPE, body, cache_control=_CACHE_CONTROL)
+            return _ok(as_, as_.many(result, paging, style))
         case Item() if as_ is xml:
-            return Answer(200, xml.CONTENT_TYPE, xml.document(result.text), cache_control=_CACHE_CONTROL)
+            return _ok(xml, xml.document(result.text))
         case Item():
-            body = as_.one(CALLER_ID.name, CALLER_ID.texts(result.caller_id, style), 200)
-            return Answer(200, as_.CONTENT_TYPE, body, cache_control=_CACHE_CONTROL)
+            return _ok(as_, as_.one(CALLER_ID.name, CALLER_ID.texts(result.caller_id, style), 200))
         case CallerId():
             return _one(as_, CALLER_ID.name, CALLER_ID.texts(result, style))
         case ValidationRequest():
@@ -68,7 +66,10 @@ def render(result: Shown, route: Route, style: Style) -> Answer:
 
 
 def _one(as_: _Format, name: str, texts: Texts) -> Answer:
-    replaced, body = count_illegible(text for _, text in texts), as_.one(name, texts, 200)
+    return _ok(as_, as_.one(name, texts, 200), count_illegible(text for _, text in texts))
+
+
+def _ok(as_: _Format, body: bytes, replaced: int = 0) -> Answer:
     return Answer(200, as_.CONTENT_TYPE, body, replaced=replaced, cache_control=_CACHE_CONTROL)
 
 
