@@ -7,7 +7,7 @@ from proxy.config import Configuration
 from proxy.gateway.accounts import TrustingAccounts
 from proxy.gateway.translator import SharedState
 from proxy.legacy import Answer, Request
-from proxy.observe.counters import Counters, Rejection
+from proxy.observe.counters import Rejection
 from proxy.observe.failures import FailureLog, UpstreamFailure
 from proxy.process.assembly import assemble, create_accounts
 from proxy.profile.calls import Call, Reply
@@ -49,7 +49,7 @@ class _Failures(FailureLog):
     """Keeps the failures of upstreams, in the place of the log."""
 
     def __init__(self) -> None:
-        super().__init__(Counters())
+        super().__init__()
         self.kept: list[UpstreamFailure] = []
 
     def upstream_failed(self, failure: UpstreamFailure) -> None:

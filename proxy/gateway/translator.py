@@ -34,7 +34,7 @@ from proxy.legacy import (
 )
 from proxy.model import Account, Delete, Fetch, List, Rename, Validate, ValidationRequest
 from proxy.net.deadlines import GRACE, Deadlines, begin_request
-from proxy.observe.counters import REPLACED_NAMES, Counters, Rejection
+from proxy.observe.counters import REPLACED_NAMES, Rejection
 from proxy.observe.failures import FailureLog
 from proxy.upstream.api import Upstream
 
@@ -53,17 +53,13 @@ _MAX_PARSED_LENGTH = 512  # characters of target and credentials
 class SharedState:
     """What one translator hands on to the next when the configuration is reloaded."""
 
-    counters: Counters = field(default_factory=Counters)
-    failures: FailureLog = field(default_factory=lambda: FailureLog(Counters()))
+    failures: FailureLog = field(default_factory=FailureLog)
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     pending: PendingCalls = field(default_factory=PendingCalls)
 
 
 class Translator:
     """Answers legacy requests from the cache and the upstreams."""
-
-    lenient_targets = False
-    """Whether the targets of requests may have spaces."""
 
     def __init__(
         self,
@@ -79,8 +75,8 @@ class Translator:
         self._upstreams = upstreams
         self._style = style
         self._lists = lists
-        self._counters, self._limiter, self._pending = state.counters, state.limiter, state.pending
-        self.failures = state.failures
+        self.failures, self._limiter, self._pending = state.failures, state.limiter, state.pending
+        self._counters = self.failures.counters
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))

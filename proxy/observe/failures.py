@@ -51,13 +51,14 @@ ReportFailure = Callable[[UpstreamFailure], None]
 class FailureLog:
     """Counts failures and logs them."""
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    def __init__(self, counters: Counters | None = None) -> None:
+        """Count with `counters`, or with some of its own."""
+        self.counters = counters or Counters()
 
     def upstream_failed(self, failure: UpstreamFailure) -> None:
         """Report the failure of an upstream, of each kind, account and operation once a minute."""
         upstream, operation, account, error = failure
-        self._counters.count(UPSTREAM_FAILURES, operation, error.reason)
+        self.counters.count(UPSTREAM_FAILURES, operation, error.reason)
         log = _security if error.reason in _SECURITY else _upstream
         # Callers make up accounts and tokens at will
         named = "" if error.reason is Reason.UNAUTHORIZED else account
@@ -67,8 +68,8 @@ class FailureLog:
 
     def breaker_opened(self, origin: str, failure: str, seconds: float) -> None:
         """Report that a caller's circuit breaker has opened after a failure, for so many seconds."""
-        self._counters.count(BREAKER_OPENINGS)
-        self._counters.count(OPEN_BREAKERS)
+        self.counters.count(BREAKER_OPENINGS)
+        self.counters.count(OPEN_BREAKERS)
         line = f"upstream {origin}: the circuit breaker of a caller is open for {seconds:g} s after {failure}"
         write(_upstream, logging.WARNING, line, {"origin": origin, "failure": failure}, ("opened", origin))
 
@@ -79,17 +80,17 @@ class FailureLog:
 
     def breaker_removed(self) -> None:
         """Count one open circuit breaker less: it has closed, or its caller has not been seen for long."""
-        self._counters.count(OPEN_BREAKERS, times=-1)
+        self.counters.count(OPEN_BREAKERS, times=-1)
 
     def request_rejected(self, reason: Rejection) -> None:
         """Report a request that is refused without the upstream being asked."""
-        self._counters.count(REJECTED_REQUESTS, reason)
+        self.counters.count(REJECTED_REQUESTS, reason)
         log, line = _REJECTIONS[reason]
         write(log, logging.WARNING, line, {"reason": reason}, ("rejected", reason))
 
     def handshake_failed(self, listener: str, error: Exception) -> None:
         """Report a TLS handshake that a client has not completed."""
-        self._counters.count(FAILED_HANDSHAKES, listener)
+        self.counters.count(FAILED_HANDSHAKES, listener)
         why = getattr(error, "reason", None) or type(error).__name__
         line = f"server: a TLS handshake at listen.{listener} failed: {why}"
         write(_server, logging.WARNING, line, {"listener": listener, "error": why}, (listener, why))

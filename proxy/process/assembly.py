@@ -43,9 +43,7 @@ def assemble(
     policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
-    translator = Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
-    translator.lenient_targets = settings.legacy.lenient_targets
-    return translator
+    return Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
 
 
 def create_store(
@@ -75,6 +73,7 @@ def server_options(settings: Settings) -> ServerOptions:
         listen.trusted_proxies,
         listen.drain,
         frozenset(settings.metrics.hosts),
+        settings.legacy.lenient_targets,
     )
 
 

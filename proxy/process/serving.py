@@ -97,7 +97,7 @@ async def _run_proxy(
     """Serve as one of the workers until the block ends."""
     store = create_store(configuration.now, shared.generations, worker)
     counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
-    state = SharedState(counters, FailureLog(counters))
+    state = SharedState(FailureLog(counters))
     log.count_dropped(partial(counters.count, DROPPED_LINES))
     async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
@@ -106,7 +106,7 @@ async def _run_proxy(
             translator = assemble(configuration.now, client, store, state=state)
             return translator, server_options(configuration.now.settings)
 
-        serving = await stack.enter_async_context(listening(*build(), listeners, state.counters, share))
+        serving = await stack.enter_async_context(listening(*build(), listeners, counters, share))
 
         async def reload() -> None:
             if not (share.is_alone or configuration.follows()):

@@ -44,6 +44,8 @@ class ServerOptions:
     """Seconds in which each connection is closed after its next answer, before listening ends."""
     metrics_hosts: Collection[str] = frozenset()
     """Names, in lower case, by which requests to `metrics` may call this host; its full name is another."""
+    lenient_targets: bool = False
+    """Whether the targets of requests may have spaces."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Serving:
         """Let another translator answer from now on; the addresses stay as they are."""
         self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
         self.handler.follow(translator, options.trusted_proxies)
-        self.server.lenient_targets = translator.lenient_targets
+        self.server.lenient_targets = options.lenient_targets
         self.drain = options.drain
         if self.metrics:
             self.metrics.hosts = options.metrics_hosts
@@ -99,7 +101,7 @@ async def listening(
     share.join()
     handler, failures = LegacyHandler(translator, options.trusted_proxies), FailureLog(counters)
     server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
-    server.lenient_targets = translator.lenient_targets
+    server.lenient_targets = options.lenient_targets
     serving = Serving(handler, server, dict(options.tls), options.drain)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:

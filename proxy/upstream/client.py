@@ -12,11 +12,10 @@ from typing import NamedTuple, Self
 
 from proxy.errors import DECLINED, LegacyError, Reason
 from proxy.net.deadlines import Deadlines
-from proxy.observe.counters import Counters
 from proxy.observe.failures import FailureLog
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream import encoding
-from proxy.upstream.breaker import CircuitBreaker
+from proxy.upstream.breaker import CircuitBreaker, Ticket
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
 from proxy.upstream.pool import ConnectionPool, IdleConnections
@@ -93,7 +92,7 @@ class Client:
     ) -> None:
         """Take the `routes` to origins, as `https://host:port`, that are not connected to directly."""
         self._routes = routes or {}
-        self._failures = failures or FailureLog(Counters())
+        self._failures = failures or FailureLog()
 
     async def __aenter__(self) -> Self:
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
@@ -137,9 +136,7 @@ class Client:
             with self._deadlines as deadline:
                 return await self._send(call, request, caller, deadline)
         except TimeoutError as error:
-            raise NoReplyError(
-                Reason.TIMEOUT, was_sent=True, is_out_of_time=True, limit="deadline"
-            ) from error
+            raise _out_of_time(was_sent=True) from error
 
     async def _send(self, call: Call, request: bytes, caller: CallerState, deadline: float) -> Reply:
         shared, breaker = caller.shared, caller.breaker
@@ -224,7 +221,7 @@ def _describe(error: BaseException) -> Mapping[str, str | int]:
     return details
 
 
-def _record_failure(error: BaseException, breaker: _Breaker, ticket: int) -> NoReplyError:
+def _record_failure(error: BaseException, breaker: _Breaker, ticket: Ticket) -> NoReplyError:
     """Report a failure to the circuit breaker; return it if it is transient, else raise it."""
     match error:
         case NoReplyError():

@@ -43,7 +43,6 @@ class Watched:
     def __init__(self, translator: Translator) -> None:
         self._translator = translator
         self.takes_codes = translator.takes_codes
-        self.lenient_targets = translator.lenient_targets
         self.refuse = translator.refuse
         self.at_once_made = 0
         self.made = 0

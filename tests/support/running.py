@@ -71,7 +71,7 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     failures = FailureLog(counters)
     async with Client(failures=failures) as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
-        translator = assemble(configuration, client, store, state=SharedState(counters, failures))
+        translator = assemble(configuration, client, store, state=SharedState(failures))
         with listeners(options) as every:
             async with listening(translator, options, every, counters):
                 yield {name: each.address for name, each in every.items()}
