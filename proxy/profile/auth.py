@@ -95,8 +95,8 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     hashed = hash((credentials.username, credentials.password))
     caller = hash((hashed, entry))
     method, address, _, _, body, body_type, retries, is_safe, _, _, *rest = call
-    # A third of what _replace costs
-    return Call(method, address, headers, query, body, body_type, retries, is_safe, hashed, caller, *rest)
+    values = method, address, headers, query, body, body_type, retries, is_safe, hashed, caller, *rest
+    return Call._make(values)  # a third of what _replace costs
 
 
 def set_names(auth: Auth, part: Part) -> Sequence[str]:
