@@ -14,6 +14,7 @@ _MAX_CONTAINERS = 100_000  # arrays and objects: as many as a list has caller ID
 _MAX_VALUES = 1_000_000
 _MAX_DEPTH = 500
 
+_NO_QUOTES = bytes({*range(256)} - {ord('"')})
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
@@ -28,13 +29,13 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     text = body.removeprefix(b"\xef\xbb\xbf")
-    if len(text) > _MAX_CONTAINERS and _has_too_many_values(text):
+    if _has_too_many_values(text):
         return NOT_JSON
     try:
         document = orjson.loads(text)
         # Of quotation marks, only an escaped \u0022 is written back in another form
         if b"\\" not in text or b"\\u0022" not in text:
-            has_unique_keys = orjson.dumps(document).count(b'"') == text.count(b'"')
+            has_unique_keys = _count_quotes(orjson.dumps(document)) == _count_quotes(text)
             return document if has_unique_keys else NOT_JSON
     except orjson.JSONDecodeError:
         return _parse_slowly(text) if b"\\ud" in text.lower() else NOT_JSON
@@ -45,7 +46,20 @@ def parse_json(body: bytes) -> Any:
 
 def _has_too_many_values(text: bytes) -> bool:
     """Whether parsing may take too long: eight megabytes of `[]` take a second. Strings count too."""
-    return text.count(b"[") + text.count(b"{") > _MAX_CONTAINERS or text.count(b",") >= _MAX_VALUES
+    return (len(text) > 2 * _MAX_CONTAINERS and _count_rare(text, b"[", b"{") > _MAX_CONTAINERS) or (
+        len(text) > _MAX_VALUES and _count_rare(text, b",") >= _MAX_VALUES
+    )
+
+
+# Before Python 3.13 bytes.count compares each byte: these take a tenth, and two thirds, of its time
+
+
+def _count_rare(text: bytes, *characters: bytes) -> int:
+    return sum(len(text) - len(text.replace(character, b"")) for character in characters)
+
+
+def _count_quotes(text: bytes) -> int:
+    return len(text.translate(None, _NO_QUOTES))
 
 
 def _parse_slowly(text: bytes) -> Any:
