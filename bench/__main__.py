@@ -18,9 +18,9 @@ from bench.measuring import Extent, Metrics, Row, compared, upstream, workers
 from bench.peers.table import FULL, QUICK
 from bench.processes import BUILT, ROOT, cores, pinned
 from bench.tools import UnavailableError
-from bench.translation import translation
+from bench.translation import Translation
 
-_ROUNDS = 5
+_ROUNDS = 7
 
 
 @click.command()
@@ -55,12 +55,15 @@ async def _measure(*, quick: bool) -> Found:
 
     with pinned(beside), upstream(beside) as modern:
         step("translation alone")
-        metrics = await translation()
+        translation = Translation()
+        await translation.measure()
         step("long lists")
-        of_long_lists, waits = await deep(modern)
+        metrics, waits = await deep(modern)
+        await translation.measure()
         step("requests")
         rows = await compared(QUICK if quick else FULL, modern, Extent(_ROUNDS, 0.5 if quick else 0.8))
-        metrics |= of_long_lists | figures(rows) | {"two workers": None}
+        await translation.measure()
+        metrics |= translation.figures() | figures(rows) | {"two workers": None}
         sizes: list[Size] = []
         if not quick:
             step("growth")
