@@ -94,9 +94,22 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     query = {**call.query, **shown} if scheme.part == "query" else call.query
     hashed = hash((credentials.username, credentials.password))
     caller = hash((hashed, entry))
-    method, address, _, _, body, body_type, retries, is_safe, _, _, *rest = call
-    values = method, address, headers, query, body, body_type, retries, is_safe, hashed, caller, *rest
-    return Call._make(values)  # a third of what _replace costs
+    # A third of what _replace costs, and it fails for another field
+    method, address, _, _, body, body_type, retries, is_safe, _, _, is_probe, is_overtaken = call
+    return Call(
+        method,
+        address,
+        headers,
+        query,
+        body,
+        body_type,
+        retries,
+        is_safe,
+        hashed,
+        caller,
+        is_probe,
+        is_overtaken,
+    )
 
 
 def set_names(auth: Auth, part: Part) -> Sequence[str]:
