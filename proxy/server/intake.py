@@ -9,6 +9,7 @@ and a header that may come twice gets another name the second time, of the same 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 CHUNKED: Final = -1
@@ -30,6 +31,8 @@ _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ")
 _REQUEST_LINE = re.compile(rb"[^\x00-\x1f\x7f]*\r?")
 _HEADER = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\r?")
 _MAX_LINE = 16 * 1024  # bytes, twice what the parser takes
+_PLAIN_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01](?=\r\n)")
+_MAX_PLAIN = 1024  # bytes of a head
 _CONTENT_TYPE: Final = b"content-type"
 # What the parser refuses to see twice, but for Host and the headers that say where a body ends
 _REPEATABLE = frozenset(
@@ -51,7 +54,6 @@ class Intake:
     _at: int = 0  # where the next piece begins
     _is_cut: bool = False  # whether part of a request line has been given
     _headers: dict[bytes, bytes] | None = None  # of a head, once its request line has been given
-    _plain: bytes = b""  # the last headers that needed no rewriting, behind a line end
     _left: int = 0  # bytes of a body
     _is_exact: bool = True  # whether heads begin where they seem to; if not, nothing is rewritten
 
@@ -63,17 +65,14 @@ class Intake:
         self.held, self._at = self.held[self._at :] + data, 0
 
     def is_plain(self, data: bytes) -> bool:
-        """Whether `data`, where a head begins, is a whole head with the headers of the last plain one.
+        """Whether `data`, where a head begins, is a whole head that the parser may have as it is.
 
-        Clients repeat their headers over a connection, and to look at them takes ten times as long.
+        Clients repeat their headers, so those that were looked at before are remembered.
         """
-        line = len(data) - len(self._plain)
-        return (
-            data.endswith(self._plain)
-            and data.find(b"\r") == line
-            and data.isascii()
-            and not (self._takes_spaces and data.count(b" ", 0, line) > 2)
-        )
+        found = _PLAIN_LINE.match(data)
+        if found is None or len(data) > _MAX_PLAIN:
+            return False
+        return _has_plain_headers(data[found.end() :])
 
     def take_head(self) -> tuple[bytes, bool]:
         """Return the next piece of a head and whether the head ends with it; an empty one waits for more."""
@@ -164,10 +163,20 @@ class Intake:
             may_go_on = len(line) <= _MAX_LINE and _HEADER.fullmatch(line)
             end = len(held) - len(line) if may_go_on else len(held)
         headers = self._take(end)
-        rewritten = _rename_repeated(headers, given) if self._is_exact else headers
-        if is_end and rewritten == headers:
-            self._plain = _LINE_END + headers
-        return rewritten, is_end
+        return (_rename_repeated(headers, given) if self._is_exact else headers), is_end
+
+
+@lru_cache(maxsize=1024)
+def _has_plain_headers(headers: bytes) -> bool:
+    """Whether these, behind a line end, are all headers of one head, and none has to be rewritten."""
+    given: dict[bytes, bytes] = {}
+    is_head = headers.endswith(_HEAD_END) and headers.count(_HEAD_END) == 1
+    return (
+        is_head
+        and headers.isascii()
+        and _rename_repeated(headers, given) == headers
+        and _TRANSFER_ENCODING not in given
+    )
 
 
 def _rename_repeated(headers: bytes, given: dict[bytes, bytes]) -> bytes:
