@@ -20,7 +20,8 @@ from bench.processes import BUILT, ROOT, cores, pinned
 from bench.tools import UnavailableError
 from bench.translation import Translation
 
-_ROUNDS = 7
+_SITTINGS, _ROUNDS = 3, 3
+_ROUNDS_OF_WORKERS = 5
 
 
 @click.command()
@@ -61,7 +62,8 @@ async def _measure(*, quick: bool) -> Found:
         metrics, waits = await deep(modern)
         await translation.measure()
         step("requests")
-        rows = await compared(QUICK if quick else FULL, modern, Extent(_ROUNDS, 0.5 if quick else 0.8))
+        extent = Extent(_SITTINGS, _ROUNDS, 0.3 if quick else 0.8)
+        rows = await compared(QUICK if quick else FULL, modern, extent)
         await translation.measure()
         metrics |= translation.figures() | figures(rows) | {"two workers": None}
         sizes: list[Size] = []
@@ -69,7 +71,7 @@ async def _measure(*, quick: bool) -> Found:
             step("growth")
             sizes = await growth(modern)
             step("workers")
-            metrics["two workers"] = await workers(modern, _ROUNDS)
+            metrics["two workers"] = await workers(modern, _ROUNDS_OF_WORKERS)
         step("done")
     return Found(rows, metrics, sizes, waits)
 

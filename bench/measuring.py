@@ -31,18 +31,19 @@ class Case(NamedTuple):
     """Requests of one kind."""
 
     name: str
-    questions: Sequence[Question]
+    questions: tuple[Question, ...]
     new_each_time: bool = False
     """Whether every round requests lists that were never requested before."""
 
 
-INSTANCE = Case("instance", list(the_instances(_FIFTY)))
+INSTANCE = Case("instance", tuple(the_instances(_FIFTY)))
 # As many credentials as concurrent requests: equal requests with equal credentials share a listing
-LIST = Case("list", [the_list(_FIFTY, caller=number) for number in range(2 * CONNECTIONS)])
+LIST = Case("list", tuple(the_list(_FIFTY, caller=number) for number in range(2 * CONNECTIONS)))
 CHANGED = Case(
-    "list, changed", [the_list(Owner(50, changes=True), caller=number) for number in range(2 * CONNECTIONS)]
+    "list, changed",
+    tuple(the_list(Owner(50, changes=True), caller=number) for number in range(2 * CONNECTIONS)),
 )
-COLD = Case("list, new dates", [], new_each_time=True)
+COLD = Case("list, new dates", (), new_each_time=True)
 
 _seeds = count(1)
 
@@ -50,7 +51,10 @@ _seeds = count(1)
 class Extent(NamedTuple):
     """How long a comparison is."""
 
+    sittings: int
+    """How often all servers are started anew: a process may be lucky in its memory, a machine busy."""
     rounds: int
+    """Of each case in a sitting."""
     seconds: float
     """CPU time of a run."""
     least: int = _LEAST
@@ -140,12 +144,17 @@ def _canonical(document: bytes) -> bytes:
         return b"no XML: " + document
 
 
-class Comparison:
-    """One pass-through, which alternates with each peer."""
+_Pair = tuple[Run, Run]
+"""One round: of the pass-through, and of a peer."""
 
-    def __init__(self, modern: Server, yardstick: Server, on: Cores, extent: Extent) -> None:
-        self._modern, self._yardstick, self._on, self._extent = modern, yardstick, on, extent
-        self._yardstick_runs: dict[str, list[Run]] = {}
+
+class Comparison:
+    """A pass-through, which alternates with each peer; in each sitting it is another process."""
+
+    def __init__(self, modern: Server, on: Cores, extent: Extent) -> None:
+        self._modern, self._on, self._extent = modern, on, extent
+        self._pairs: dict[tuple[Peer, Case], list[_Pair]] = {}
+        self._unavailable: dict[tuple[Peer, Case], str] = {}
         self._expected: dict[bytes, bytes] = {}
 
     async def expect(self) -> None:
@@ -155,14 +164,28 @@ class Comparison:
                 for question in (*LIST.questions, *INSTANCE.questions):
                     self._expected[question.legacy] = await pool.ask(question.legacy)
 
-    async def measure(self, peer: Peer, cases: Sequence[Case]) -> list[Row]:
+    async def measure(self, peer: Peer, cases: Sequence[Case], yardstick: Server) -> None:
         """Check the answers of a peer, then measure it in every case."""
         try:
             with started(peer, self._modern.port, self._on) as server:
                 asked = await self._checked(peer, server)
-                return [await self._measure(peer, server, case, asked) for case in cases]
+                for case in cases:
+                    pairs = await self._measure(peer, (yardstick, server), case, asked)
+                    self._pairs.setdefault((peer, case), []).extend(pairs)
         except UnavailableError as error:
-            return [Row(case.name, peer.name, peer.ours, why_not=str(error)) for case in cases]
+            self._unavailable |= {(peer, case): str(error) for case in cases}
+
+    def rows(self) -> list[Row]:
+        """Return the medians of all rounds, those of the pass-through last."""
+        rows = [_row(peer, case, pairs) for (peer, case), pairs in self._pairs.items()]
+        rows += [
+            Row(case.name, peer.name, peer.ours, why_not=why_not)
+            for (peer, case), why_not in self._unavailable.items()
+        ]
+        yardsticks: dict[Case, list[_Pair]] = {}
+        for (_, case), pairs in self._pairs.items():
+            yardsticks.setdefault(case, []).extend((run, run) for run, _ in pairs)
+        return rows + [_row(PASS_THROUGH, case, pairs) for case, pairs in yardsticks.items()]
 
     async def _checked(self, peer: Peer, server: Server) -> dict[Question, Asked]:
         """Return a peer's answer to each question, after comparing it with ours or the upstream's."""
@@ -180,19 +203,15 @@ class Comparison:
                 checked[question] = Asked(getattr(question, peer.speaks), body)
         return checked
 
-    async def _measure(self, peer: Peer, server: Server, case: Case, asked: Mapping[Question, Asked]) -> Row:
+    async def _measure(
+        self, peer: Peer, servers: tuple[Server, Server], case: Case, asked: Mapping[Question, Asked]
+    ) -> Sequence[_Pair]:
         least = self._extent.least
-        pairs = [await self._pair(peer, server, case, asked, (least, least))]  # the first ones only warm up
+        pairs = [await self._pair(peer, servers, case, asked, (least, least))]  # the first ones only warm up
         for _ in range(self._extent.rounds + 1):
             before, after = (self._number(run) for run in pairs[-1])
-            pairs.append(await self._pair(peer, server, case, asked, (before, after)))
-        yardstick, run = zip(*pairs[2:], strict=True)
-        self._yardstick_runs.setdefault(case.name, []).extend(yardstick)
-        ratio, p99_ratio, throughput_ratio = (
-            statistics.median(getattr(b, what) / getattr(a, what) for a, b in pairs[2:])
-            for what in ("cpu", "p99", "throughput")
-        )
-        return Row(case.name, peer.name, peer.ours, ratio, p99_ratio, throughput_ratio, median_run(run))
+            pairs.append(await self._pair(peer, servers, case, asked, (before, after)))
+        return pairs[2:]
 
     def _number(self, run: Run) -> int:
         """Return how many requests take as long as a round should, going by the last one."""
@@ -201,11 +220,11 @@ class Comparison:
     async def _pair(
         self,
         peer: Peer,
-        server: Server,
+        servers: tuple[Server, Server],
         case: Case,
         asked: Mapping[Question, Asked],
         numbers: tuple[int, int],
-    ) -> tuple[Run, Run]:
+    ) -> _Pair:
         """Measure the pass-through and a peer with the same questions."""
         questions = case.questions
         if case.new_each_time:
@@ -213,12 +232,13 @@ class Comparison:
         first = LIST.questions[0]
         to_yardstick = [Asked(question.modern) for question in questions]
         to_peer = [asked.get(question) or Asked(getattr(question, peer.speaks)) for question in questions]
+        yardstick, server = servers
         return (
-            await _run(self._yardstick, Asked(first.modern), to_yardstick, numbers[0]),
+            await _run(yardstick, Asked(first.modern), to_yardstick, numbers[0]),
             await _run(server, asked[first], to_peer, numbers[1]),
         )
 
-    async def _new_lists(self) -> Sequence[Question]:
+    async def _new_lists(self) -> tuple[Question, ...]:
         """Return lists that no proxy has seen; the upstream builds its answers before the measurement."""
         owners = [Owner(50, seed=next(_seeds)) for _ in range(self._extent.least)]
         async with connected(self._modern.port, 1) as pool:
@@ -226,28 +246,32 @@ class Comparison:
                 await pool.run(
                     [Asked(the_list(owner, size=size).modern) for owner in owners], self._extent.least
                 )
-        return [the_list(owner, caller=number % len(LIST.questions)) for number, owner in enumerate(owners)]
+        return tuple(
+            the_list(owner, caller=number % len(LIST.questions)) for number, owner in enumerate(owners)
+        )
 
-    def yardstick_rows(self) -> list[Row]:
-        """Return the pass-through's own rows."""
-        return [
-            Row(case, PASS_THROUGH.name, PASS_THROUGH.ours, 1.0, 1.0, 1.0, median_run(runs))
-            for case, runs in self._yardstick_runs.items()
-        ]
+
+def _row(peer: Peer, case: Case, pairs: Sequence[_Pair]) -> Row:
+    ratio, p99_ratio, throughput_ratio = (
+        statistics.median(getattr(b, what) / getattr(a, what) for a, b in pairs)
+        for what in ("cpu", "p99", "throughput")
+    )
+    run = median_run([run for _, run in pairs])
+    return Row(case.name, peer.name, peer.ours, ratio, p99_ratio, throughput_ratio, run)
 
 
 async def compared(peers: Sequence[Peer], modern: Server, extent: Extent) -> list[Row]:
     """Measure every peer; ours also with new dates each time."""
     on, _ = cores()
-    with started(PASS_THROUGH, modern.port, on) as yardstick:
-        comparison = Comparison(modern, yardstick, on, extent)
-        await comparison.expect()
-        rows = []
-        for peer in peers:
-            asks = peer.ours and not peer.snapshot
-            cases = (INSTANCE, LIST, CHANGED, COLD) if asks else (INSTANCE, LIST)
-            rows += await comparison.measure(peer, cases)
-    return rows + comparison.yardstick_rows()
+    comparison = Comparison(modern, on, extent)
+    await comparison.expect()
+    for _ in range(extent.sittings):
+        with started(PASS_THROUGH, modern.port, on) as yardstick:
+            for peer in peers:
+                asks = peer.ours and not peer.snapshot
+                cases = (INSTANCE, LIST, CHANGED, COLD) if asks else (INSTANCE, LIST)
+                await comparison.measure(peer, cases, yardstick)
+    return comparison.rows()
 
 
 async def workers(modern: Server, rounds: int) -> float:

@@ -63,7 +63,9 @@ def test_the_upstreams_pages_have_every_item() -> None:
 
 async def test_peers_answer_the_same_and_are_measured(modern: Server) -> None:
     straightforward = next(peer for peer in FULL if peer.name == "straightforward aiohttp + lxml")
-    rows = await compared([OURS, CONSTANT, straightforward], modern, Extent(rounds=1, seconds=0.01, least=40))
+    rows = await compared(
+        [OURS, CONSTANT, straightforward], modern, Extent(sittings=1, rounds=1, seconds=0.01, least=40)
+    )
     ratios = {(row.peer, row.case): row.ratio for row in rows}
     for case in (INSTANCE, LIST):
         constant = ratios[CONSTANT.name, case.name]
@@ -80,7 +82,7 @@ def _liar(port: int, upstream: int) -> Launch:
 
 async def test_a_peer_with_other_answers_is_not_measured(modern: Server) -> None:
     with pytest.raises(AssertionError, match="liar does not answer as it has to"):
-        await compared([Peer("liar", _liar)], modern, Extent(rounds=1, seconds=0.01, least=40))
+        await compared([Peer("liar", _liar)], modern, Extent(sittings=1, rounds=1, seconds=0.01, least=40))
 
 
 async def test_a_server_that_does_not_start_is_reported() -> None:
