@@ -109,6 +109,9 @@ class Account:
     """The name of its upstream."""
     is_own: bool = True
     """Whether the credentials are the caller's own: then a refusal of the upstream is passed on as it is."""
+    owner: tuple[str, str] | None = None
+    """Whose data its writes change: the origin of the upstream, and the name there where that tells accounts
+    apart. None stands for the names of its upstream and there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""What an entry of the cache is about, whose data it is, and with which credentials it was read."""
+"""What an entry of the cache is about, whose data it is, and with which credentials it was read.
+
+Owners govern invalidation alone, and are as wide as is not known to be too wide. Keys are as narrow as the
+caller: what one of them reads is shown to no other.
+"""
 
 import hashlib
 from typing import NamedTuple
@@ -11,19 +15,25 @@ SLOTS = 65_536
 
 
 class Owner(NamedTuple):
-    """Whose data it is: a write changes it for every credential."""
+    """Whose data it is: a write changes it for every credential and every entry of proxy.yaml that has it."""
 
     upstream: str
     account: str
     slot: int
-    """A short digest of both."""
+    """A short digest of both, below SLOTS."""
+
+    @property
+    def writes(self) -> "Owner":
+        """What counts the writes that have begun, refused ones too: no slot of a list is among its own."""
+        return Owner(self.upstream, f"{self.account}\0writes", self.slot + SLOTS)
 
 
 class Key(NamedTuple):
-    """An owner, the credentials that read its data, and the query that was asked."""
+    """An owner, the account and the credentials that read its data, and the query that was asked."""
 
     owner: Owner
-    account_sid: str
+    reader: tuple[str, str, str]
+    """The Sid of the account, its name upstream, and the name of its upstream with all settings."""
     credential: bytes
     """A digest, which no request can be authenticated with."""
     slot: int
@@ -32,13 +42,13 @@ class Key(NamedTuple):
 
     def with_query(self, *query: str | None) -> "Key":
         """Return the key of another query of the same account and credentials."""
-        return Key(self.owner, self.account_sid, self.credential, self.slot, query)
+        return Key(self.owner, self.reader, self.credential, self.slot, query)
 
 
 def derive_owner(account: Account) -> Owner:
     """Return the owner of the data of `account`."""
-    text = f"{account.upstream}\0{account.upstream_id}"
-    return Owner(account.upstream, account.upstream_id, crc32(text.encode("utf-8", "surrogatepass")))
+    upstream, name = account.owner or (account.upstream, account.upstream_id)
+    return Owner(upstream, name, crc32(f"{upstream}\0{name}".encode("utf-8", "surrogatepass")) % SLOTS)
 
 
 def derive_key(account: Account, *query: str | None) -> Key:
@@ -46,4 +56,5 @@ def derive_key(account: Account, *query: str | None) -> Key:
     owner, credentials = derive_owner(account), account.credentials
     text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return Key(owner, account.sid, digest, crc32(digest, owner.slot) % SLOTS, query)
+    reader = account.sid, account.upstream_id, account.upstream
+    return Key(owner, reader, digest, crc32(digest, owner.slot) % SLOTS, query)

@@ -132,7 +132,7 @@ class RedisStore:
         return self._name("generation", *owner), self._name("settling", *owner)
 
     def _list_name(self, key: Key, generation: Generation) -> bytes:
-        whose = *key.owner, key.account_sid, key.credential
+        whose = *key.owner, *key.reader, key.credential
         return self._name("list", self._schema, *whose, *key.query, generation)
 
     def _name(self, kind: str, *parts: object) -> bytes:

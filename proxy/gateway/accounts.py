@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.errors import UNAUTHENTICATED, LegacyError
 from proxy.model import Account, Credentials
@@ -20,15 +20,30 @@ class Accounts(Protocol):
         """Return the same without looking at the token."""
 
 
+class DataScope(NamedTuple):
+    """What a write to an upstream may change: data of one account there, or of any where that is unknown."""
+
+    origin: str
+    """Where the upstream is, in one spelling."""
+    tells_accounts: bool
+    """Whether accounts with different names have different data."""
+
+    def owner(self, upstream_id: str) -> tuple[str, str]:
+        """Return whose data the account with that name reads and writes. Names may be read in any case."""
+        return self.origin, upstream_id.strip().casefold() if self.tells_accounts else ""
+
+
 @dataclass(frozen=True, slots=True)
 class PassThrough:
     """The upstream judges: the caller's own credentials are passed on."""
 
     upstream: str
+    scope: DataScope | None = None
 
     def authenticate(self, sid: str, caller: Credentials) -> Account:
         """Take every caller; the user name of an API key differs from the account in the path."""
-        return Account(sid, sid, caller, self.upstream)
+        owner = self.scope and self.scope.owner(sid)
+        return Account(sid, sid, caller, self.upstream, owner=owner)
 
     trust = authenticate
 
@@ -41,6 +56,7 @@ class AccountEntry:
     upstream_id: str
     credentials: Credentials
     upstream: str
+    owner: tuple[str, str] | None = None
 
 
 class AccountTable:
@@ -61,7 +77,9 @@ class AccountTable:
         entry = self._entries.get(caller.username)
         if entry is None or caller.username != sid:
             raise LegacyError(UNAUTHENTICATED)
-        return Account(sid, entry.upstream_id, entry.credentials, entry.upstream, is_own=False)
+        return Account(
+            sid, entry.upstream_id, entry.credentials, entry.upstream, is_own=False, owner=entry.owner
+        )
 
 
 class TrustingAccounts:

@@ -79,6 +79,28 @@ def is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
+def normalize_origin(netloc: str) -> str:
+    """Return the host and port that the authority of an http or https URL leads to, in one spelling.
+
+    Its default port stands for both schemes: plain or encrypted, it is one upstream. User names, the case of
+    letters, a dot at the end, the notations of IP addresses and the names of this machine make no difference.
+    """
+    url = URL(f"//{netloc}")
+    host = _normalize_host(url.raw_host or "")
+    return host if url.explicit_port in (None, 80, 443) else f"{host} {url.explicit_port}"
+
+
+def _normalize_host(host: str) -> str:
+    name = host.lower().rstrip(".")
+    with suppress(OSError, ValueError):
+        name = socket.inet_ntoa(socket.inet_aton(name))
+    with suppress(ValueError):
+        address = ip_address(name)
+        address = getattr(address, "ipv4_mapped", None) or address
+        name = "localhost" if address.is_loopback or address.is_unspecified else address.compressed
+    return "localhost" if name.endswith(".localhost") else name  # RFC 6761 section 6.3
+
+
 def check_host(host: str) -> None:
     """ValueError for what is neither an IP address, IPv6 without brackets, nor a name to look up."""
     with suppress(ValueError):

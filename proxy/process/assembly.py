@@ -1,17 +1,21 @@
 """Settings → the parts that they describe, put together."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
 
 from proxy import __version__
 from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, Store
 from proxy.config import Configuration, Settings
 from proxy.config.settings import AccountSettings, UpstreamSettings
-from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, PassThrough
+from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, DataScope, PassThrough
 from proxy.gateway.listing import Lists
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.model import Credentials
+from proxy.net.addresses import normalize_origin
 from proxy.profile.profile import Profile
+from proxy.profile.rules import names_account
 from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 
@@ -31,9 +35,12 @@ def assemble(
     Writes are told through `store`; `state` is what the translator before it hands on.
     """
     state = state or SharedState()
+    distinct = {name_upstream(each): each for each in configuration.upstreams().values()}
+    profiles = {name: create_profile(configuration, each) for name, each in distinct.items()}
+    report = state.failures.upstream_failed
     upstreams = {
-        name_upstream(settings): _create_upstream(configuration, settings, client, state)
-        for settings in configuration.upstreams().values()
+        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.origin}", report)
+        for name, profile in profiles.items()
     }
     settings = configuration.settings
     style = Style(
@@ -43,7 +50,8 @@ def assemble(
     policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
-    return Translator(accounts or create_accounts(settings), upstreams, style, lists, state)
+    accounts = accounts or create_accounts(settings, _find_scopes(configuration, profiles))
+    return Translator(accounts, upstreams, style, lists, state)
 
 
 def create_store(
@@ -85,19 +93,40 @@ def _schema(configuration: Configuration) -> str:
     return hashlib.sha256("\0".join(parts).encode() + _sid_key(settings)).hexdigest()
 
 
-def create_accounts(settings: Settings) -> Accounts:
-    """Return the accounts of callers, each with its upstream."""
+def create_accounts(settings: Settings, scopes: Mapping[str, DataScope] | None = None) -> Accounts:
+    """Return the accounts of callers, each with its upstream; `scopes` by the name of that."""
+    scopes = scopes or {}
     if settings.accounts is None:
-        return PassThrough(name_upstream(settings.upstream))
-    return AccountTable({sid: _entry(account, settings) for sid, account in settings.accounts.items()})
+        name = name_upstream(settings.upstream)
+        return PassThrough(name, scopes.get(name))
+    return AccountTable({sid: _entry(each, settings, scopes) for sid, each in settings.accounts.items()})
 
 
-def _create_upstream(
-    configuration: Configuration, settings: UpstreamSettings, client: Sender, state: SharedState
-) -> Upstream:
-    profile = create_profile(configuration, settings)
-    name = f"{settings.profile} at {profile.origin}"
-    return Upstream(profile, client, name, state.failures.upstream_failed)
+def _find_scopes(configuration: Configuration, profiles: Mapping[str, Profile]) -> Mapping[str, DataScope]:
+    """Return what writes to each upstream may change, by its name.
+
+    The name of an account tells it from others where all entries at an origin have one profile, whose URLs
+    hold that name. A label, a credential, a path or a variable does not: two of them may be of one account.
+    """
+    settings = configuration.settings
+    accounts = settings.accounts
+    entries = (
+        [settings.upstream]
+        if accounts is None
+        else [each.upstream.upstream(settings.upstream) for each in accounts.values()]
+    )
+    origins, naming = dict[str, str](), defaultdict[str, set[str | None]](set)
+    for each in entries:
+        name = name_upstream(each)
+        if name in origins:
+            continue
+        origins[name] = normalize_origin(profiles[name].origin)
+        is_named = names_account(configuration.profiles[each.profile].profile, each.base_url)
+        naming[origins[name]].add(each.profile if is_named else None)
+    return {
+        name: DataScope(origin, len(naming[origin]) == 1 and None not in naming[origin])
+        for name, origin in origins.items()
+    }
 
 
 def create_profile(configuration: Configuration, settings: UpstreamSettings) -> Profile:
@@ -119,9 +148,10 @@ def _sid_key(settings: Settings) -> bytes:
     return hashlib.sha256(secret.get_secret_value().encode() if secret else b"callerid-proxy").digest()
 
 
-def _entry(account: AccountSettings, settings: Settings) -> AccountEntry:
+def _entry(account: AccountSettings, settings: Settings, scopes: Mapping[str, DataScope]) -> AccountEntry:
     upstream = account.upstream
     password = upstream.password.get_secret_value() if upstream.password else ""
     credentials = Credentials(upstream.username or upstream.account, password)
     name = name_upstream(upstream.upstream(settings.upstream))
-    return AccountEntry(account.token_digest(), upstream.account, credentials, name)
+    owner = scopes[name].owner(upstream.account) if name in scopes else None
+    return AccountEntry(account.token_digest(), upstream.account, credentials, name, owner)

@@ -33,6 +33,13 @@ def find_placeholders(profile: ProfileSettings, base_url: str | None = None) -> 
     return {name for template in templates for name in parse_placeholders(template)}
 
 
+def names_account(profile: ProfileSettings, base_url: str | None = None) -> bool:
+    """Whether the URL of every request names the account, so that two names are two sets of data."""
+    base = base_url or profile.base_url
+    paths = [endpoint.path for endpoint in profile.operations.endpoints().values()]
+    return all("account" in parse_placeholders(base + path) for path in paths)
+
+
 _PLACEHOLDER = re.compile(r"\{[+/;?&.]?(\w+)\}")
 
 
