@@ -28,6 +28,9 @@ class Fault:
 class LegacyError(Exception):
     """Raised anywhere, rendered once, by the gateway."""
 
+    has_no_effect = False
+    """Whether the upstream has surely changed nothing: it was not asked, or answered 401, 403 or 404."""
+
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault

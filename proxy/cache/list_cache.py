@@ -1,7 +1,8 @@
 """Lists that are cached for a few seconds, and how writes invalidate them.
 
 Laws: a list is shown only to the credentials that read it, and not once the upstream has refused them since;
-a list whose loading began before a write ended is not shown after that write; memory is bounded by bytes.
+a list whose loading began before a write ended is not shown after that write, unless the upstream has refused
+the write; memory is bounded by bytes.
 """
 
 import asyncio
@@ -115,22 +116,39 @@ class ListCache(Generic[V, D]):
     @asynccontextmanager
     async def invalidating(
         self, owner: Owner, unsettled_for: float = 0, timeout_fault: Fault = NOT_SHOWN_YET
-    ) -> AsyncIterator[Callable[[], Awaitable[OwnerState | None]]]:
+    ) -> AsyncIterator[Callable[[], Awaitable[object | None]]]:
         """Invalidate lists whose loading begins before the block ends. The block writes to the upstream.
 
-        Yields how to read the owner's state, which a repeated write needs. The write may change the data once
-        more, at an unknown moment within `unsettled_for` seconds; nothing is cached until then. LegacyError
-        with `timeout_fault` where the write is done, but others may still show old data at the deadline.
+        A LegacyError that `has_no_effect` invalidates nothing, so that strangers cannot. For this reason the
+        generation of the data changes only behind a write, before its answer; that of writes before it too.
+
+        Yields how to read the state of both, which tells a repeated write of another one that has begun or
+        ended; None where it is unknown. The write may change the data once more, at an unknown moment within
+        `unsettled_for` seconds; nothing is cached until then. LegacyError with `timeout_fault` where the
+        write is done, but others may still show old data at the deadline.
         """
-        await self._store.advance(owner)
+        was_told = await self._store.advance(owner.writes)
         try:
-            yield partial(self._store.state, owner)
-        finally:
-            telling = self._in_background(self._tell(owner, unsettled_for))  # even if the client disconnects
-            await asyncio.wait([telling], timeout=seconds_left())
+            yield partial(self._state_of_writes, owner)
+        except BaseException as error:
+            # A store that cannot be told of the beginning has no cache that a stranger could spoil
+            if not (was_told and isinstance(error, LegacyError) and error.has_no_effect):
+                await self._announce(owner, unsettled_for)
+            raise
+        telling = await self._announce(owner, unsettled_for)
         if not telling.done():
             raise LegacyError(timeout_fault)
         telling.result()
+
+    async def _state_of_writes(self, owner: Owner) -> object | None:
+        states = await self._store.state(owner.writes), await self._store.state(owner)
+        return None if None in states else states
+
+    async def _announce(self, owner: Owner, unsettled_for: float) -> asyncio.Task[None]:
+        """Tell others of a write, which goes on after the deadline and after the client has disconnected."""
+        telling = self._in_background(self._tell(owner, unsettled_for))
+        await asyncio.wait([telling], timeout=seconds_left())
+        return telling
 
     async def _tell(self, owner: Owner, unsettled_for: float) -> None:
         """Tell others of a write, again and again until every list from before it has ended anyway."""

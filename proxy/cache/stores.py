@@ -71,14 +71,15 @@ class GenerationTable:
     """Generations in memory that the workers of one machine share; its size never changes.
 
     Owners in the same slot invalidate each other's lists, and nothing worse. Each worker counts in a row of
-    its own, so that no two workers write to one number. Of refusals only the last one matters.
+    its own, so that no two workers write to one number: SLOTS for the data of owners, and as many for the
+    writes that have begun. Of refusals only the last one matters.
     """
 
     def __init__(self, workers: int = 1) -> None:
         """Create the table, before any worker is forked."""
-        self.rows = range(0, workers * SLOTS, SLOTS)
-        self.counts = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("Q")
-        self.unsettled_until = memoryview(mmap.mmap(-1, workers * SLOTS * 8)).cast("d")
+        self.rows = range(0, workers * 2 * SLOTS, 2 * SLOTS)
+        self.counts = memoryview(mmap.mmap(-1, workers * 2 * SLOTS * 8)).cast("Q")
+        self.unsettled_until = memoryview(mmap.mmap(-1, workers * 2 * SLOTS * 8)).cast("d")
         self.refused_at = memoryview(mmap.mmap(-1, SLOTS * 8)).cast("d")
         self.refused_at[:] = array("d", [-inf]) * SLOTS  # a saved list may be older than the clock's zero
 
@@ -111,7 +112,7 @@ class SharedMemoryStore:
 
     def peek(self, owner: Owner) -> OwnerState:
         """Read the table; the sum of the workers' counts only grows."""
-        slot, now, table = owner.slot % SLOTS, self._clock(), self._table
+        slot, now, table = owner.slot, self._clock(), self._table
         if len(table.rows) == 1:
             return OwnerState(table.counts[slot], table.unsettled_until[slot] <= now)
         slots = [row + slot for row in table.rows]
@@ -122,7 +123,7 @@ class SharedMemoryStore:
         return self.peek(owner)
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        at = self._row + owner.slot % SLOTS
+        at = self._row + owner.slot
         if unsettled_for:
             self._table.unsettled_until[at] = self._clock() + unsettled_for
         self._table.counts[at] += 1

@@ -146,5 +146,6 @@ class NoReplyError(UpstreamError):
         """
         super().__init__(reason, fault, **details)
         self.was_sent = was_sent
+        self.has_no_effect = not was_sent
         self.may_pass = may_pass
         self.is_out_of_time = is_out_of_time

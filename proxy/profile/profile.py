@@ -309,9 +309,11 @@ class Profile:
         if reply.status not in endpoint.success or is_error(document, self._settings.errors):
             secrets = _collect_secrets(account, self._base_url, self._settings.base_url)
             fault = derive_fault(reply, document, self._settings.errors, secrets)
-            if (reason := _find_reason(fault, reply, account)) is None:
-                raise LegacyError(fault)
-            raise UpstreamError(reason, None if reason is Reason.CREDENTIALS else fault)
+            reason = _find_reason(fault, reply, account)
+            shown = None if reason is Reason.CREDENTIALS else fault
+            error = LegacyError(fault) if reason is None else UpstreamError(reason, shown)
+            error.has_no_effect = _is_refusal(fault, reply)
+            raise error
         # An HTML page does not come from the API
         if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
             is_encoded = bool(reply.headers.get("content-encoding"))
@@ -328,6 +330,13 @@ def _find_reason(fault: Fault, reply: Reply, account: Account) -> Reason | None:
     return Reason.STATUS if fault.status >= 500 else None
 
 
+def _is_refusal(fault: Fault, reply: Reply) -> bool:
+    """Whether an error answer says that the call changed nothing; an earlier sending may have."""
+    is_refused = bool(_REFUSALS & {reply.status, fault.status}) and reply.status < 500
+    return is_refused and not reply.is_repeated
+
+
+_REFUSALS = frozenset({401, 403, 404})
 _SAFE = frozenset({List, Fetch})
 
 # Operations that are idempotent; a profile may declare so of its request for renaming

@@ -56,6 +56,16 @@ class DirectPage(NamedTuple):
     total: int
 
 
+@contextmanager
+def _sending_nothing() -> Iterator[None]:
+    """Let a LegacyError say that no call was made."""
+    try:
+        yield
+    except LegacyError as error:
+        error.has_no_effect = True
+        raise
+
+
 class Upstream:
     """A profile and the client that carries out its calls."""
 
@@ -79,7 +89,8 @@ class Upstream:
         renamed the same caller ID since.
         """
         with self._reporting("rename" if isinstance(operation, Rename) else "delete", account):
-            exchange = self._profile.exchange(operation, account)
+            with _sending_nothing():
+                exchange = self._profile.exchange(operation, account)
             if exchange.call.retries and isinstance(operation, Rename):
                 begun = await state()
 
@@ -91,7 +102,9 @@ class Upstream:
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Start one phone call, never two; where it may have been started, the LegacyError says so."""
-        exchange = self._profile.validate(operation, account)
+        with _sending_nothing():
+            exchange = self._profile.validate(operation, account)
+        started: ValidationRequest | StartedValidation | None = None
         try:
             with self._reporting("validate", account):
                 started = await self._send(exchange)
@@ -101,6 +114,7 @@ class Upstream:
                 with self._reporting("call", account):
                     await self._send(call)
         except LegacyError as error:
+            error.has_no_effect = error.has_no_effect and started is None  # the number may have been added
             was_sent = not isinstance(error, NoReplyError) or error.was_sent
             if error.fault.status < 500 or error.refuses_credentials or not was_sent:
                 raise
@@ -110,7 +124,9 @@ class Upstream:
     async def verify(self, operation: Verify, account: Account) -> None:
         """Send the code that a phone call has spoken."""
         with self._reporting("verify", account):
-            await self._send(self._profile.verify(operation, account))
+            with _sending_nothing():
+                exchange = self._profile.verify(operation, account)
+            await self._send(exchange)
 
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""

@@ -153,6 +153,8 @@ class Client:
                 outcome = await self._exchange(request, shared.origin, idle, is_head=is_head)
                 breaker.record(ticket, outcome, well=outcome.status < 500)
             except BaseException as error:  # noqa: BLE001 - raised again unless it is transient
+                if is_repeated and isinstance(error, LegacyError):
+                    error.has_no_effect = False  # an earlier sending may have had one
                 outcome = _record_failure(error, breaker, ticket)
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
