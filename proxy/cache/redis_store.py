@@ -2,7 +2,9 @@
 
 Laws: whatever Redis does, answers stay right and only become slower. A generation is random and counts
 together with the master's replication id, so that none survives a restart, a flush or a fail-over. Every
-value carries a keyed check over the name it was written under. Neither names nor values hold credentials.
+value carries a keyed check over the name it was written under, and over its end where it is a list: what
+another user of Redis writes again is shown no longer than it would have been. Neither names nor values hold
+credentials.
 """
 
 import asyncio
@@ -102,24 +104,27 @@ class RedisStore:
         return True
 
     async def load(self, key: Key, generation: Generation) -> SavedList | None:
-        """Return the list that another replica has saved."""
+        """Return the list that another replica has saved; its end is signed: no replay prolongs it."""
         name = self._list_name(key, generation)
         try:
             _, (sealed, ttl) = await self._lists.execute(("GET", name), ("PTTL", name))
+            if (content := self._open(name, sealed)) is None:
+                return None
+            _, (time,) = await self._lists.execute(("TIME",))
         except UnavailableError:
             return None
-        content = self._open(name, sealed)
-        return SavedList(content, ttl / 1000) if content is not None and ttl > 0 else None
+        left = min(ttl, int.from_bytes(content[:_TIME], "big") - _milliseconds(time))
+        return SavedList(content[_TIME:], left / 1000) if left > 0 else None
 
     async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
         """Save a list for other replicas, if Redis takes it."""
-        name = self._list_name(key, generation)
-        sealed, now = self._seal(name, saved.content), asyncio.get_running_loop().time
+        name, now = self._list_name(key, generation), asyncio.get_running_loop().time
         until = now() + saved.ttl
         try:
-            _, ((seconds, microseconds),) = await self._lists.execute(("TIME",))
+            _, (time,) = await self._lists.execute(("TIME",))
             # By the clock of the server: a command that is delayed does not prolong the list
-            end = int(seconds) * 1000 + int(microseconds) // 1000 + int((until - now()) * 1000)
+            end = _milliseconds(time) + int((until - now()) * 1000)
+            sealed = self._seal(name, end.to_bytes(_TIME, "big") + saved.content)
             await self._lists.execute(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
             return
@@ -158,4 +163,12 @@ class RedisStore:
         return digest.digest()[:_CHECK]
 
 
-_CHECK = 16  # bytes
+def _milliseconds(time: Any) -> int:
+    """Read the reply to TIME."""
+    seconds, microseconds = time
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+# Bytes
+_CHECK = 16
+_TIME = 8

@@ -19,8 +19,8 @@ from proxy.profile.rules import names_account
 from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 
-_LIST_FORMAT = "columns"
-"""The format of `RenderedList.to_bytes`: another one in each version that changes it."""
+_LIST_FORMAT = "columns with their end"
+"""The format of `RenderedList.to_bytes` and of a saved list: another one in each version that changes it."""
 
 
 def assemble(

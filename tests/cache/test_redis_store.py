@@ -612,3 +612,65 @@ async def test_no_reconnect_right_after_a_disconnect() -> None:
         assert await store.state(OWNER) is None
         await store.close()
     assert calls == 1
+
+
+# Another user of the same Redis
+
+
+def values(server: Server) -> dict[bytes, bytes]:
+    """Return everything of ours that is stored."""
+    return {bytes(name): bytes(server.client.get(name)) for name in server.client.keys("callerid-proxy:*")}
+
+
+async def replay(server: Server, kept: dict[bytes, bytes]) -> None:
+    """Write old values again, with a TTL that looks right and as often as it takes."""
+    for name, value in kept.items():
+        server.client.set(name, value, ex=1)
+
+
+@pytest.mark.parametrize("is_in_memory", [True, False])
+async def test_found_f11_a_replayed_list_has_its_end(
+    server: Server, stores: list[RedisStore], *, is_in_memory: bool
+) -> None:
+    """A neighbour keeps an old generation and its list, which have valid signatures, and restores both."""
+    fresh, upstream = 3, Upstream()
+    lists, other = cache_over(stores[0], fresh), cache_over(stores[1], fresh)
+    await ask(lists, ALICE, upstream)
+    began = time.monotonic()
+    await lists.finish_background()
+    kept = values(server)
+    assert {name.split(b":")[1] for name in kept} == {b"generation", b"list"}
+    async with other.invalidating(OWNER):
+        upstream.text = "new"
+    reader = lists if is_in_memory else other
+    was_shown = False
+    while time.monotonic() < began + fresh + 1:
+        await replay(server, kept)
+        asked = time.monotonic()
+        found = await known(reader, ALICE)
+        was_shown |= found == "old"
+        assert found is None or asked < began + fresh + 0.1
+        await asyncio.sleep(0.05)
+    assert was_shown  # until its end: no reader can tell a replay from a store without a write
+    await replay(server, kept)
+    assert (await ask(reader, ALICE, upstream)).text == "new"
+
+
+@pytest.mark.parametrize("offset", [-10, 10])
+async def test_found_f11_the_end_of_a_list_cannot_be_changed(
+    server: Server, stores: list[RedisStore], offset: int
+) -> None:
+    state = await stores[0].state(OWNER)
+    assert state
+    await stores[0].save(KEY, state.generation, SavedList(b"a list", 60))
+    name = named(server, "list")
+    sealed = bytes(server.client.get(name))
+    end = int.from_bytes(sealed[16:24], "big")
+    assert abs(end / 1000 - time.time() - 60) < 10
+    moved = sealed[:16] + (end + offset * 1000).to_bytes(8, "big") + sealed[24:]
+    server.client.set(name, moved, keepttl=True)
+    assert await stores[1].load(KEY, state.generation) is None
+    server.client.set(name, sealed, ex=3600)
+    kept = await stores[1].load(KEY, state.generation)
+    assert kept
+    assert 50 < kept.ttl <= 60
