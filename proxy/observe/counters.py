@@ -63,6 +63,9 @@ FAMILIES = (
     DROPPED_LINES := Family(
         "callerid_proxy_log_lines_dropped", "Log lines that standard error had no room for.", {}
     ),
+    STALLED_WORKERS := Family(
+        "callerid_proxy_stalled_workers", "Workers that were replaced since they gave no heartbeat.", {}
+    ),
 )
 # All combinations exist from the start, so that a rate sees the first event of each too
 _PLACES: Mapping[tuple[str, tuple[str, ...]], int] = {

@@ -14,7 +14,7 @@ from proxy.gateway.translator import SharedState, Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
 from proxy.observe import log
-from proxy.observe.counters import DROPPED_LINES, CounterMemory, Counters
+from proxy.observe.counters import DROPPED_LINES, STALLED_WORKERS, CounterMemory, Counters
 from proxy.observe.failures import FailureLog
 from proxy.process.assembly import assemble, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
@@ -62,6 +62,10 @@ def serve(
             shared.shares.remove_worker(number)
             shared.counters.remove_worker(number)
 
+    def stalled(number: int) -> None:
+        if number < workers:
+            Counters(shared.counters, number).count(STALLED_WORKERS)
+
     def stopping() -> None:
         for each in listeners.values():  # else clients would wait at a socket that no worker accepts from
             each.close()
@@ -73,7 +77,8 @@ def serve(
         return is_valid
 
     try:
-        run_workers([*proxies, *beside], announcement, died, stopping, reload if reloads else None)
+        reload_at_sighup = reload if reloads else None
+        run_workers([*proxies, *beside], announcement, died, stopping, reload_at_sighup, stalled=stalled)
     finally:
         _log.info("stopped")
 

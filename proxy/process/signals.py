@@ -17,6 +17,7 @@ import click
 import uvloop
 
 from proxy.observe import log
+from proxy.process.heartbeats import BEAT_PERIOD
 from proxy.process.supervisor import REPEAT_PERIOD, STOP_SIGNALS, Lifeline, supervise
 
 _log = logging.getLogger("proxy.process")
@@ -43,17 +44,19 @@ def run(parts: Sequence[Part], announcement: str) -> None:
     _run_loop(_run_parts(parts, announcement))
 
 
-def run_workers(
+def run_workers(  # noqa: PLR0913 - most are callbacks
     parts: Sequence[Part],
     announcement: str,
     died: Callable[[int], None],
     stopping: Callable[[], None],
     reload: Callable[[], bool] | None = None,
+    *,
+    stalled: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Run each part in a worker until SIGINT or SIGTERM; see `supervise` for the callbacks."""
     works = [partial(_run_worker, part) for part in parts]
     ready = partial(click.echo, announcement)
-    if status := supervise(works, ready=ready, died=died, stopping=stopping, reload=reload):
+    if status := supervise(works, ready=ready, died=died, stopping=stopping, reload=reload, stalled=stalled):
         raise SystemExit(status)
 
 
@@ -64,7 +67,10 @@ def _run_worker(part: Part, lifeline: Lifeline) -> None:
 async def _run_parts(
     parts: Sequence[Part], announcement: str | None = None, lifeline: Lifeline | None = None
 ) -> None:
-    asyncio.get_running_loop().set_exception_handler(log.log_unhandled)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log.log_unhandled)
+    if lifeline is not None:
+        _beat(loop, lifeline)
     async with AsyncExitStack() as stack:
         entered = [await stack.enter_async_context(part()) for part in parts]
         services = [service for service in entered if service]
@@ -75,6 +81,12 @@ async def _run_parts(
             async with _stop_at_signal(services, lifeline):
                 if announcement:
                     click.echo(announcement)
+
+
+def _beat(loop: asyncio.AbstractEventLoop, lifeline: Lifeline) -> None:
+    """Give a heartbeat now and each BEAT_PERIOD until the loop is closed, its last tasks included."""
+    lifeline.beat()
+    loop.call_later(BEAT_PERIOD, _beat, loop, lifeline)
 
 
 @contextmanager
@@ -123,6 +135,7 @@ async def _stop_at_signal(services: Sequence[Service], lifeline: Lifeline | None
 
     if lifeline is not None:
         loop.add_reader(lifeline.ends, orphan, lifeline.ends)
+        lifeline.beat()
         lifeline.report_start()
     yield
     await stop.wait()

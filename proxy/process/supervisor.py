@@ -1,4 +1,4 @@
-"""The supervisor: forks the workers, replaces one that dies, and passes signals on.
+"""The supervisor: forks the workers, replaces one that dies or stops, and passes signals on.
 
 What the workers share is created before they are forked: listening sockets and shared memory.
 """
@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple, NoReturn
 
+from proxy.process.heartbeats import BEAT_PERIOD, Heartbeats, read_process_state
+
 _log = logging.getLogger("proxy.process")
 
 
@@ -26,6 +28,8 @@ class Lifeline(NamedTuple):
     """A file descriptor that becomes readable when the supervisor has died."""
     report_start: Callable[[], None]
     """Tells the supervisor that the worker has started."""
+    beat: Callable[[], None]
+    """Tells the supervisor that the event loop of the worker runs; due each BEAT_PERIOD."""
 
 
 Work = Callable[[Lifeline], None]
@@ -41,28 +45,31 @@ _SIGNAL_DELAY = 0.2  # a signal to all processes may reach a worker before it re
 _MAX_FAILED_STARTS = 5  # in a row, of one worker
 
 
-def supervise(
+def supervise(  # noqa: PLR0913 - each is a callback
     works: Sequence[Work],
     *,
     ready: Callable[[], None],
     died: Callable[[int], None],
     stopping: Callable[[], None],
     reload: Callable[[], bool] | None = None,
+    stalled: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Run a worker for each of `works` until SIGINT or SIGTERM; return the exit status.
 
     The status is not 0 after a worker that repeatedly failed to start, which stops the others too.
 
     `ready` is called once signals are handled, `died` with the number of a dead worker before it is replaced,
-    and `stopping` once no worker is replaced any more. SIGHUP is passed on to the workers if `reload` returns
-    True; a worker that is forked later inherits what `reload` has changed.
+    and `stopping` once no worker is replaced any more. `stalled` is called with the number of a worker that
+    is killed since its heartbeat has stopped. SIGHUP is passed on to the workers if `reload`
+    returns True; a worker that is forked later inherits what `reload` has changed.
     """
     signals = (signal.SIGCHLD, *STOP_SIGNALS, *((signal.SIGHUP,) if reload else ()))
     with _received(signals) as wakeups:
-        supervisor = _Supervisor(works, died, stopping, signals)
+        supervisor = _Supervisor(works, died, stopping, stalled, signals)
         ready()
         while supervisor.start_due():
-            if select.select([wakeups], [], [], supervisor.seconds_to_start())[0]:
+            supervisor.kill_stalled()
+            if select.select([wakeups], [], [], supervisor.seconds_to_wake())[0]:
                 received = wakeups.recv(4096)
                 supervisor.reap()
                 if how := next((each for each in STOP_SIGNALS if each in received), None):
@@ -80,12 +87,14 @@ class _Supervisor:
         works: Sequence[Work],
         died: Callable[[int], None],
         stopping: Callable[[], None],
+        stalled: Callable[[int], None],
         signals: Sequence[signal.Signals],
     ) -> None:
         self.status = 0
         self._works = works
         self._died = died
         self._stopping = stopping
+        self._stalled = stalled
         self._signals = signals
         self._stopping_since: float | None = None
         self._numbers: dict[int, int] = {}
@@ -95,6 +104,7 @@ class _Supervisor:
         self._started_at: dict[int, float] = {}
         self._has_started = memoryview(mmap.mmap(-1, len(works)))
         """By number of the worker, which sets it: 1 once it has started."""
+        self._heartbeats = Heartbeats(len(works))
         self._failed_starts = [0] * len(works)
         """By number of the worker: how many in a row until now."""
         self._lifeline, self._held_end = os.pipe()
@@ -112,11 +122,30 @@ class _Supervisor:
             self._start(number)
         return bool(self._numbers) or not self._is_stopping
 
-    def seconds_to_start(self) -> float | None:
-        """Return the seconds until the next start, None where none is planned."""
-        if self._is_stopping or not self._start_at:
-            return None
-        return max(0, min(self._start_at.values()) - time.monotonic())
+    def seconds_to_wake(self) -> float:
+        """Return the seconds until the next start, or until the next check of heartbeats."""
+        starts = () if self._is_stopping else self._start_at.values()
+        return max(0, min([at - time.monotonic() for at in starts] + [BEAT_PERIOD]))
+
+    def kill_stalled(self) -> None:
+        """Kill the workers that have given no heartbeat for too long, unless a debugger holds them."""
+        has_started = bytes(self._has_started)  # before the heartbeats: a worker gives one before it starts
+        self._heartbeats.check()
+        for pid, number in self._numbers.items():
+            if not self._heartbeats.is_too_long(number, has_started=True):
+                continue
+            state, silence = read_process_state(pid), self._heartbeats.silence[number]
+            starts = not has_started[number] and not state.is_stopped
+            if starts and not self._heartbeats.is_too_long(number, has_started=False):
+                continue
+            self._heartbeats.reset(number)
+            if state.is_traced:
+                continue
+            line = "worker %d (process %d) has given no heartbeat for %d s and is killed; its state: %s"
+            _log.error(line, number, pid, silence, state.name)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._stalled(number)
 
     def stop(self, how: signal.Signals) -> None:
         """Stop all workers; the second time at once, unless that is the first signal sent again."""
@@ -166,13 +195,15 @@ class _Supervisor:
     def _start(self, number: int) -> None:
         self._started_at[number] = time.monotonic()
         self._has_started[number] = 0
+        self._heartbeats.reset(number)
         # A signal that a worker gets before it can handle it stays pending
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
         pid = os.fork()
         if pid == 0:
             os.close(self._held_end)
             report_start = partial(self._has_started.__setitem__, number, 1)
-            _run_worker(self._works[number], Lifeline(self._lifeline, report_start), before)
+            beat = partial(self._heartbeats.beat, number)
+            _run_worker(self._works[number], Lifeline(self._lifeline, report_start, beat), before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._numbers[pid] = number
 
