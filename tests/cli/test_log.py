@@ -6,12 +6,13 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.processes import PROXY, running
+from support.processes import PROXY, Running, running, workers_of
 from support.seed import LIST, basic
 
 from proxy import __version__
@@ -151,3 +152,39 @@ def test_found_e5_lines_that_are_left_out_are_counted(file: Path) -> None:
     found = re.search(r"^callerid_proxy_log_lines_dropped_total (\d+)", exposed, re.MULTILINE)
     assert found is not None
     assert int(found[1]) >= 10
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_found_g2_a_full_pipe_stops_nothing(workers: int, file: Path) -> None:
+    """Each of 162 requests causes a line. Health answers, workers are replaced, SIGTERM loses no request."""
+    text = file.read_text(encoding="utf-8").replace("drain", "metrics: '127.0.0.1:0', drain")
+    file.write_text(text, encoding="utf-8")
+    command = [*PROXY, "serve", "--config", str(file), "--workers", str(workers)]
+    with (
+        unread("pipe") as stderr,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            port, metrics = (int(re.findall(r":(\d+)/", process.stdout.readline())[0]) for _ in range(2))
+            ask(port, range(1, 163))
+            for pid in workers_of(Running(process, process.stdout), workers) if workers > 1 else ():
+                os.kill(pid, signal.SIGKILL)
+                workers_of(Running(process, process.stdout), workers, [pid])
+                ask(port, [1000 + pid])
+            with socket.create_connection(("127.0.0.1", metrics), timeout=10) as client:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert client.makefile("rb").read().startswith(b"HTTP/1.1 200 ")
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                first, rest = request(200, closes=True)[:-2], request(200, closes=True)[-2:]
+                client.sendall(request(201) + first)
+                assert client.recv(13) == b"HTTP/1.1 503 "
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.5)
+                client.sendall(rest)
+                assert client.makefile("rb").read().count(b"HTTP/1.1 503 ") == 1
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
