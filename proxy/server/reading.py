@@ -75,10 +75,13 @@ async def read(body: StreamReader) -> bytes:
                 content += chunk
                 if len(content) > _MAX_BODY:
                     raise LegacyError(BODY_TOO_LARGE)
+    except LegacyError as error:
+        error.__traceback__ = None  # which leads back to it, by way of all that was received
+        raise LegacyError(error.fault) from None
     except TimeoutError:
         raise LegacyError(REQUEST_TIMEOUT) from None
     except web.RequestPayloadError as error:
-        error.__traceback__ = None  # which leads back to it, by way of all that was received
+        error.__traceback__ = None
         raise LegacyError(MALFORMED) from None
     except ConnectionError as error:
         error.__traceback__ = None
