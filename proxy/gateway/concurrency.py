@@ -3,7 +3,7 @@
 A request that finds every slot taken waits, in the order of arrival and not for long: a late answer helps no
 client, and a client that is refused at once can turn to another replica. No caller has so many slots that
 others would notice: one that has more than are free waits, so requests that hang leave slots to other
-callers, however many callers have such requests. Answers from the cache need no slot, nor do requests that join a listing under way.
+callers. Answers from the cache need no slot, nor do requests that join a listing under way.
 """
 
 import asyncio

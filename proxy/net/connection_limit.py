@@ -21,8 +21,8 @@ _MOST_SEEN = 256  # connections that are looked at to find one that gives way
 _LOG_INTERVAL = 60  # seconds
 _FULL = "server: new connections are closed, as %d are open; raise ulimit -n, or add workers"
 _PEER_FULL = (
-    "server: new connections of a peer are closed, as it has %d under way; if many clients share its address, "
-    "name it in listen.trusted_proxies or raise limits.connections_per_peer"
+    "server: new connections of a peer are closed, as it has %d under way; if many clients share it, name it "
+    "in listen.trusted_proxies or raise limits.connections_per_peer"
 )
 
 
@@ -56,7 +56,7 @@ class Peer:
 class ConnectionLimit:
     """The connections of a worker, those that are still shaking hands included.
 
-    Whatever has to be done for a new connection, or for one that becomes idle, takes constant time (amortised).
+    To admit a connection, or to take note that one is idle, takes constant time (amortised).
     """
 
     def __init__(

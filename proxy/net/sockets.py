@@ -21,7 +21,7 @@ _YIELD = 0.002  # to a worker with fewer connections
 _WITHOUT_FILES = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
 _RECEIVE_BUFFER = 32 * 1024
-"""Bytes, of which the kernel makes twice as many: with that no connection reads more than 64 KiB at a time."""
+"""Bytes. The kernel makes it twice as many, so no connection reads more than 64 KiB at a time."""
 
 
 class Listener(NamedTuple):
@@ -60,7 +60,9 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
                 continue
             sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # connections inherit it
+            listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER
+            )  # connections inherit it
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((host, port, *more))

@@ -33,6 +33,7 @@ _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
 _PROBE = 0.05  # between two looks at whether the peer still waits for an answer
 _SETTLE = 0.01  # in which aiohttp hands over what it has parsed; it takes one turn of the loop
+_PAUSE_PROBE = 0.2  # for which a connection is not read before a look at whether the peer has closed it
 _STALL = 30  # for a client that takes nothing of what is sent
 _STALL_CHECK = 5  # between two looks at whether it does
 _TLS_CHECK = 0.25  # the same with TLS, whose transport does not tell when it has sent everything
@@ -139,6 +140,11 @@ class Connection:
         self._REACTIONS[self._state].loss(self)
 
     @property
+    def has_parsed(self) -> bool:
+        """Whether aiohttp has yet to hand over a request that it has been given."""
+        return self._state is State.PARSED
+
+    @property
     def awaits_client(self) -> bool:
         """Whether the client has to do something before anything is carried out."""
         if self._state is State.BODY:
@@ -230,6 +236,8 @@ class Connection:
             raise LegacyError(fault)
         if self._body.at_eof():
             return b""
+        if self._transport is None:  # aiohttp takes a body of which nothing comes any more for a mistake
+            raise ConnectionResetError
         if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
         if reading.expects_continue(head):
@@ -237,7 +245,7 @@ class Connection:
         return await reading.read(self._body)
 
     def _begin(self, request: web.BaseRequest) -> None:
-        if self._state is State.ABANDONED:
+        if self._state is State.ABANDONED or self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
         is_read = request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
         self._state = State.READING if is_read else State.WRITING
@@ -377,6 +385,8 @@ class Connection:
             self._parse(piece)
         is_full = self._intake.size > _MAX_HELD
         if self._transport is not None and (is_full or self._is_paused):
+            if is_full and not self._is_paused:
+                self._loop.call_later(_PAUSE_PROBE, self._probe_paused)
             self._is_paused = is_full
             (self._transport.pause_reading if is_full else self._transport.resume_reading)()
 
@@ -424,6 +434,14 @@ class Connection:
                 self._transport.abort()
             else:
                 self._loop.call_later(_PROBE, self._probe_peer)
+
+    def _probe_paused(self) -> None:
+        """Find out whether the peer has closed a connection on which nothing is read: the end is not seen."""
+        if self._transport is None or self._transport.is_closing() or not self._is_paused:
+            return
+        if self._state in (State.READING, State.WRITING) and not self._begun:
+            self._open_response()
+        self._loop.call_later(_PAUSE_PROBE, self._probe_paused)
 
     def _check_write_stall(self, before: tuple[int, int] | None = None, since: float = 0) -> None:
         """Reset the connection if nothing has been taken `since`, when `before` was left, for too long."""
@@ -496,11 +514,15 @@ class Connection:
         return self._note_end()
 
     def _begin_response(self) -> bool:
+        if not self._begun:
+            self._open_response()
+        return self._note_end()
+
+    def _open_response(self) -> None:
         """Begin the answer: a peer that has closed both sides shows it only by refusing what is sent."""
         self._write(_OPENING)
         self._begun = _OPENING
         self._probe_peer()
-        return self._note_end()
 
     def _hang_up(self) -> bool:
         return False

@@ -111,9 +111,7 @@ def test_outcomes_of_entering(limits: SlotLimits, statuses: Mapping[str, list[bo
 @pytest.mark.parametrize("callers", [1, 7, 8, 16, 100])
 async def test_found_g6_callers_whose_requests_hang_leave_slots(callers: int) -> None:
     limiter = ConcurrencyLimiter()
-    hanging = [
-        asyncio.create_task(limiter.acquire(number)) for _ in range(32) for number in range(callers)
-    ]
+    hanging = [asyncio.create_task(limiter.acquire(number)) for _ in range(32) for number in range(callers)]
     await asyncio.sleep(0)
     for other in ("Alice", "Bob"):
         async with asyncio.timeout(0.1):

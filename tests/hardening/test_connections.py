@@ -44,7 +44,7 @@ async def test_half_of_the_files_are_for_connections_and_more_are_closed_at_once
         upstream = await stack.enter_async_context(scripted_upstream())
         upstream.released.clear()
         with few_files(80):
-            port = await stack.enter_async_context(running_proxy(upstream.url, PEERS.format(40)))
+            port = await stack.enter_async_context(running_proxy(upstream.url, PEERS.format(41)))
         clients = [await stack.enter_async_context(connect(port)) for _ in range(40)]
         for number, client in enumerate(clients):
             await client.send(get(f"token {number}"))

