@@ -140,11 +140,6 @@ class Connection:
         self._REACTIONS[self._state].loss(self)
 
     @property
-    def has_parsed(self) -> bool:
-        """Whether aiohttp has yet to hand over a request that it has been given."""
-        return self._state is State.PARSED
-
-    @property
     def awaits_client(self) -> bool:
         """Whether the client has to do something before anything is carried out."""
         if self._state is State.BODY:
@@ -380,11 +375,13 @@ class Connection:
 
     def _release(self) -> None:
         """Give the parser what it may have; leave with the client what it sends while much waits."""
+        if self._transport is None or self._transport.is_closing():
+            return  # what is parsed, and is not handed over any more, would keep its connection
         while piece := self._next_piece():
             self._given += len(piece)
             self._parse(piece)
         is_full = self._intake.size > _MAX_HELD
-        if self._transport is not None and (is_full or self._is_paused):
+        if is_full or self._is_paused:
             if is_full and not self._is_paused:
                 self._loop.call_later(_PAUSE_PROBE, self._probe_paused)
             self._is_paused = is_full

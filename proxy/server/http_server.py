@@ -30,7 +30,6 @@ LIMITS: Mapping[str, int] = {
 DEFAULT_BYTES = 64 * 1024 * 1024
 """Of memory, for requests and for answers that are not taken."""
 _DRAIN = 30  # seconds
-_TURNS = 10  # of the loop, in which aiohttp hands over what it has parsed
 _OPTIONS: Mapping[str, Any] = {
     **LIMITS,
     "auto_decompress": False,
@@ -60,15 +59,9 @@ class RequestHandler(web.RequestHandler):
         else:
             made.abort()
 
-    def connection_lost(self, exc: BaseException | None, turns: int = _TURNS) -> None:
-        """End; what waits is not given `exc`: both, and what was to be sent, would hold each other.
-
-        A request that has been parsed is handed over first: if not, it and its connection would hold each other.
-        """
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End; what waits is not given `exc`: both, and what was to be sent, would hold each other."""
         del exc
-        if self.connection.has_parsed and turns:
-            asyncio.get_running_loop().call_soon(self.connection_lost, None, turns - 1)
-            return
         super().connection_lost(None)
         self.connection.lose()
 
