@@ -138,6 +138,7 @@ class Intake:
             while self.held.startswith(_LINE_BREAKS, self._at):  # RFC 9112 section 2.2
                 self._at += 1
             self.has_begun, self._is_cut, self._headers = self.size > 0, False, None
+            self._chunks = _Chunks()
         line = b""
         if self._headers is None:
             line = self._take_request_line()
@@ -146,7 +147,6 @@ class Intake:
             self._headers = {}
         headers, is_end = self._take_headers(self._headers)
         if is_end and _TRANSFER_ENCODING in self._headers:
-            self._chunks = _Chunks()
             chunks = self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
             headers += _REFUSED if self.is_excessive else chunks
         return line + headers, is_end
