@@ -123,6 +123,7 @@ UNSUPPORTED = Fault(501, "The upstream API has no equivalent for this request", 
 BAD_UPSTREAM = Fault(502, "The upstream API returned an unexpected response", 20502)
 UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
 DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
+OVERLOADED = DECLINED.saying("Too much is being received at the moment").with_header("Retry-After", "1")
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
 UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)

@@ -2,10 +2,12 @@
 
 A request that finds every slot taken waits, in the order of arrival and not for long: a late answer helps no
 client, and a client that is refused at once can turn to another replica. No caller has so many slots that
-others would notice. Answers from the cache need no slot, nor do requests that join a listing under way.
+others would notice: one that has more than are free waits, so requests that hang leave slots to other
+callers. Answers from the cache need no slot, nor do requests that join a listing under way.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -30,44 +32,60 @@ TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
 
 
 class Slots(Generic[W]):
-    """Which slots are taken, and who waits for one. Pure."""
+    """Which slots are taken, and what waits for one. Pure.
+
+    A caller takes another slot as long as it has no more than are free: of n callers whose requests all hang,
+    each gets one part in n + 1, and one part stays free.
+    """
 
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
         self._taken = 0
-        self._waiting: dict[W, None] = {}  # in the order of arrival; empty while a slot is free
-        self._per_caller: dict[Hashable, int] = {}  # slots, and waiting for one
+        self._waiting: dict[W, Hashable] = {}  # and their callers, in the order of arrival
+        self._per_caller: Counter[Hashable] = Counter()  # slots, and waiting for one
+        self._slots: Counter[Hashable] = Counter()
 
     def enter(self, caller: Hashable, waiter: W) -> bool:
         """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
-        own = self._per_caller.get(caller, 0)
-        if own >= self._limits.per_caller:
+        if self._per_caller[caller] >= self._limits.per_caller:
             raise LegacyError(TOO_MANY)
-        if is_free := self._taken < self._limits.in_all:
-            self._taken += 1
+        if has_slot := self._may_take(caller):
+            self._take(caller)
         elif len(self._waiting) < self._limits.waiting:
-            self._waiting[waiter] = None
+            self._waiting[waiter] = caller
         else:
             raise LegacyError(BUSY)
-        self._per_caller[caller] = own + 1
-        return is_free
+        self._per_caller[caller] += 1
+        return has_slot
 
     def leave(self, caller: Hashable, waiter: W) -> W | None:
         """Give a slot back, or stop waiting for one; return the next in line, which has a slot now."""
-        own = self._per_caller[caller] - 1
-        if own:
-            self._per_caller[caller] = own
-        else:
-            del self._per_caller[caller]
-        if not self._waiting:
-            self._taken -= 1
-            return None
+        _decrement(self._per_caller, caller)
         if waiter in self._waiting:
             del self._waiting[waiter]
             return None
-        following = next(iter(self._waiting))
-        del self._waiting[following]
-        return following
+        self._taken -= 1
+        _decrement(self._slots, caller)
+        for following, each in self._waiting.items():
+            if self._may_take(each):
+                self._take(each)
+                del self._waiting[following]
+                return following
+        return None
+
+    def _may_take(self, caller: Hashable) -> bool:
+        free = self._limits.in_all - self._taken
+        return free > 0 and self._slots[caller] <= free
+
+    def _take(self, caller: Hashable) -> None:
+        self._taken += 1
+        self._slots[caller] += 1
+
+
+def _decrement(counts: Counter[Hashable], caller: Hashable) -> None:
+    counts[caller] -= 1
+    if not counts[caller]:
+        del counts[caller]
 
 
 class ConcurrencyLimiter:

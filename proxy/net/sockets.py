@@ -4,10 +4,10 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
@@ -20,6 +20,8 @@ _BACKLOG = 1024  # connections that wait to be accepted
 _YIELD = 0.002  # to a worker with fewer connections
 _WITHOUT_FILES = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
+_RECEIVE_BUFFER = 32 * 1024
+"""Bytes. The kernel makes it twice as many, so no connection reads more than 64 KiB at a time."""
 
 
 class Listener(NamedTuple):
@@ -58,6 +60,9 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
                 continue
             sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER
+            )  # connections inherit it
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((host, port, *more))
@@ -90,25 +95,19 @@ async def accepting(
 ) -> AsyncIterator[None]:
     """Accept connections until the block ends; balanced with other processes where there are some."""
     share = share or AcceptShare()
-    servers: list[asyncio.Server | _Acceptor] = []
-    for each in listener.sockets:
-        if tls or not share.is_alone:
-            servers.append(_Acceptor(protocol, each, limit, tls, share))
-        else:
-            loop = asyncio.get_running_loop()
-            servers.append(await loop.create_server(protocol, sock=each, backlog=_BACKLOG))
+    acceptors = [_Acceptor(protocol, each, limit, tls, share) for each in listener.sockets]
     try:
         yield
     finally:
-        for server in servers:
-            server.close()
+        for acceptor in acceptors:
+            acceptor.close()
 
 
 @dataclass(eq=False)
 class _Acceptor:
     """Accepts one connection at a time, if it is due, and knows of handshakes before they are over.
 
-    A loop's own server accepts all that wait.
+    A loop's own server accepts all that wait, more perhaps than there are files for.
     """
 
     protocol: ProtocolFactory
@@ -119,7 +118,7 @@ class _Acceptor:
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self.listener.setblocking(False)  # noqa: FBT003 - the name says it
         self._resume()
@@ -149,34 +148,64 @@ class _Acceptor:
 
     def _accept(self) -> None:
         try:
-            connection, _ = self.listener.accept()
+            connection, address = self.listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was faster, or the client has gone
         except OSError as error:
             _log.error("server: cannot accept connections: %s; raise ulimit -n", error.strerror)
             self._pause_for(_WITHOUT_FILES, self._resume)
             return
-        if self.tls and not self.limit.has_room():
-            connection.close()
+        if self.tls is None:
+            self._start(self._connect(connection))
             return
-        task = self._loop.create_task(self._connect(connection))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        handshake = _Handshake(self.protocol, self.limit)
+        if self.limit.admit(handshake, address, shakes_hands=True):
+            handshake.task = self._start(self._shake_hands(self.tls, handshake, connection))
+        else:
+            connection.close()
+
+    def _start(self, connecting: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = self._loop.create_task(connecting)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _connect(self, connection: socket.socket) -> None:
-        context = self.tls.context() if self.tls else None
-        shakes_hands = context is not None
-        self.limit.taken += shakes_hands
+        with suppress(OSError):  # the client has gone
+            await self._loop.connect_accepted_socket(self.protocol, connection)
+
+    async def _shake_hands(self, tls: Handshakes, handshake: "_Handshake", connection: socket.socket) -> None:
+        handshake.awaits_client = True
         try:
             await self._loop.connect_accepted_socket(
-                self.protocol,
+                lambda: handshake,
                 connection,
-                ssl=context,
-                ssl_handshake_timeout=_TLS_HANDSHAKE if context else None,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN if context else None,
+                ssl=tls.context(),
+                ssl_handshake_timeout=_TLS_HANDSHAKE,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN,
             )
         except OSError as error:  # of which TimeoutError is one, and so are those of TLS
-            if self.tls:
-                self.tls.failed(error)
+            tls.failed(error)
         finally:
-            self.limit.taken -= shakes_hands
+            self.limit.remove(handshake)
+
+
+class _Handshake(asyncio.Protocol):
+    """The place of a connection until it has shaken hands; only then is its own protocol needed."""
+
+    awaits_client = False  # until it has begun: what has not begun cannot be cancelled
+    task: "asyncio.Task[None] | None" = None
+
+    def __init__(self, protocol: ProtocolFactory, limit: ConnectionLimit) -> None:
+        self._protocol = protocol
+        self._limit = limit
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._limit.remove(self)
+        protocol = self._protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+    def give_way(self) -> None:
+        if self.task:
+            self.task.cancel()

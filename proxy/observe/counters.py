@@ -15,7 +15,7 @@ TLS_LISTENERS = ("tls", "legacy_tls")
 TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 UpstreamOperation = Literal["list", "fetch", "rename", "delete", "validate", "call", "verify"]
-Rejection = Literal["wrong_token", "locked_out", "caller_limit", "busy"]
+Rejection = Literal["wrong_token", "locked_out", "caller_limit", "busy", "no_memory"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ _REJECTIONS: dict[Rejection, tuple[logging.Logger, str]] = {
     "locked_out": (_security, "a request was answered 429: its peer has failed to log in too often"),
     "caller_limit": (_server, "a request was answered 429: its caller has too many under way"),
     "busy": (_server, "a request was answered 503: too many are under way"),
+    "no_memory": (
+        _server,
+        "a request was answered 503: requests and answers that are not taken fill limits.request_bytes",
+    ),
 }
 
 

@@ -82,6 +82,8 @@ def server_options(settings: Settings) -> ServerOptions:
         listen.drain,
         frozenset(settings.metrics.hosts),
         settings.legacy.lenient_targets,
+        settings.limits.request_bytes,
+        settings.limits.connections_per_peer,
     )
 
 

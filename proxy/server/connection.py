@@ -13,9 +13,11 @@ from functools import partial
 from math import inf
 from typing import ClassVar
 
-from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
-from proxy.errors import INTERNAL, MALFORMED, REQUEST_TIMEOUT, LegacyError
+from proxy.errors import INTERNAL, MALFORMED, OVERLOADED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.net.byte_budget import ByteBudget
+from proxy.net.connection_limit import Peer
 from proxy.server import reading
 from proxy.server.handlers import Handler
 from proxy.server.intake import Intake
@@ -31,30 +33,44 @@ _KEEP_ALIVE = 75
 _LINGER = 5  # for a client that is still sending what has been refused
 _PROBE = 0.05  # between two looks at whether the peer still waits for an answer
 _SETTLE = 0.01  # in which aiohttp hands over what it has parsed; it takes one turn of the loop
+_PAUSE_PROBE = 0.2  # for which a connection is not read before a look at whether the peer has closed it
 _STALL = 30  # for a client that takes nothing of what is sent
 _STALL_CHECK = 5  # between two looks at whether it does
+_TLS_CHECK = 0.25  # the same with TLS, whose transport does not tell when it has sent everything
 
-_MAX_HELD = 16 * 1024  # bytes that wait behind a request; with more of them no others are read
+# In bytes
+_MAX_HELD = 16 * 1024  # that wait behind a request; with more of them no others are read
+_SMALL = 16 * 1024  # an answer that no memory is asked for before it is written
+_NO_PEER = Peer()
 _OPENING = b"HTTP/1."
+_AWAITING = frozenset({State.SILENT, State.IDLE, State.HEAD, State.SENDING, State.CLOSING})
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class Connection:
     """A connection to a client, from its first byte until all that it asked for has been carried out."""
 
     _handler: Handler
     _on_closed: Callable[["Connection"], None]  # called when nothing is left to do
+    _on_idle: Callable[["Connection"], None]  # called when it begins to wait for its client
+    _budget: ByteBudget
     _intake: Intake = field(default_factory=Intake)
     _parse: Callable[[bytes], object] = bytes  # gives a piece to aiohttp's parser, once that is open
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _state: State = State.SILENT
     _transport: asyncio.Transport | None = None  # as long as it stands, even while it is closing
-    _peer: str = ""  # its address
+    peer: Peer = _NO_PEER  # until it is admitted
+    _address: str = ""
     _body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
     _task: "asyncio.Task[None] | None" = None  # which answers it
     _begun: bytes = b""  # what has been written of the next answer
     _is_paused: bool = False  # whether too much is held to read on
+    _is_shed: bool = False  # whether there is no memory for what the client sends
+    _is_tls: bool = False
+    _given: int = 0  # bytes of the present request that the parser has been given
+    _untaken: int = 0  # bytes of answers that the client has yet to take
+    _counted: int = 0  # bytes that the budget knows of
     _peer_is_done: bool = False
     _closes_after_response: bool = False
     _closes_at: float = inf
@@ -66,7 +82,11 @@ class Connection:
 
     def open(self, transport: asyncio.Transport, parse: Callable[[bytes], object]) -> None:
         self._transport, self._parse = transport, parse
-        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self._is_tls = transport.get_extra_info("ssl_object") is not None
+        transport.set_write_buffer_limits(1, 0)  # to be told when everything has been sent
+        if limit_reading := getattr(transport, "set_read_buffer_limits", None):  # has TLS, for 256 KiB
+            limit_reading(_MAX_HELD)
         self._close_within(_HEAD_TIMEOUT)
 
     def receive(self, data: bytes) -> None:
@@ -78,6 +98,9 @@ class Connection:
         self._state = State.BODY
         if self._intake.has_begun or body is not EMPTY_PAYLOAD:
             self._intake.begin_body(reading.body_length(head))
+            self._on_idle(self)
+            if self._is_shed:
+                self._shed()
         if self._intake.held:
             self._release()
 
@@ -113,7 +136,24 @@ class Connection:
                 timer.cancel()
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+        self._drop_held()
         self._REACTIONS[self._state].loss(self)
+
+    @property
+    def awaits_client(self) -> bool:
+        """Whether the client has to do something before anything is carried out."""
+        if self._state is State.BODY:
+            return not self._body.is_eof()
+        return self._state in _AWAITING
+
+    def give_way(self) -> None:
+        """Close at once, and hold nothing any more."""
+        if self._transport is not None:
+            if self._untaken:
+                reset(self._transport)
+            else:
+                self._transport.abort()
+        self._drop_held()
 
     # Its requests
 
@@ -127,6 +167,8 @@ class Connection:
                 await self._send(data, request)
             if self._state is State.ABANDONED or self._closes_after_response:
                 return ENDS
+            if self._is_shed:
+                return self._end_with(OVERLOADED, HttpVersion11)
             self._await_request()
         except ConnectionError:  # the client has gone
             return ENDS
@@ -134,6 +176,9 @@ class Connection:
             return GOES_ON
         finally:
             self._body, self._task = EMPTY_PAYLOAD, None
+            if self._given:
+                self._given = 0
+                self._count()
             if self._state is not State.IDLE:
                 self._end()
             elif self._intake.held:
@@ -150,8 +195,11 @@ class Connection:
         ):
             return None
         try:
-            made = self._handler.from_cache(head, self._peer)
-            return None if made is None else response(made, head.version, head.method, close=False)
+            made = self._handler.from_cache(head, self._address)
+            if made is None:
+                return None
+            data = response(made, head.version, head.method, close=False)
+            return data if self._has_room(data) else self._overload(head, close=False)
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
@@ -161,11 +209,13 @@ class Connection:
         try:
             content = await self._read_body(head)
             self._begin(request)
-            made = await self._handler.answer(head, content, self._peer)
+            made = await self._handler.answer(head, content, self._address)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
                 _log.info(_DISCONNECTED, head.method, made.status)
             is_last = head.should_close or head.upgrade or self._closes_after_response
             data = response(made, head.version, head.method, close=is_last)
+            if self._state is State.READING and not self._has_room(data):
+                data = self._overload(head, close=is_last)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             fault, is_last = fault_of(error), True
             data = response(self._handler.refuse(fault, head.path), head.version, head.method)
@@ -181,6 +231,8 @@ class Connection:
             raise LegacyError(fault)
         if self._body.at_eof():
             return b""
+        if self._transport is None:  # aiohttp takes a body of which nothing comes any more for a mistake
+            raise ConnectionResetError
         if self._peer_is_done and not self._body.is_eof():
             raise LegacyError(MALFORMED)
         if reading.expects_continue(head):
@@ -188,7 +240,7 @@ class Connection:
         return await reading.read(self._body)
 
     def _begin(self, request: web.BaseRequest) -> None:
-        if self._state is State.ABANDONED:
+        if self._state is State.ABANDONED or self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
         is_read = request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
         self._state = State.READING if is_read else State.WRITING
@@ -197,8 +249,9 @@ class Connection:
     async def _send(self, data: bytes, request: web.BaseRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
         self._write(data)
-        if self._stall is not None:
+        if self._untaken:
             self._state = State.SENDING
+            self._on_idle(self)
             await request.writer.drain()
 
     def _write(self, data: bytes) -> None:
@@ -207,17 +260,84 @@ class Connection:
             raise ConnectionResetError
         transport.write(data.removeprefix(self._begun) if self._begun else data)
         self._begun = b""
-        if self._stall is None and transport.get_write_buffer_size():
-            self._check_write_stall()
+        if self._has_untaken(transport):
+            self._untaken += len(data)
+            self._count()
+            self._budget.add_slow_reader(self)
+            if self._stall is None:
+                self._check_write_stall()
+
+    def _has_untaken(self, transport: asyncio.Transport) -> bool:
+        """Whether the client has yet to take something for which the kernel has no room.
+
+        What TLS has encrypted waits where it is not seen. It waits only while much waits in the kernel.
+        """
+        if transport.get_write_buffer_size():
+            return True
+        return self._is_tls and unacknowledged_bytes(transport)[1] > _SMALL
+
+    def note_taken(self) -> None:
+        """Take note that everything has been sent, as far as the transport can tell."""
+        if self._transport is not None and not self._is_tls:
+            self._forget_untaken()
 
     def reject(self, status: int) -> web.StreamResponse:
+        return self._end_with(MALFORMED if status < 500 else INTERNAL, HttpVersion10)
+
+    def _end_with(self, fault: Fault, version: HttpVersion) -> web.StreamResponse:
         self._end()
-        made = self._handler.refuse(MALFORMED if status < 500 else INTERNAL)
-        self._write(response(made, HttpVersion10))
+        self._write(response(self._handler.refuse(fault), version))
         return Written(partial(self._lingering_close, EMPTY_PAYLOAD))
+
+    # Its memory
+
+    def _count(self) -> None:
+        held = self._intake.size + self._given + self._untaken
+        if held != self._counted:
+            self._budget.hold(self.peer, held - self._counted)
+            self._counted = held
+
+    def _has_room(self, data: bytes) -> bool:
+        return len(data) <= _SMALL or self._budget.has_room(self.peer, len(data))
+
+    def _overload(self, head: reading.RequestHead, *, close: bool) -> bytes:
+        return response(self._handler.refuse(OVERLOADED, head.path), head.version, head.method, close=close)
+
+    def _shed(self) -> None:
+        """Take no more from a client: a request that is not whole is refused, and so is what follows one."""
+        self._is_shed = True
+        self._intake.drop()
+        if self._state is State.BODY:
+            if not self._body.is_eof():
+                self._body.set_exception(LegacyError(OVERLOADED))
+        elif self._state in (State.SILENT, State.IDLE, State.HEAD):
+            with suppress(ConnectionError):
+                self._write(response(self._handler.refuse(OVERLOADED), HttpVersion11))
+            self._close_lingering()
+        self._count()
+
+    def _close_lingering(self) -> None:
+        """Close one side, and take what a client still sends for a while."""
+        if self._transport is None or not self._can_half_close():
+            self._close()
+            return
+        self._state = State.CLOSING
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._close_within(_LINGER)
+
+    def _forget_untaken(self) -> None:
+        self._untaken = 0
+        self._count()
+        self._budget.remove_slow_reader(self)
+
+    def _drop_held(self) -> None:
+        self._intake.drop()
+        self._forget_untaken()
 
     def _await_request(self) -> None:
         self._state = State.IDLE
+        self._on_idle(self)
         self._closes_at = self._loop.time() + _KEEP_ALIVE
         if self._peer_is_done:
             self._close_within(_SETTLE)
@@ -230,6 +350,8 @@ class Connection:
 
     def _retire(self) -> None:
         self._state = State.CLOSED
+        self._given = 0
+        self._count()
         self._on_closed(self)
 
     async def _lingering_close(self, body: StreamReader) -> None:
@@ -253,10 +375,15 @@ class Connection:
 
     def _release(self) -> None:
         """Give the parser what it may have; leave with the client what it sends while much waits."""
+        if self._transport is None or self._transport.is_closing():
+            return  # what is parsed, and is not handed over any more, would keep its connection
         while piece := self._next_piece():
+            self._given += len(piece)
             self._parse(piece)
         is_full = self._intake.size > _MAX_HELD
-        if self._transport is not None and (is_full or self._is_paused):
+        if is_full or self._is_paused:
+            if is_full and not self._is_paused:
+                self._loop.call_later(_PAUSE_PROBE, self._probe_paused)
             self._is_paused = is_full
             (self._transport.pause_reading if is_full else self._transport.resume_reading)()
 
@@ -264,7 +391,12 @@ class Connection:
         if self._state is State.BODY:
             if self._body.is_eof() or self._transport is None:
                 return b""
-            return self._intake.take_body(is_delayed=not self._transport.is_reading())
+            piece = self._intake.take_body(is_delayed=not self._transport.is_reading())
+            if self._intake.is_excessive:
+                self._body.set_exception(web.RequestPayloadError())
+                self._intake.drop()
+                return b""
+            return piece
         if self._state not in (State.SILENT, State.IDLE, State.HEAD):
             return b""
         piece, is_end = self._intake.take_head()
@@ -272,6 +404,7 @@ class Connection:
             self._state = State.PARSED
         elif self._intake.has_begun and self._state is not State.HEAD:
             self._state = State.HEAD
+            self._on_idle(self)
             self._closes_at = min(self._closes_at, self._loop.time() + _HEAD_TIMEOUT)
         return piece
 
@@ -299,6 +432,14 @@ class Connection:
             else:
                 self._loop.call_later(_PROBE, self._probe_peer)
 
+    def _probe_paused(self) -> None:
+        """Find out whether the peer has closed a connection on which nothing is read: the end is not seen."""
+        if self._transport is None or self._transport.is_closing() or not self._is_paused:
+            return
+        if self._state in (State.READING, State.WRITING) and not self._begun:
+            self._open_response()
+        self._loop.call_later(_PAUSE_PROBE, self._probe_paused)
+
     def _check_write_stall(self, before: tuple[int, int] | None = None, since: float = 0) -> None:
         """Reset the connection if nothing has been taken `since`, when `before` was left, for too long."""
         self._stall = None
@@ -308,8 +449,11 @@ class Connection:
         since = now if left != before else since
         if now - since >= _STALL:
             reset(self._transport)
-        elif left[0]:
-            self._stall = self._loop.call_later(_STALL_CHECK, self._check_write_stall, left, since)
+        elif self._has_untaken(self._transport):
+            seconds = _TLS_CHECK if self._is_tls else _STALL_CHECK
+            self._stall = self._loop.call_later(seconds, self._check_write_stall, left, since)
+        else:
+            self._forget_untaken()
 
     # Reactions
 
@@ -322,8 +466,14 @@ class Connection:
 
     def _take(self, data: bytes) -> None:
         """Give the parser the rest of a head or a body; what comes behind it waits for its answer."""
+        if self._is_shed:
+            return
+        if not self._budget.has_room(self.peer, len(data)):
+            self._shed()
+            return
         self._intake.add(data)
         self._release()
+        self._count()
 
     def _drop(self, data: bytes) -> None:
         """Do not look at what comes behind the last answer."""
@@ -361,11 +511,15 @@ class Connection:
         return self._note_end()
 
     def _begin_response(self) -> bool:
+        if not self._begun:
+            self._open_response()
+        return self._note_end()
+
+    def _open_response(self) -> None:
         """Begin the answer: a peer that has closed both sides shows it only by refusing what is sent."""
         self._write(_OPENING)
         self._begun = _OPENING
         self._probe_peer()
-        return self._note_end()
 
     def _hang_up(self) -> bool:
         return False

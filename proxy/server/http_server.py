@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from proxy.net.accept_share import AcceptShare
+from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import TLS_CONNECTIONS, Counters
 from proxy.server.connection import Connection
@@ -26,6 +27,8 @@ LIMITS: Mapping[str, int] = {
     "max_field_size": 8190,  # bytes of a header
     "max_headers": 100,
 }
+DEFAULT_BYTES = 64 * 1024 * 1024
+"""Of memory, for requests and for answers that are not taken."""
 _DRAIN = 30  # seconds
 _OPTIONS: Mapping[str, Any] = {
     **LIMITS,
@@ -50,7 +53,7 @@ class RequestHandler(web.RequestHandler):
         server, listener = self.admission
         tls = transport.get_extra_info("ssl_object")
         made = cast(asyncio.Transport, transport)
-        if server.admit(self.connection, listener, tls.version() if tls else None):
+        if server.admit(self.connection, listener, made, tls.version() if tls else None):
             super().connection_made(made)
             self.connection.open(made, super().data_received)
         else:
@@ -61,6 +64,10 @@ class RequestHandler(web.RequestHandler):
         del exc
         super().connection_lost(None)
         self.connection.lose()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.connection.note_taken()
 
     def data_received(self, data: bytes) -> None:
         if data:
@@ -78,7 +85,9 @@ class RequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        del request, exc, message
+        del request, message
+        if exc is not None:
+            exc.__traceback__ = None  # which leads back to it, by way of all that was received
         return self.connection.reject(status)
 
 
@@ -116,7 +125,12 @@ class HttpServer(web.Server):
     """Serves connections, each until all that it asked for has been carried out."""
 
     def __init__(
-        self, handler: Handler, counters: Counters, share: AcceptShare, limit: ConnectionLimit
+        self,
+        handler: Handler,
+        counters: Counters,
+        share: AcceptShare,
+        limit: ConnectionLimit,
+        budget: ByteBudget | None = None,
     ) -> None:
         super().__init__(_respond, request_factory=_make_request)
         self._handler = handler
@@ -125,21 +139,25 @@ class HttpServer(web.Server):
         self._open: set[Connection] = set()
         self._removed = asyncio.Event()
         self.limit = limit
+        self.budget = budget or ByteBudget(DEFAULT_BYTES)
         self.is_draining = False
         self.lenient_targets = False
         """Whether targets may have spaces, on connections that are opened from now on."""
 
     def __call__(self, listener: str = "") -> RequestHandler:
         intake = Intake(self.lenient_targets)
-        return RequestHandler(self, Connection(self._handler, self.remove, intake), listener)
+        connection = Connection(self._handler, self.remove, self.limit.touch, self.budget, intake)
+        return RequestHandler(self, connection, listener)
 
-    def admit(self, connection: Connection, listener: str, tls_version: str | None) -> bool:
+    def admit(
+        self, connection: Connection, listener: str, transport: asyncio.Transport, tls_version: str | None
+    ) -> bool:
         """Take note of a new connection; return whether there is room for it."""
-        # There was room for it when its handshake began, if it had one
-        if tls_version is None and not self.limit.has_room():
+        peer = self.limit.admit(connection, transport.get_extra_info("peername"))
+        if peer is None:
             return False
+        connection.peer = peer
         self._open.add(connection)
-        self.limit.taken += 1
         self._share.add_connection()
         self._counters.count(TLS_CONNECTIONS, listener, tls_version or "")
         if self.is_draining:
@@ -150,7 +168,7 @@ class HttpServer(web.Server):
         """Take note that a connection is closed, and that all that it asked for has been carried out."""
         if connection in self._open:  # and has not been turned away
             self._open.remove(connection)
-            self.limit.taken -= 1
+            self.limit.remove(connection)
             self._share.remove_connection()
             self._removed.set()
 

@@ -8,7 +8,7 @@ and a header that may come twice gets another name the second time, of the same 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +41,55 @@ _REPEATABLE = frozenset(
 _WATCHED = _REPEATABLE | {_TRANSFER_ENCODING}
 
 
+_MAX_EXTENSIONS: Final = 1024  # bytes
+_MAX_SIZE_DIGITS: Final = 16
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _Chunks:
+    """Follows the chunks of a body, only to count what is neither data nor needed to tell its length."""
+
+    extensions: int = 0
+    """Bytes: of extensions, of zeros before a size, of trailers."""
+    _left: int = 0  # bytes of a chunk, its line end included
+    _line: bytes = b""  # the beginning of a line
+    _is_trailer: bool = False
+    _is_lost: bool = False  # whether the parser will refuse what has come
+
+    def follow(self, piece: bytes) -> None:
+        at = 0
+        while at < len(piece) and not (self._is_lost or self.is_excessive):
+            step = min(self._left, len(piece) - at)
+            self._left -= step
+            at += step
+            if at < len(piece):
+                end = piece.find(b"\n", at) + 1 or len(piece)
+                self._line += piece[at:end]
+                at = end
+                if self._line.endswith(b"\n"):
+                    self._end_line(self._line.rstrip())
+                    self._line = b""
+
+    @property
+    def is_excessive(self) -> bool:
+        return self.extensions + max(0, len(self._line) - _MAX_SIZE_DIGITS) > _MAX_EXTENSIONS
+
+    def _end_line(self, line: bytes) -> None:
+        if self._is_trailer:
+            self.extensions += len(line)
+            return
+        digits = line.partition(b";")[0].rstrip()
+        self._is_lost = not _HEXADECIMAL.fullmatch(digits)
+        if self._is_lost:
+            return
+        size = int(digits, 16)
+        self.extensions += len(line) - len(b"%x" % size)
+        self._left = size + len(_LINE_END)
+        if size == 0:
+            self._left, self._is_trailer = 0, True
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Intake:
     """The bytes that have arrived and that the parser has not been given yet."""
@@ -55,11 +104,20 @@ class Intake:
     _is_cut: bool = False  # whether part of a request line has been given
     _headers: dict[bytes, bytes] | None = None  # of a head, once its request line has been given
     _left: int = 0  # bytes of a body
+    _chunks: _Chunks = field(default_factory=_Chunks)
     _is_exact: bool = True  # whether heads begin where they seem to; if not, nothing is rewritten
 
     @property
     def size(self) -> int:
         return len(self.held) - self._at
+
+    @property
+    def is_excessive(self) -> bool:
+        """Whether the chunks of a body have more extensions than are read."""
+        return self._chunks.is_excessive
+
+    def drop(self) -> None:
+        self.held, self._at = b"", 0
 
     def add(self, data: bytes) -> None:
         self.held, self._at = self.held[self._at :] + data, 0
@@ -80,6 +138,7 @@ class Intake:
             while self.held.startswith(_LINE_BREAKS, self._at):  # RFC 9112 section 2.2
                 self._at += 1
             self.has_begun, self._is_cut, self._headers = self.size > 0, False, None
+            self._chunks = _Chunks()
         line = b""
         if self._headers is None:
             line = self._take_request_line()
@@ -88,11 +147,14 @@ class Intake:
             self._headers = {}
         headers, is_end = self._take_headers(self._headers)
         if is_end and _TRANSFER_ENCODING in self._headers:
-            headers += self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
+            chunks = self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
+            headers += _REFUSED if self.is_excessive else chunks
         return line + headers, is_end
 
     def begin_body(self, length: int) -> None:
         """Expect a body of so many bytes, or a `CHUNKED` one, behind the head that has been given."""
+        if not self.has_begun:  # else its first chunks came with the head
+            self._chunks = _Chunks()
         self.has_begun = False
         self._left = length
 
@@ -115,9 +177,12 @@ class Intake:
 
     def _take_chunks(self) -> bytes:
         found = _CHUNKS_END.search(self.held, self._at)
-        if found is None:
-            return self._take(len(self.held))
-        return self._take(found.end() if found[0] == _HEAD_END else found.start())
+        end = len(self.held)
+        if found is not None:
+            end = found.end() if found[0] == _HEAD_END else found.start()
+        piece = self._take(end)
+        self._chunks.follow(piece)
+        return piece
 
     def _take_request_line(self) -> bytes:
         held, at = self.held, self._at

@@ -11,14 +11,15 @@ from ssl import SSLContext
 from proxy.gateway.translator import Translator
 from proxy.net.accept_share import AcceptShare
 from proxy.net.addresses import Address
+from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import ConnectionLimit, max_connections
 from proxy.net.sockets import Handshakes, Listener, accepting, opened
 from proxy.observe.counters import Counters
 from proxy.observe.failures import FailureLog
 from proxy.server.handlers import LegacyHandler
-from proxy.server.http_server import HttpServer, drained
+from proxy.server.http_server import DEFAULT_BYTES, HttpServer, drained
 from proxy.server.metrics import Metrics
-from proxy.server.peers import Network
+from proxy.server.peers import Network, peer_of_connection
 from proxy.server.startup_checks import assert_limits, assert_versions
 
 _log = logging.getLogger("proxy.server")
@@ -46,6 +47,10 @@ class ServerOptions:
     """Names, in lower case, by which requests to `metrics` may call this host; its full name is another."""
     lenient_targets: bool = False
     """Whether the targets of requests may have spaces."""
+    request_bytes: int = DEFAULT_BYTES
+    """Of memory, for requests and for answers that are not taken."""
+    connections_per_peer: int | None = None
+    """A quarter of all where it is None."""
 
 
 @dataclass(slots=True)
@@ -63,15 +68,31 @@ class Serving:
         """Let another translator answer from now on; the addresses stay as they are."""
         self.contexts.update((name, new) for name, new in options.tls.items() if name in self.contexts)
         self.handler.follow(translator, options.trusted_proxies)
-        self.server.lenient_targets = options.lenient_targets
+        self.set_limits(options)
         self.drain = options.drain
         if self.metrics:
             self.metrics.hosts = options.metrics_hosts
+
+    def set_limits(self, options: ServerOptions) -> None:
+        self.server.lenient_targets = options.lenient_targets
+        self.server.budget.most = options.request_bytes
+        self.server.limit.name_peer = partial(peer_of_connection, trusted=options.trusted_proxies)
+        self.server.limit.limit_peers(options.connections_per_peer)
+
+    def find_obstacle(self) -> str:
+        """Return why no more requests should be sent here; '' where they should."""
+        if self.server.is_draining:
+            return "it is about to stop"
+        return "it is full: new connections are closed" if self.server.limit.is_full else ""
 
     async def retire(self) -> None:
         """Go on for a while, one answer a connection, so that clients turn to other servers."""
         self.server.close_after_responses()
         await asyncio.sleep(self.drain)
+
+
+def _limit(most: int) -> ConnectionLimit:
+    return ConnectionLimit(most, name_peer=partial(peer_of_connection, trusted=()))
 
 
 @contextmanager
@@ -100,14 +121,15 @@ async def listening(
     share = share or AcceptShare()
     share.join()
     handler, failures = LegacyHandler(translator, options.trusted_proxies), FailureLog(counters)
-    server = HttpServer(handler, counters, share, ConnectionLimit(max_connections()))
-    server.lenient_targets = options.lenient_targets
+    budget = ByteBudget(options.request_bytes, partial(failures.request_rejected, "no_memory"))
+    server = HttpServer(handler, counters, share, _limit(max_connections()), budget)
     serving = Serving(handler, server, dict(options.tls), options.drain)
+    serving.set_limits(options)
     async with AsyncExitStack() as stack:
         if (operators := every.get("metrics")) is not None:
-            metrics = serving.metrics = Metrics(counters, operators.address.host, lambda: server.is_draining)
+            metrics = serving.metrics = Metrics(counters, operators.address.host, serving.find_obstacle)
             metrics.hosts = options.metrics_hosts
-            apart = HttpServer(metrics, counters, AcceptShare(), ConnectionLimit(_MOST_FOR_METRICS))
+            apart = HttpServer(metrics, counters, AcceptShare(), _limit(_MOST_FOR_METRICS))
             await stack.enter_async_context(drained(apart))
             await stack.enter_async_context(accepting(partial(apart, "metrics"), operators, apart.limit))
         await stack.enter_async_context(drained(server))

@@ -54,14 +54,17 @@ class Metrics:
     hosts: Collection[str] = ()
     """More names, in lower case, by which requests may call this host."""
 
-    def __init__(self, counters: Counters, address: str, is_draining: Callable[[], bool]) -> None:
-        """Answer requests to this host, which listens on the host of an `address`."""
+    def __init__(self, counters: Counters, address: str, find_obstacle: Callable[[], str]) -> None:
+        """Answer requests to this host, which listens on the host of an `address`.
+
+        `find_obstacle` says why no more requests should be sent here; '' where they should.
+        """
         self._own = _find_own_names(address)
         self._pages: Mapping[str, Callable[[], Answer]] = {
             "/metrics": lambda: Answer(200, EXPOSITION_TYPE, _expose(counters), _HEADERS),
             "/healthz": lambda: _plain(200, "it runs"),
             "/readyz": lambda: (
-                _plain(503, "it is about to stop") if is_draining() else _plain(200, "it serves")
+                _plain(503, obstacle) if (obstacle := find_obstacle()) else _plain(200, "it serves")
             ),
         }
 

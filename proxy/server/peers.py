@@ -29,6 +29,19 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
     return peer
 
 
+def peer_of_connection(address: Sequence[object], trusted: Sequence[Network]) -> str:
+    """Return the peer that a connection from the `address` of a socket counts for.
+
+    Behind a trusted proxy are many clients, so each of its connections counts as a peer of its own.
+    """
+    if not isinstance(address, tuple):  # of a socket without addresses
+        return ""
+    host, port = str(address[0]), address[1]
+    found = _address(host)
+    is_trusted = found is not None and any(found in network for network in trusted)
+    return f"{host}:{port}" if is_trusted else peer_of(host, (), ())
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     found = _WITH_PORT.fullmatch(text)
     try:

@@ -74,11 +74,14 @@ async def read(body: StreamReader) -> bytes:
             while chunk := await body.readany():
                 content += chunk
                 if len(content) > _MAX_BODY:
-                    raise LegacyError(BODY_TOO_LARGE)
+                    raise LegacyError(BODY_TOO_LARGE)  # noqa: TRY301 - there is one way out
+    except LegacyError as error:
+        error.__traceback__ = None  # which leads back to it, by way of all that was received
+        raise LegacyError(error.fault) from None
     except TimeoutError:
         raise LegacyError(REQUEST_TIMEOUT) from None
     except web.RequestPayloadError as error:
-        error.__traceback__ = None  # which leads back to it, by way of all that was received
+        error.__traceback__ = None
         raise LegacyError(MALFORMED) from None
     except ConnectionError as error:
         error.__traceback__ = None

@@ -234,4 +234,7 @@ def _record_failure(error: BaseException, breaker: _Breaker, ticket: Ticket) -> 
             breaker.record(ticket, error, well=True)  # an answer, though too large
         case _:
             breaker.release(ticket)
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # which leads back to it, by way of the request and of its connection

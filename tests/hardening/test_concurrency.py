@@ -110,14 +110,16 @@ async def test_accounts_of_the_table_have_places_of_their_own_behind_the_same_cr
 
 # Everybody together
 
-EVERY_PLACE = {f"token {number}": 32 for number in range(8)}
+ONE_PEER = "limits: {connections_per_peer: 400}\n"
+
+EVERY_PLACE = {f"token {number}": 1 for number in range(256)}
 EVERYBODY_WAITING = {f"waiting {number}": 32 for number in range(4)}
 
 
 async def test_384_are_kept_and_the_rest_is_declined_at_once() -> None:
     async with (
         slow_upstream() as upstream,
-        running_proxy(upstream.url) as port,
+        running_proxy(upstream.url, ONE_PEER) as port,
         asking(port, {**EVERY_PLACE, **EVERYBODY_WAITING}) as clients,
         connect(port) as late,
     ):
@@ -139,7 +141,7 @@ async def test_384_are_kept_and_the_rest_is_declined_at_once() -> None:
 async def test_a_worker_has_100_connections_to_upstreams() -> None:
     async with (
         slow_upstream() as upstream,
-        running_proxy(upstream.url) as port,
+        running_proxy(upstream.url, ONE_PEER) as port,
         asking(port, {f"token {number}": 32 for number in range(4)}) as clients,
     ):
         await upstream.is_asked(100)
@@ -155,7 +157,7 @@ def test_nobody_waits_for_a_connection_for_more_than_10_seconds() -> None:
         slowly = (Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2"),)
         async with (
             scripted_upstream(*[slowly] * 100) as upstream,
-            running_proxy(upstream.url) as port,
+            running_proxy(upstream.url, ONE_PEER) as port,
             asking(port, {f"token {number}": 25 for number in range(4)}),
             connect(port) as late,
         ):
@@ -176,7 +178,7 @@ def test_nobody_waits_for_a_place_for_more_than_a_second() -> None:
         clock = asyncio.get_running_loop().time
         async with (
             slow_upstream() as upstream,
-            running_proxy(upstream.url) as port,
+            running_proxy(upstream.url, ONE_PEER) as port,
             asking(port, EVERY_PLACE),
             connect(port) as late,
         ):
@@ -191,7 +193,7 @@ def test_who_waits_is_next_in_the_order_of_arrival() -> None:
     async def wait() -> None:
         async with (
             slow_upstream() as upstream,
-            running_proxy(upstream.url) as port,
+            running_proxy(upstream.url, ONE_PEER) as port,
             asking(port, EVERY_PLACE) as clients,
             AsyncExitStack() as stack,
         ):

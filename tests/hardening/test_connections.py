@@ -9,19 +9,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
-import trustme
 from support import leap
 from support.callers import CANNOT_WAIT, get
 from support.proxied import LISTED, Proxied, now, timed
-from support.running import running_listeners, running_proxy
+from support.running import running_proxy
 from support.seed import ACCOUNT, LIST
 from support.streams import stream_server
 from support.wire import ScriptedUpstream, connect, json_answer, read_message, scripted_upstream
 
-from proxy.net.connection_limit import ConnectionLimit, max_connections
+from proxy.net.connection_limit import max_connections
 from proxy.server.connection import Connection
 
 # How many
+
+
+PEERS = "limits: {{connections_per_peer: {}}}\n"
 
 
 @contextmanager
@@ -39,22 +41,26 @@ async def test_half_of_the_files_are_for_connections_and_more_are_closed_at_once
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with AsyncExitStack() as stack:
-        with few_files(400):
-            port = await stack.enter_async_context(running_proxy("http://127.0.0.1:1"))
-        clients = [await stack.enter_async_context(connect(port)) for _ in range(200)]
-        assert [(await client.ask(CANNOT_WAIT)).status for client in clients] == [404] * 200
+        upstream = await stack.enter_async_context(scripted_upstream())
+        upstream.released.clear()
+        with few_files(80):
+            port = await stack.enter_async_context(running_proxy(upstream.url, PEERS.format(41)))
+        clients = [await stack.enter_async_context(connect(port)) for _ in range(40)]
+        for number, client in enumerate(clients):
+            await client.send(get(f"token {number}"))
+        await asyncio.sleep(0.2)
         for _ in range(3):
             async with connect(port) as late:
                 assert await late.is_closed()
         assert caplog.messages == [
-            "server: new connections are closed, as 200 are open; raise ulimit -n, or add workers"
+            "server: new connections are closed, as 40 are open; raise ulimit -n, or add workers"
         ]
-        assert (await clients[0].ask(CANNOT_WAIT)).status == 404
         clients[0].writer.close()
         await clients[0].writer.wait_closed()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         async with connect(port) as next_one:
             assert (await next_one.ask(CANNOT_WAIT)).status == 404
+        upstream.released.set()
 
 
 @pytest.mark.parametrize(
@@ -63,34 +69,6 @@ async def test_half_of_the_files_are_for_connections_and_more_are_closed_at_once
 def test_a_worker_has_room_for_5000_at_most(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert max_connections() == most
-
-
-async def test_handshakes_need_room_too(tmp_path_factory: pytest.TempPathFactory) -> None:
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(file)
-    listen = f"listen: {{tls: {{address: '127.0.0.1:0', certificate: {file}}}}}\n"
-    async with AsyncExitStack() as stack:
-        with few_files(200):
-            bound = await stack.enter_async_context(running_listeners("http://127.0.0.1:1", listen))
-        silent = [await stack.enter_async_context(connect(bound["tls"].port)) for _ in range(100)]
-        async with connect(bound["tls"].port) as late:
-            assert await late.is_closed()
-        async with connect(bound["address"].port) as late:
-            assert await late.is_closed()
-        for client in silent:
-            client.writer.transport.abort()
-        await asyncio.sleep(0.1)
-        async with connect(bound["address"].port) as next_one:
-            assert (await next_one.ask(CANNOT_WAIT)).status == 404
-
-
-def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    room = ConnectionLimit(0, lambda: now[0])
-    for second in range(180):
-        now[0] = second
-        assert not room.has_room()
-    assert len(caplog.messages) == 3
 
 
 # Those who take nothing
