@@ -109,6 +109,12 @@ class Account:
     """The name of its upstream."""
     is_own: bool = True
     """Whether the credentials are the caller's own: then a refusal of the upstream is passed on as it is."""
+    label: str = ""
+    """What people call the account; empty where they call it by its Sid."""
+
+    def names(self) -> frozenset[str]:
+        """Return in lower case what the account may be called by."""
+        return frozenset(name.lower() for name in (self.sid, self.upstream_id, self.label) if name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ ROWS = (
     *(f"b{row}" for row in range(1, 11)),
     *(f"d{row}" for row in range(1, 11)),
     *(f"e{row}" for row in range(1, 13) if row != 8),  # e8 belongs to upstreams
-    *("g3", "g4"),
+    *("f2", "f4", "f9", "f10"),
+    *("g3", "g4", "g18"),
 )
 
 
