@@ -130,7 +130,7 @@ TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
 NOT_SHOWN_YET = TOO_SLOW.saying("The change was made, but may not show for some seconds")
 
 # Codes that are spoken on the phone (not part of the 2008 API)
-NO_SUCH_CALL = Fault(404, "No call to this number waits for a code")
+WRONG_CODE = Fault(400, "This is not the code of a call to this number")
 BAD_CODE = Fault(400, "A code has six digits")
 
 # Failures of the proxy itself

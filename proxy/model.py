@@ -112,6 +112,12 @@ class Account:
     owner: tuple[str, str] | None = None
     """Whose data its writes change: the origin of the upstream, and the name there where that tells accounts
     apart. None stands for the names of its upstream and there."""
+    label: str = ""
+    """What people call the account; empty where they call it by its Sid."""
+
+    def names(self) -> frozenset[str]:
+        """Return in lower case what the account may be called by."""
+        return frozenset(name.lower() for name in (self.sid, self.upstream_id, self.label) if name)
 
 
 @dataclass(frozen=True, slots=True)

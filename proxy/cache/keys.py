@@ -8,7 +8,7 @@ import hashlib
 from typing import NamedTuple
 from zlib import crc32
 
-from proxy.model import Account
+from proxy.model import Account, Credentials
 
 SLOTS = 65_536
 """Of the tables in shared memory."""
@@ -51,10 +51,14 @@ def derive_owner(account: Account) -> Owner:
     return Owner(upstream, name, crc32(f"{upstream}\0{name}".encode("utf-8", "surrogatepass")) % SLOTS)
 
 
+def digest_credentials(credentials: Credentials) -> bytes:
+    """Return a digest that stands for credentials."""
+    text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 def derive_key(account: Account, *query: str | None) -> Key:
     """Return the key of a query of `account`."""
-    owner, credentials = derive_owner(account), account.credentials
-    text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    owner, digest = derive_owner(account), digest_credentials(account.credentials)
     reader = account.sid, account.upstream_id, account.upstream
     return Key(owner, reader, digest, crc32(digest, owner.slot) % SLOTS, query)

@@ -49,6 +49,13 @@ _OF_ONE_NAME = "WRONGTYPE"
 """The reply where another program has written a name of ours."""
 
 
+_CONSEQUENCE = "lists may not be cached, and writes may take longer, meanwhile"
+_CONSEQUENCES: Mapping[str, str] = {
+    "EVAL": "each replica limits calls, logins and codes by itself, to its share, meanwhile",
+    "HSET": "codes have to come back to the host that placed the call, meanwhile",
+}
+
+
 class UnavailableError(Exception):
     """Redis has not answered in time, or with something else than was asked."""
 
@@ -220,7 +227,7 @@ class RedisPipeline:
         if not isinstance(reply, ResponseError):
             self._health.recover(command, f"{command} works again")
         elif (word := _first_word(reply)) != _OF_ONE_NAME:
-            consequence = "lists may not be cached, and writes may take longer, meanwhile"
+            consequence = _CONSEQUENCES.get(command, _CONSEQUENCE)
             self._health.fail(command, word, f"replies {word} to {command}; {consequence}")
 
 

@@ -8,13 +8,12 @@ credentials.
 """
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 from typing import Any, Self
 
 from proxy.cache.keys import Key, Owner
 from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError
+from proxy.cache.sealing import Sealing
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
 
@@ -41,6 +40,8 @@ class RedisStore:
         self._checks = checks
         self._lists = lists
         self._secret = secret
+        sealing = Sealing(secret)
+        self._name, self._seal, self._open = sealing.name, sealing.seal, sealing.open
         self.refused_at = refused_at
         self._schema = schema
 
@@ -56,6 +57,11 @@ class RedisStore:
         connect, health = connections(url), RedisHealth()
         checks, lists = (RedisPipeline(connect, each, health) for each in timeouts)
         return cls(checks, lists, secret, (table or GenerationTable()).refused_at)
+
+    @property
+    def pipeline(self) -> RedisPipeline:
+        """The connection for small commands."""
+        return self._checks
 
     def with_schema(self, schema: str) -> Self:
         """Return the same store, in which only lists of the same schema are seen."""
@@ -140,28 +146,6 @@ class RedisStore:
         whose = *key.owner, *key.reader, key.credential
         return self._name("list", self._schema, *whose, *key.query, generation)
 
-    def _name(self, kind: str, *parts: object) -> bytes:
-        """Return the name of a value: a keyed digest of everything that it belongs to."""
-        digest = self._digest(repr((kind, *parts)).encode())
-        return f"callerid-proxy:{kind}:{digest.hex()}".encode()
-
-    def _seal(self, name: bytes, content: bytes) -> bytes:
-        return self._digest(name, content) + content
-
-    def _open(self, name: bytes, sealed: Any) -> bytes | None:
-        """Return the content of a sealed value; None for nothing, and for a value with a wrong check."""
-        if not isinstance(sealed, bytes):
-            return None
-        check, content = sealed[:_CHECK], sealed[_CHECK:]
-        return content if hmac.compare_digest(check, self._digest(name, content)) else None
-
-    def _digest(self, *parts: bytes) -> bytes:
-        digest = hmac.new(self._secret, digestmod=hashlib.sha256)
-        for part in parts:
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-        return digest.digest()[:_CHECK]
-
 
 def _milliseconds(time: Any) -> int:
     """Read the reply to TIME."""
@@ -169,6 +153,4 @@ def _milliseconds(time: Any) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-# Bytes
-_CHECK = 16
-_TIME = 8
+_TIME = 8  # bytes

@@ -78,8 +78,11 @@ def _listen(configuration: ActiveConfiguration) -> AbstractContextManager[Listen
 
 def _with_options(configuration: Configuration, address: Address | None, workers: int) -> Configuration:
     """Return the configuration with what the options change; UsageError where they contradict it."""
-    if workers > 1 and configuration.has_spoken_codes:
-        raise click.UsageError("code_on_phone works with one worker only: --workers must be 1")
+    if workers > 1 and configuration.has_spoken_codes and configuration.settings.accounts is None:
+        # Callers' own credentials, which the code needs, stay in the memory of one worker
+        raise click.UsageError(
+            "code_on_phone without accounts works with one worker only: --workers must be 1"
+        )
     if address is None:
         return configuration
     listen = configuration.settings.listen.model_copy(update={"address": address})

@@ -286,11 +286,16 @@ def _parse_digest(text: str) -> str:
 Sha256 = Annotated[str, AfterValidator(_parse_digest)]
 
 
+Label = Annotated[str, StringConstraints(max_length=40), AfterValidator(_check_credential)]
+
+
 class AccountSettings(Frozen):
     """A legacy account: how its callers authenticate, and its equivalent upstream."""
 
     token: Token | None = None
     token_sha256: Sha256 | None = None
+    label: Label = ""
+    """What people call the account, on the page that takes codes."""
     upstream: UpstreamAccount
 
     @model_validator(mode="after")
@@ -382,6 +387,39 @@ class SnapshotSettings(Frozen):
         return self
 
 
+class RateSettings(Frozen):
+    """How many within how many seconds."""
+
+    calls: StrictInt = Field(ge=1, le=100_000)
+    within: StrictInt = Field(ge=1, le=86_400)
+
+
+def _read_limit(value: Any) -> Any:
+    """Let `off` stand for no limit, as null does."""
+    return None if value == "off" else value
+
+
+CallLimit = Annotated[
+    RateSettings | None,
+    BeforeValidator(_read_limit, json_schema_input_type=RateSettings | Literal["off"] | None),
+]
+
+
+class ValidationLimits(Frozen):
+    """How many validation calls are placed; null or "off" for any number."""
+
+    per_number: CallLimit = RateSettings(calls=3, within=600)
+    """To one number, for all accounts."""
+    per_account: CallLimit = RateSettings(calls=60, within=3600)
+    per_peer: CallLimit = RateSettings(calls=60, within=3600)
+
+
+class ValidationSettings(Frozen):
+    """Validation calls."""
+
+    limits: ValidationLimits = ValidationLimits()
+
+
 def _parse_host_name(value: Any) -> str:
     try:
         check_host(value if isinstance(value, str) else "")
@@ -428,6 +466,7 @@ class Settings(Frozen):
     accounts: Mapping[AccountSid, AccountSettings] | None = None
     legacy: LegacySettings = LegacySettings()
     numbers: NumberSettings = NumberSettings()
+    validation: ValidationSettings = ValidationSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     metrics: MetricsSettings = MetricsSettings()
     limits: LimitSettings = LimitSettings()

@@ -192,6 +192,8 @@ _AMBIGUOUS = re.compile(
     r"|[-+]?[0-9]+(_[0-9]*)+",
     re.IGNORECASE,
 )
+_LIMITS = ("validation", "limits")
+"""Where `off` can only mean that there is no limit."""
 _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (  # YAML 1.2, core schema
     (re.compile(r"null|Null|NULL|~|"), lambda _: None),
     (re.compile(r"true|True|TRUE"), lambda _: True),
@@ -290,7 +292,8 @@ class _Reader:
             named = (found["name"] for found in _VARIABLE.finditer(node.value))
             self._source.variables[key_path] = tuple(name for name in named if name)
             return self._expand(node, key_path)
-        if node.style is None and _AMBIGUOUS.fullmatch(node.value):
+        is_limit_off = node.value == "off" and key_path[:2] == _LIMITS
+        if node.style is None and _AMBIGUOUS.fullmatch(node.value) and not is_limit_off:
             shown = "this" if key_path[-1:] and key_path[-1] in SECRET_KEYS else repr(node.value)
             return self._report(node, f"{shown} is an ambiguous YAML 1.1 value: put it in quotes")
         return parse_plain(node.value) if node.style is None else node.value

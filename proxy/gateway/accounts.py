@@ -19,6 +19,12 @@ class Accounts(Protocol):
     def trust(self, sid: str, caller: Credentials) -> Account:
         """Return the same without looking at the token."""
 
+    def find(self, sid: str, own: Account | None) -> Account | None:
+        """Return the account `sid` as it is configured now, `own` being what its caller passed on before."""
+
+    def recognises(self, caller: Credentials) -> bool:
+        """Whether these credentials are known to be right; False where the upstream has to judge them."""
+
 
 class DataScope(NamedTuple):
     """What a write to an upstream may change: data of one account there, or of any where that is unknown."""
@@ -47,6 +53,14 @@ class PassThrough:
 
     trust = authenticate
 
+    def find(self, sid: str, own: Account | None) -> Account | None:
+        """Return `own`, unless its upstream is another one by now."""
+        return own if own and (own.sid, own.upstream) == (sid, self.upstream) else None
+
+    def recognises(self, caller: Credentials) -> bool:
+        del caller
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
@@ -57,6 +71,7 @@ class AccountEntry:
     credentials: Credentials
     upstream: str
     owner: tuple[str, str] | None = None
+    label: str = ""
 
 
 class AccountTable:
@@ -67,19 +82,34 @@ class AccountTable:
 
     def authenticate(self, sid: str, caller: Credentials) -> Account:
         """Check the token, in the same time whether or not the account exists."""
-        entry = self._entries.get(caller.username, _UNKNOWN)
-        token = hashlib.sha256(caller.password.encode()).digest()
-        if not hmac.compare_digest(token, entry.token_sha256):
+        if not self.recognises(caller):
             raise LegacyError(UNAUTHENTICATED)
         return self.trust(sid, caller)
 
     def trust(self, sid: str, caller: Credentials) -> Account:
-        entry = self._entries.get(caller.username)
-        if entry is None or caller.username != sid:
+        account = self.find(sid)
+        if account is None or caller.username != sid:
             raise LegacyError(UNAUTHENTICATED)
+        return account
+
+    def find(self, sid: str, own: Account | None = None) -> Account | None:
+        del own
+        if (entry := self._entries.get(sid)) is None:
+            return None
         return Account(
-            sid, entry.upstream_id, entry.credentials, entry.upstream, is_own=False, owner=entry.owner
+            sid,
+            entry.upstream_id,
+            entry.credentials,
+            entry.upstream,
+            is_own=False,
+            owner=entry.owner,
+            label=entry.label,
         )
+
+    def recognises(self, caller: Credentials) -> bool:
+        entry = self._entries.get(caller.username, _UNKNOWN)
+        token = hashlib.sha256(caller.password.encode()).digest()
+        return hmac.compare_digest(token, entry.token_sha256)
 
 
 class TrustingAccounts:
@@ -92,6 +122,12 @@ class TrustingAccounts:
         return self._accounts.trust(sid, caller)
 
     trust = authenticate
+
+    def find(self, sid: str, own: Account | None) -> Account | None:
+        return self._accounts.find(sid, own)
+
+    def recognises(self, caller: Credentials) -> bool:
+        return self._accounts.recognises(caller)
 
 
 _UNKNOWN = AccountEntry(bytes(32), "", Credentials("", ""), "")

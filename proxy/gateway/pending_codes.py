@@ -1,50 +1,79 @@
-"""Validation calls whose code was spoken on the phone, and is expected back within ten minutes."""
+"""Validation calls whose code was spoken on the phone, and is expected back within ten minutes.
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+A call belongs to a number and the account that asked for it; workers and replicas share it. What is shared
+names the account, and holds no credential: those of an account of the table are looked up when the code comes
+back, those that a caller passed on stay in the memory of the worker.
+"""
 
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
 from cachetools import TTLCache
 
-from proxy.errors import NO_SUCH_CALL, TOO_MANY_REQUESTS, LegacyError
-from proxy.model import Account, Verify
+from proxy.cache import MemoryRecords, SharedRecords
+from proxy.gateway.accounts import Accounts
+from proxy.model import Account
 
 _LIFETIME = 600  # seconds within which a code can come back
-_MAX_CALLS = 10_000
-_MAX_ATTEMPTS = 5  # of a million codes, for each number
+_MAX_OWN = 10_000  # calls with credentials that a caller passed on; the oldest is over first
 
 
-@dataclass(frozen=True, slots=True)
-class PendingCall:
-    """The account that asked for a call, and the upstream's name for it."""
+class PendingCall(NamedTuple):
+    """A call, the account that asked for it, and the upstream's name for it."""
 
     account: Account
     pending: str
+    id: str = ""
+    """A random one: of it its tries are counted."""
 
 
 class PendingCalls:
-    """The calls of the last ten minutes, by number; a newer call to a number replaces the older one."""
+    """The calls of the last ten minutes."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._calls: TTLCache[str, PendingCall] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
-        self._attempts: TTLCache[str, int] = TTLCache(_MAX_CALLS, _LIFETIME, clock)
+    def __init__(self, records: SharedRecords | None = None) -> None:
+        """Share calls through `records`."""
+        self._records = records or MemoryRecords()
+        self._own: TTLCache[str, Account] | None = None
 
-    def add(self, number: str, call: PendingCall) -> None:
-        """Expect the code of a call to `number`, E.164. A new call brings no new attempts."""
-        self._calls[number] = call
+    def has_room(self, number: str) -> bool:
+        """Whether the code of one more call to `number`, E.164, could come back."""
+        return self._records.has_room(number)
 
-    def attempt(self, number: str, code: str) -> tuple[Verify, Account]:
-        """Return what to ask the upstream; LegacyError 404 without such a call, 429 after five attempts."""
-        attempts = self._attempts.get(number, 0) + 1
-        if attempts > _MAX_ATTEMPTS:
-            raise LegacyError(TOO_MANY_REQUESTS.with_header("Retry-After", str(_LIFETIME)))
-        self._attempts[number] = attempts
-        call = self._calls.get(number)
-        if call is None:
-            raise LegacyError(NO_SUCH_CALL)
-        return Verify(call.account.sid, number, call.pending, code), call.account
+    async def add(self, number: str, account: Account, pending: str) -> bool:
+        """Expect the code of a call, in the place of an earlier one of this account; False without room."""
+        call_id = secrets.token_hex(8)
+        if account.is_own:
+            self._own_accounts[call_id] = account
+        content = orjson.dumps([call_id, _digest(account), pending])
+        return await self._records.put(number, account.sid, content, _LIFETIME)
 
-    def complete(self, number: str) -> None:
+    async def find(self, number: str, accounts: Accounts) -> Sequence[PendingCall]:
+        """Return the calls to `number` of accounts that are still configured, with the same upstream."""
+        found = list[PendingCall]()
+        for sid, content in (await self._records.find(number)).items():
+            call_id, digest, pending = orjson.loads(content)
+            account = accounts.find(sid, self._own_accounts.get(call_id))
+            if account and _digest(account) == digest:
+                found.append(PendingCall(account, pending, call_id))
+        return found
+
+    async def complete(self, number: str, call: PendingCall) -> None:
         """Forget a call whose code was right."""
-        self._calls.pop(number, None)
-        self._attempts.pop(number, None)
+        self._own_accounts.pop(call.id, None)
+        await self._records.remove(number, call.account.sid)
+
+    @property
+    def _own_accounts(self) -> TTLCache[str, Account]:
+        if self._own is None:
+            self._own = TTLCache(_MAX_OWN, _LIFETIME, asyncio.get_running_loop().time)
+        return self._own
+
+
+def _digest(account: Account) -> str:
+    """Return what stands for the account upstream: a call is over once its Sid means another one."""
+    named = f"{account.upstream}\0{account.upstream_id}"
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -4,21 +4,36 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
-from proxy.cache import derive_owner
+from cachetools import LRUCache
+
+from proxy.cache import (
+    Bucket,
+    Limit,
+    Purpose,
+    Refusal,
+    SharedTokenBuckets,
+    Ticket,
+    TokenBuckets,
+    derive_owner,
+    digest_credentials,
+)
 from proxy.errors import (
     BAD_CODE,
     BAD_PHONE_NUMBER,
-    NO_SUCH_CALL,
+    NOT_SHOWN_YET,
     TOO_SLOW,
     TOO_SLOW_TO_TELL,
     UNAUTHENTICATED,
+    UNKNOWN_OUTCOME,
+    WRONG_CODE,
     Fault,
     LegacyError,
     UpstreamError,
 )
 from proxy.gateway.accounts import Accounts
+from proxy.gateway.call_limits import CallLimits, LimitExceededError
 from proxy.gateway.concurrency import BUSY, TOO_MANY, ConcurrencyLimiter
 from proxy.gateway.listing import Lists, Reader
 from proxy.gateway.parsing import ParsedRequest, parse
@@ -32,10 +47,22 @@ from proxy.legacy import (
     render,
     render_error,
 )
-from proxy.model import Account, Delete, Fetch, List, Rename, Validate, ValidationRequest
+from proxy.model import (
+    Account,
+    Credentials,
+    Delete,
+    Fetch,
+    List,
+    Operation,
+    Rename,
+    Validate,
+    ValidationRequest,
+    Verify,
+)
 from proxy.net.deadlines import GRACE, Deadlines, begin_request
-from proxy.observe.counters import REPLACED_NAMES, Rejection
+from proxy.observe.counters import REPLACED_NAMES, LimitName, Rejection
 from proxy.observe.failures import FailureLog
+from proxy.profile.calls import NoReplyError
 from proxy.upstream.api import Upstream
 
 _CALL_LIFETIME = 600  # seconds within which the code may be typed: then the number joins the list
@@ -47,6 +74,20 @@ _REJECTIONS: Mapping[object, Rejection] = {
     BUSY.kind: "busy",
 }
 _MAX_PARSED_LENGTH = 512  # characters of target and credentials
+_MAX_ACCEPTED = 4096  # credentials
+_TRIES_OF_PEER = Limit(20, _CALL_LIFETIME)
+"""Codes that a peer may try, over all numbers; those that are right do not count."""
+_TRIES_OF_CALL = Limit(5, _CALL_LIFETIME)
+"""Codes that are tried on a call, of a million."""
+
+
+class Confirmation(NamedTuple):
+    """A number is confirmed."""
+
+    label: str
+    """Of the account that asked for the call; empty where it has none."""
+    status: int = 200
+    """For programs: another one where lists may not show the number yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +97,35 @@ class SharedState:
     failures: FailureLog = field(default_factory=FailureLog)
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     pending: PendingCalls = field(default_factory=PendingCalls)
+    buckets: TokenBuckets = field(default_factory=SharedTokenBuckets)
 
 
 class Translator:
     """Answers legacy requests from the cache and the upstreams."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a part
         self,
         accounts: Accounts,
         upstreams: Mapping[str, Upstream],
         style: Style,
         lists: Lists,
         state: SharedState | None = None,
+        limits: Mapping[LimitName, Limit] | None = None,
     ) -> None:
-        """Put the parts together; each account names its one of `upstreams`."""
+        """Put the parts together; each account names its one of `upstreams`, `limits` are those of calls."""
         state = state or SharedState()
         self._accounts = accounts
         self._upstreams = upstreams
         self._style = style
         self._lists = lists
         self.failures, self._limiter, self._pending = state.failures, state.limiter, state.pending
+        self.buckets = state.buckets
+        self._limits = CallLimits(limits or {}, state.buckets, state.failures)
         self._counters = self.failures.counters
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
+        self._accepted: LRUCache[bytes, None] = LRUCache(_MAX_ACCEPTED)
+        """Credentials of callers that the upstream has accepted."""
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))
         self.takes_codes = any(upstream.has_spoken_codes for upstream in upstreams.values())
 
@@ -92,7 +139,7 @@ class Translator:
         try:
             parsed = self._parse(request)
             begin_request()
-            result = await self._dispatch(parsed)
+            result = await self._dispatch(parsed, request.peer)
         except LegacyError as error:
             self._report_rejection(error, request)
             return self.refuse(error.fault, request.target)
@@ -115,7 +162,7 @@ class Translator:
     def _report_rejection(self, error: LegacyError, request: Request) -> None:
         reason = _REJECTIONS.get(error.fault.kind)
         is_challenge = reason == "wrong_token" and not request.authorization
-        if reason and not is_challenge and not isinstance(error, UpstreamError):
+        if reason and not is_challenge and not isinstance(error, UpstreamError | LimitExceededError):
             self.failures.request_rejected(reason)
 
     def refuse(self, fault: Fault, target: str = "") -> Answer:
@@ -130,51 +177,102 @@ class Translator:
             return self._parse_known(request.method, request.target, credentials)
         return parse(self._accounts, request)
 
-    async def _dispatch(self, parsed: ParsedRequest) -> Shown:
-        operation, account = parsed.operation, parsed.account
-        upstream, owner = self._upstreams[account.upstream], parsed.key.owner
+    def recognises(self, login: Credentials) -> bool:
+        """Whether credentials are known to be right, without asking the upstream."""
+        return self._accounts.recognises(login) or digest_credentials(login) in self._accepted
+
+    async def _dispatch(self, parsed: ParsedRequest, peer: str) -> Shown:
         try:
-            match operation:
-                case List() | Fetch():
-                    with self._read_deadlines:
-                        return await self._reader.answer(operation, parsed, upstream)
-                case Rename() | Delete():
-                    with await self._limiter.acquire(parsed.caller):
-                        async with self._lists.invalidating(owner) as state:
-                            return await upstream.write(operation, account, state)
-                case Validate():
-                    with await self._limiter.acquire(parsed.caller):
-                        async with self._lists.invalidating(owner, _CALL_LIFETIME, TOO_SLOW_TO_TELL):
-                            return await self._validate(operation, account, upstream)
-                case _:
-                    assert_never(operation)
+            result = await self._carry_out(parsed.operation, parsed, peer)
         except TimeoutError as error:
             raise LegacyError(TOO_SLOW) from error
         except LegacyError as error:
             if error.refuses_credentials:
                 self._lists.revoke(parsed.key)
+                self._accepted.pop(parsed.key.credential, None)
             raise
+        is_unasked = isinstance(parsed.operation, List) and parsed.operation.nothing_matches
+        if parsed.account.is_own and not is_unasked:
+            self._accepted[parsed.key.credential] = None
+        return result
+
+    async def _carry_out(self, operation: Operation, parsed: ParsedRequest, peer: str) -> Shown:
+        account, owner = parsed.account, parsed.key.owner
+        upstream = self._upstreams[account.upstream]
+        match operation:
+            case List() | Fetch():
+                with self._read_deadlines:
+                    return await self._reader.answer(operation, parsed, upstream)
+            case Rename() | Delete():
+                with await self._limiter.acquire(parsed.caller):
+                    async with self._lists.invalidating(owner) as state:
+                        return await upstream.write(operation, account, state)
+            case Validate():
+                with await self._limiter.acquire(parsed.caller):
+                    async with (
+                        self._limits.counting(operation, account, peer),
+                        self._lists.invalidating(owner, _CALL_LIFETIME, TOO_SLOW_TO_TELL),
+                    ):
+                        return await self._validate(operation, account, upstream)
+            case _:
+                assert_never(operation)
 
     async def _validate(self, operation: Validate, account: Account, upstream: Upstream) -> ValidationRequest:
+        number = operation.phone_number
+        if upstream.has_spoken_codes and not self._pending.has_room(number):
+            raise LegacyError(BUSY)
         started = await upstream.validate(operation, account)
         if isinstance(started, ValidationRequest):
             return started
-        self._pending.add(operation.phone_number, PendingCall(account, started.pending))
+        if not await self._pending.add(number, account, started.pending):
+            raise LegacyError(UNKNOWN_OUTCOME)  # the phone rings, but the code cannot come back
         return started.request
 
-    async def bring_code(self, readable_number: str, code: str) -> None:
-        """Verify a code that a validation call has spoken; LegacyError where it is refused."""
+    async def bring_code(
+        self, readable_number: str, code: str, account_name: str = "", peer: str = ""
+    ) -> Confirmation:
+        """Verify a code that a validation call has spoken; LegacyError where it is refused.
+
+        The account may be named, and has to be where several have asked for a call to this number. A number
+        without a call, a wrong code and a call that has had its tries lead to the same fault.
+        """
         number = e164(readable_number)
         if number is None:
             raise LegacyError(BAD_PHONE_NUMBER)
         if not re.fullmatch("[0-9]{6}", code):
             raise LegacyError(BAD_CODE)
-        verify, account = self._pending.attempt(number, code)
-        upstream = self._upstreams.get(account.upstream)
-        if upstream is None:  # the configuration has been reloaded without it
-            raise LegacyError(NO_SUCH_CALL)
+        taken = await self.buckets.take(Bucket(Purpose.PEERS, "codes of a peer", peer, _TRIES_OF_PEER))
+        if isinstance(taken, Refusal) and not taken.is_full:  # then the tries of each call have to do
+            self.failures.request_rejected("codes")
+            raise LimitExceededError(taken.seconds)
+        calls = await self._pending.find(number, self._accounts)
+        if name := account_name.strip().lower():
+            calls = [each for each in calls if name in each.account.names()]
+        if len(calls) != 1:
+            raise LegacyError(WRONG_CODE)
         begin_request()
         with await self._limiter.acquire(number):
+            confirmation = await self._verify(number, calls[0], code)
+        if isinstance(taken, Ticket):
+            await self.buckets.give_back(taken)
+        return confirmation
+
+    async def _verify(self, number: str, call: PendingCall, code: str) -> Confirmation:
+        account = call.account
+        taken = await self.buckets.take(Bucket(Purpose.CODES, "call", call.id, _TRIES_OF_CALL))
+        if isinstance(taken, Refusal):
+            raise LegacyError(WRONG_CODE)
+        try:
             async with self._lists.invalidating(derive_owner(account)):
-                await upstream.verify(verify, account)
-                self._pending.complete(number)
+                verify = Verify(account.sid, number, call.pending, code)
+                await self._upstreams[account.upstream].verify(verify, account)
+                await self._pending.complete(number, call)
+        except LegacyError as error:
+            if error.fault is NOT_SHOWN_YET:
+                return Confirmation(account.label, NOT_SHOWN_YET.status)
+            if isinstance(error, NoReplyError) and not error.was_sent:
+                await self.buckets.give_back(taken)
+            if error.fault.status < 500 and not isinstance(error, UpstreamError):
+                raise LegacyError(WRONG_CODE) from error
+            raise
+        return Confirmation(account.label)

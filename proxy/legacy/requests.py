@@ -24,7 +24,7 @@ from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parts of an HTTP request that the 2008 API reads, as they came over the wire.
+    """The parts of an HTTP request that the 2008 API reads, as they came over the wire, and its peer.
 
     Tracebacks show only the method: every other part may hold a token.
     """
@@ -36,6 +36,8 @@ class Request:
     """The values of all Authorization headers."""
     content_type: str | None = field(default=None, repr=False)
     body: bytes = field(default=b"", repr=False)
+    peer: str = field(default="", repr=False)
+    """The client, as far as it is known: calls are limited for each."""
 
 
 @dataclass(frozen=True, slots=True)

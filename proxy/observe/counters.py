@@ -15,7 +15,18 @@ TLS_LISTENERS = ("tls", "legacy_tls")
 TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 UpstreamOperation = Literal["list", "fetch", "rename", "delete", "validate", "call", "verify"]
-Rejection = Literal["wrong_token", "locked_out", "caller_limit", "busy", "no_memory"]
+LimitName = Literal["per_number", "per_account", "per_peer"]
+Rejection = Literal[
+    "wrong_token",
+    "locked_out",
+    "caller_limit",
+    "busy",
+    "no_memory",
+    "per_number",
+    "per_account",
+    "per_peer",
+    "codes",
+]
 
 
 @dataclass(frozen=True, slots=True)

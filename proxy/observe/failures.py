@@ -12,6 +12,7 @@ from proxy.observe.counters import (
     REJECTED_REQUESTS,
     UPSTREAM_FAILURES,
     Counters,
+    LimitName,
     Rejection,
     UpstreamOperation,
 )
@@ -33,6 +34,7 @@ _REJECTIONS: dict[Rejection, tuple[logging.Logger, str]] = {
         _server,
         "a request was answered 503: requests and answers that are not taken fill limits.request_bytes",
     ),
+    "codes": (_security, "a code was answered 429: its peer has sent too many"),
 }
 
 
@@ -91,6 +93,17 @@ class FailureLog:
         self.counters.count(REJECTED_REQUESTS, reason)
         log, line = _REJECTIONS[reason]
         write(log, logging.WARNING, line, {"reason": reason}, ("rejected", reason))
+
+    def call_refused(self, limit: LimitName, account: str, number: str, *, is_own: bool) -> None:
+        """Report a validation call that is refused: `limit` of validation.limits allows no more."""
+        self.counters.count(REJECTED_REQUESTS, limit)
+        line = (
+            f"a validation call was answered 429: validation.limits.{limit} allows no more"
+            f" (account {account}, number …{number[-4:]})"
+        )
+        fields = {"reason": limit, "account": account, "number": f"…{number[-4:]}"}
+        # Callers make up accounts at will, but not those of the table
+        write(_security, logging.WARNING, line, fields, ("call", limit, "" if is_own else account))
 
     def handshake_failed(self, listener: str, error: Exception) -> None:
         """Report a TLS handshake that a client has not completed."""

@@ -3,17 +3,33 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from proxy import __version__
-from proxy.cache import CachePolicy, GenerationTable, ListCache, SharedMemoryStore, Store
+from proxy.cache import (
+    CachePolicy,
+    GenerationTable,
+    Limit,
+    ListCache,
+    MemoryRecords,
+    SharedCells,
+    SharedMemoryStore,
+    SharedTokenBuckets,
+    Store,
+    create_record_cells,
+    create_token_cells,
+)
 from proxy.config import Configuration, Settings
-from proxy.config.settings import AccountSettings, UpstreamSettings
+from proxy.config.settings import AccountSettings, RateSettings, RedisSettings, UpstreamSettings
 from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, DataScope, PassThrough
 from proxy.gateway.listing import Lists
+from proxy.gateway.pending_codes import PendingCalls
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.model import Credentials
 from proxy.net.addresses import normalize_origin
+from proxy.observe.counters import LimitName
+from proxy.observe.failures import FailureLog
 from proxy.profile.profile import Profile
 from proxy.profile.rules import names_account
 from proxy.server.listeners import ServerOptions
@@ -50,8 +66,20 @@ def assemble(
     policy = CachePolicy(snapshots.fresh if snapshots.is_enabled else 0, snapshots.stale, snapshots.bytes)
     shared = (store or SharedMemoryStore()).with_schema(_schema(configuration))
     lists: Lists = ListCache(RenderedList, policy, shared)
+    limits = call_limits(settings)
     accounts = accounts or create_accounts(settings, _find_scopes(configuration, profiles))
-    return Translator(accounts, upstreams, style, lists, state)
+    return Translator(accounts, upstreams, style, lists, state, limits)
+
+
+def call_limits(settings: Settings) -> Mapping[LimitName, Limit]:
+    """Return the limits of validation calls that are not off."""
+    limits = settings.validation.limits
+    each: Mapping[LimitName, RateSettings | None] = {
+        "per_number": limits.per_number,
+        "per_account": limits.per_account,
+        "per_peer": limits.per_peer,
+    }
+    return {name: Limit(limit.calls, limit.within) for name, limit in each.items() if limit}
 
 
 def create_store(
@@ -63,10 +91,51 @@ def create_store(
         return SharedMemoryStore(table, worker)
     from proxy.cache.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    # Not a digest of the URL, which may differ from replica to replica
+    return RedisStore.at(redis.url.get_secret_value(), _redis_secret(redis), table)
+
+
+class LimitMemory(NamedTuple):
+    """The memory in which the workers of a host count, and keep pending calls."""
+
+    tokens: SharedCells
+    pending: SharedCells
+
+    @classmethod
+    def create(cls) -> "LimitMemory":
+        """Create it before any worker is forked."""
+        return cls(create_token_cells(), create_record_cells())
+
+
+def create_state(
+    configuration: Configuration,
+    failures: FailureLog,
+    store: Store,
+    memory: LimitMemory | None = None,
+) -> SharedState:
+    """Return what the translators of a worker hand on; it counts with other workers, and through `store`."""
+    memory = memory or LimitMemory.create()
+    buckets, records = SharedTokenBuckets(memory.tokens), MemoryRecords(memory.pending)
+    snapshots = configuration.settings.snapshots
+    if snapshots.redis is None:
+        return SharedState(failures, pending=PendingCalls(records), buckets=buckets)
+    from proxy.cache.redis_limits import RedisRecords, RedisTokenBuckets  # noqa: PLC0415 - an extra
+    from proxy.cache.redis_store import RedisStore  # noqa: PLC0415
+
+    if not isinstance(store, RedisStore):
+        raise TypeError(store)
+    secret = _redis_secret(snapshots.redis)
+    shared = RedisRecords(store.pipeline, secret, records)
+    return SharedState(
+        failures,
+        pending=PendingCalls(shared),
+        buckets=RedisTokenBuckets(store.pipeline, secret, buckets, snapshots.replicas),
+    )
+
+
+def _redis_secret(redis: RedisSettings) -> bytes:
+    """Return the key of names and values: no digest of the URL, which may differ from replica to replica."""
     secret = redis.secret.get_secret_value() if redis.secret else ""
-    digest = hashlib.sha256(secret.encode()).digest()
-    return RedisStore.at(redis.url.get_secret_value(), digest, table)
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def server_options(settings: Settings) -> ServerOptions:
@@ -156,4 +225,4 @@ def _entry(account: AccountSettings, settings: Settings, scopes: Mapping[str, Da
     credentials = Credentials(upstream.username or upstream.account, password)
     name = name_upstream(upstream.upstream(settings.upstream))
     owner = scopes[name].owner(upstream.account) if name in scopes else None
-    return AccountEntry(account.token_digest(), upstream.account, credentials, name, owner)
+    return AccountEntry(account.token_digest(), upstream.account, credentials, name, owner, account.label)

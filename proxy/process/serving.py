@@ -10,13 +10,13 @@ from typing import NamedTuple
 from proxy import __version__
 from proxy.cache import GenerationTable
 from proxy.config import Configuration
-from proxy.gateway.translator import SharedState, Translator
+from proxy.gateway.translator import Translator
 from proxy.net.accept_share import AcceptShare, AcceptShares
 from proxy.net.sockets import Listener
 from proxy.observe import log
 from proxy.observe.counters import DROPPED_LINES, STALLED_WORKERS, CounterMemory, Counters
 from proxy.observe.failures import FailureLog
-from proxy.process.assembly import assemble, create_store, server_options
+from proxy.process.assembly import LimitMemory, assemble, create_state, create_store, server_options
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
@@ -34,6 +34,7 @@ class _SharedMemory(NamedTuple):
     generations: GenerationTable
     counters: CounterMemory
     shares: AcceptShares
+    limits: LimitMemory
 
 
 def serve(
@@ -45,7 +46,9 @@ def serve(
     reloads: bool = False,
 ) -> None:
     """Serve over `listeners` with so many workers until a signal, with the parts `beside` them."""
-    shared = _SharedMemory(GenerationTable(workers), CounterMemory(workers), AcceptShares(workers))
+    shared = _SharedMemory(
+        GenerationTable(workers), CounterMemory(workers), AcceptShares(workers), LimitMemory.create()
+    )
     proxies: list[Part] = [
         partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
         for number in range(workers)
@@ -102,7 +105,7 @@ async def _run_proxy(
     """Serve as one of the workers until the block ends."""
     store = create_store(configuration.now, shared.generations, worker)
     counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
-    state = SharedState(FailureLog(counters))
+    state = create_state(configuration.now, FailureLog(counters), store, shared.limits)
     log.count_dropped(partial(counters.count, DROPPED_LINES))
     async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
         stack.push_async_callback(store.close)

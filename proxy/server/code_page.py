@@ -1,7 +1,8 @@
 """Outside the 2008 API: a page, and the same for programs, that takes the code that a call spoke.
 
 It is served on the legacy listener under `/caller-id-code`, and only where an upstream works that way.
-Guesses are limited per number; browsers may post only from this page.
+Guesses are limited per call and per peer; browsers may post only from this page. Nothing but a right code
+tells whether a number is being called.
 """
 
 import hashlib
@@ -19,11 +20,8 @@ from proxy.errors import (
     BAD_PHONE_NUMBER,
     FORBIDDEN,
     METHOD_NOT_ALLOWED,
-    NO_SUCH_CALL,
-    NOT_FOUND,
-    NOT_SHOWN_YET,
-    REFUSED,
     TOO_MANY_REQUESTS,
+    WRONG_CODE,
     Fault,
     LegacyError,
 )
@@ -54,16 +52,10 @@ _HEADERS: Mapping[str, str] = {
 }
 
 _ELSEWHERE = FORBIDDEN.saying("This form was sent from another site. To confirm a number, type the code here")
-_NO_CALL = (
-    "No call to this number is waiting for its code. Check the number; if more than ten minutes have"
-    " passed, ask for a new call"
-)
 _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
     BAD_PHONE_NUMBER.kind: ("number", "This is not a phone number. Type all of it, with the area code"),
-    NO_SUCH_CALL.kind: ("number", _NO_CALL),
-    NOT_FOUND.kind: ("number", _NO_CALL),
+    WRONG_CODE.kind: ("code", "Wrong code"),
     BAD_CODE.kind: ("code", "The code has six digits. Check it and type it again"),
-    REFUSED.kind: ("code", "This is not the code. Check it and type it again"),
     TOO_MANY_REQUESTS.kind: ("", "Too many tries. Wait ten minutes, then ask for a new call"),
     METHOD_NOT_ALLOWED.kind: ("", METHOD_NOT_ALLOWED.message),
     _ELSEWHERE.kind: ("", _ELSEWHERE.message),
@@ -71,24 +63,27 @@ _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
 """Which field a Fault is about, and what it says to people who know of no API."""
 
 
-async def answer(method: str, headers: Mapping[str, str], body: bytes, translator: Translator) -> Answer:
-    """Show the page for a GET, take number and code for a POST; HTTP statuses are those of the Faults."""
+async def answer(
+    method: str, headers: Mapping[str, str], body: bytes, translator: Translator, peer: str = ""
+) -> Answer:
+    """Show the page for a GET, take number, code and account for a POST; statuses are those of the Faults."""
     if method in ("GET", "HEAD"):
         return _form(200)
     if method != "POST":
         return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
     if _is_from_elsewhere(headers):
         return _refused(_ELSEWHERE)
-    number, status = "", 200
+    number = account = ""
     try:
         form = parse_body(headers.get(hdrs.CONTENT_TYPE), body)
-        number = form.get("PhoneNumber", "")
-        await translator.bring_code(number, re.sub(r"[\s-]", "", form.get("Code", "")))
+        number, account = form.get("PhoneNumber", ""), form.get("Account") or form.get("AccountSid", "")
+        code = re.sub(r"[\s-]", "", form.get("Code", ""))
+        confirmed = await translator.bring_code(number, code, account, peer)
     except LegacyError as error:
-        if error.fault is not NOT_SHOWN_YET:
-            return _refused(error.fault, number)
-        status = error.fault.status  # for programs; the number is confirmed all the same
-    return _page("Number confirmed", _DONE.substitute(number=_shown(number), path=PATH), status)
+        return _refused(error.fault, number, account)
+    label = confirmed.label and f"<p>Account: {_shown(confirmed.label)}</p>\n"
+    done = _DONE.substitute(number=_shown(number), account=label, path=PATH)
+    return _page("Number confirmed", done, confirmed.status)
 
 
 def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
@@ -103,16 +98,21 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get(hdrs.HOST)
 
 
-def _refused(fault: Fault, number: str = "") -> Answer:
+def _refused(fault: Fault, number: str = "", account: str = "") -> Answer:
     unavailable = "The phone service does not answer as it should. Try again in a minute"
     about, words = _FOR_PEOPLE.get(
         fault.kind, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
     )
-    return _form(fault.status, number, words.rstrip(".") + ".", about, fault.headers)
+    return _form(fault.status, number, account, words.rstrip(".") + ".", about, fault.headers)
 
 
-def _form(
-    status: int, number: str = "", said: str = "", about: str = "", headers: Mapping[str, str] | None = None
+def _form(  # noqa: PLR0913, PLR0917 - what the form shows
+    status: int,
+    number: str = "",
+    account: str = "",
+    said: str = "",
+    about: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Show the form; what is `said` of one of its fields goes with that field, and so does the cursor."""
     start = about or ("code" if number else "number")
@@ -124,6 +124,7 @@ def _form(
         path=PATH,
         longest=_LONGEST,
         number=_shown(number),
+        account=_shown(account),
         about_number=marks.get("number", ""),
         about_code=marks.get("code", ""),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from support.code_on_phone import passing_credentials_on
 from support.processes import Running, running, workers_of
 from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
@@ -157,12 +158,11 @@ def test_a_reload_before_listening_takes_effect_then(tmp_path: Path, workers: in
 
 
 def test_a_conflict_with_the_options_is_refused(tmp_path: Path) -> None:
-    before = configuration(tmp_path, "https://unused.example", ACCOUNT)
-    spoken = before.replace("{base_url", "{profile: telnyx, validation: code_on_phone, base_url")
+    before = configuration(tmp_path, "https://unused.example")
+    profile = passing_credentials_on(tmp_path)
+    spoken = before.replace("{base_url", f"{{profile: {profile}, validation: code_on_phone, base_url")
     with served(tmp_path, before, "--workers", "2") as proxy:
-        proxy.reload(
-            f"{spoken}legacy: {{sid_key: {{file: {tmp_path / 'token'}}}}}\n", ".*(--workers must be 1)"
-        )
+        proxy.reload(spoken, ".*(--workers must be 1)")
         proxy.server.until(REFUSED)
 
 
@@ -243,10 +243,31 @@ async def test_a_pending_validation_survives_a_reload(tmp_path: Path) -> None:
                 assert (await client.ask(call)).status == 200
                 # Codes for an upstream that is no longer configured are refused
                 proxy.reload(spoken.replace(upstream.url, another.url))
-                assert await bring(client) == 404
+                assert await bring(client) == 400
                 proxy.reload(spoken)
                 assert await bring(client) == 200
         assert not another.received
+
+
+async def test_found_f9_a_removed_account_has_no_pending_calls(tmp_path: Path) -> None:
+    started = json_answer(200, b'{"phone_number": "+14155551212", "verification_method": "call"}')
+    form = b"PhoneNumber=(415)+555-1212&Code=012345"
+    bring = Message("POST /caller-id-code HTTP/1.1", (("Host", "x"),), form).encode()
+    async with scripted_upstream(started) as upstream:
+
+        def serving(*accounts: str) -> str:
+            sid_key = f"legacy: {{sid_key: {{file: {tmp_path / 'token'}}}}}\n"
+            text = configuration(tmp_path, upstream.url, *accounts, more=sid_key)
+            return text.replace("{base_url", "{profile: telnyx, validation: code_on_phone, base_url")
+
+        with served(tmp_path, serving(ACCOUNT, OTHERS[0])) as proxy:
+            async with connect(proxy.port) as client:
+                headers = (("Host", "x"), ("Authorization", basic()))
+                call = Message(f"POST {LIST} HTTP/1.1", headers, b"PhoneNumber=4155551212").encode()
+                assert (await client.ask(call)).status == 200
+                proxy.reload(serving(OTHERS[0]))
+                assert (await client.ask(bring)).status == 400
+        assert len(upstream.received) == 1
 
 
 def listening_with(folder: Path, authority: trustme.CA) -> str:

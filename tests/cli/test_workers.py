@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
+from support.code_on_phone import passing_credentials_on
 from support.processes import Running, run, running, workers_of
 from support.running import running_sandbox
-from support.seed import ACCOUNT, BOB, LIST, basic
+from support.seed import BOB, LIST, basic
 from support.valkey import running_valkey
 from support.wire import Message, RawClient, ask, connect, json_answer, scripted_upstream
 
@@ -206,17 +207,16 @@ async def test_the_demos_workers_share_a_sandbox() -> None:
         assert server.stop() == 0
 
 
-def test_code_on_phone_needs_a_single_worker(tmp_path: Path) -> None:
+def test_code_on_phone_without_accounts_needs_a_single_worker(tmp_path: Path) -> None:
     file = tmp_path / "proxy.yaml"
     file.write_text(
-        f"listen: 127.0.0.1:0\nupstream: {{profile: telnyx, validation: code_on_phone}}\n"
-        f'accounts: {{{ACCOUNT}: {{token: "${{T}}", upstream: {{password: "${{T}}"}}}}}}\n'
-        f'legacy: {{sid_key: "${{T}}"}}\n',
+        "listen: 127.0.0.1:0\n"
+        f"upstream: {{profile: {passing_credentials_on(tmp_path)}, validation: code_on_phone}}\n",
         encoding="utf-8",
     )
-    done = run("serve", "--config", file, "--workers", "2", T="token")
+    done = run("serve", "--config", file, "--workers", "2")
     assert done.returncode == 2
-    assert "code_on_phone works with one worker only: --workers must be 1" in done.stderr
+    assert "code_on_phone without accounts works with one worker only: --workers must be 1" in done.stderr
 
 
 def test_no_workers_at_all() -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from support import leap
 from support.fronts import HAPROXY, NGINX, Front, running
-from support.running import running_proxy
+from support.running import UNLIMITED, running_proxy
 from support.seed import TOKEN, basic
 from support.streams import stream_server
 from support.wire import Message, connect, json_answer, read_message
@@ -379,7 +379,10 @@ def _answer(asked: Meant) -> Message:
 @asynccontextmanager
 async def proxy() -> AsyncIterator[tuple[int, Upstream]]:
     upstream = Upstream()
-    async with stream_server(upstream.serve) as behind, running_proxy(f"http://127.0.0.1:{behind}") as port:
+    async with (
+        stream_server(upstream.serve) as behind,
+        running_proxy(f"http://127.0.0.1:{behind}", UNLIMITED) as port,
+    ):
         yield port, upstream
 
 

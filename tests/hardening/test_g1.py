@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import pytest
 from support import leap
 from support.proxied import CODE, LISTED, Proxied, error, ok, proxied
+from support.running import UNLIMITED
 from support.seed import LIST, basic
 from support.wire import Answer, End, Message, Stall, Step, connect
 
@@ -66,7 +67,7 @@ async def rounds(times: int) -> Counter[bytes]:
     chance = random.Random(times)
     numbers = iter(range(4_152_000_000, 4_153_000_000))
     asked: Counter[bytes] = Counter()
-    async with proxied() as between:
+    async with proxied(configuration=UNLIMITED) as between:
         upstream = between.upstream
 
         def answer(message: Message) -> Answer:

@@ -309,7 +309,7 @@ def test_g6_a_correct_code() -> None:
         brought = await bring(between.port)
         assert (brought.status, now() - begun) == (504, about(25, 0.75))
         assert b"4155551212 is confirmed" in brought.body
-        assert (await bring(between.port)).status == 404
+        assert (await bring(between.port)).status == 400
 
     spoken = f"  profile: telnyx\n  validation: code_on_phone\n{MAPPED}"
     with no_redis() as configuration:

@@ -1,7 +1,8 @@
 """Who guesses at tokens (section 1 of the criteria, row 32, of which the core is in test_inputs.py)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from support import leap
@@ -144,3 +145,99 @@ async def test_nobody_else_is_believed_about_whom_he_speaks_for() -> None:
             await fails(client, 1, forwarded(f"192.0.2.{number}"))
         assert_locked_out(await client.ask(get("old", LIST, forwarded("198.51.100.7"))))
         assert upstream.received == []
+
+
+ATTEMPTS = 200
+
+
+async def guess_at_once(port: int, tokens: Sequence[str]) -> list[int]:
+    """Send a request with each token, all at the same time; return the statuses."""
+
+    async def guess(token: str) -> int:
+        async with connect(port) as client:
+            return (await client.ask(get(token))).status
+
+    return await asyncio.gather(*map(guess, tokens))
+
+
+async def test_found_f10_two_hundred_at_once_are_not_all_judged() -> None:
+    tokens = [f"guess {number}" for number in range(ATTEMPTS)]
+    async with scripted_upstream() as upstream, running_proxy(upstream.url) as port:
+        upstream.otherwise = lambda _: NO_LOGIN.encode()
+        upstream.released.clear()
+        asking = asyncio.create_task(guess_at_once(port, tokens))
+        await upstream.is_asked(20)
+        await asyncio.sleep(0.1)
+        assert upstream.hits("GET") == 20
+        upstream.released.set()
+        statuses = await asking
+        assert (statuses.count(401), statuses.count(429)) == (20, ATTEMPTS - 20)
+        assert upstream.hits("GET") == 20
+
+
+async def test_found_f10_one_wrong_token_at_once_locks_out() -> None:
+    """A caller has 32 slots; they are one guess, and count each where they fail."""
+    async with scripted_upstream() as upstream, running_proxy(upstream.url) as port:
+        upstream.otherwise = lambda _: NO_LOGIN.encode()
+        statuses = await guess_at_once(port, ["same"] * ATTEMPTS)
+        assert 20 <= statuses.count(401) <= 32
+        assert statuses.count(401) == upstream.hits("GET")
+        assert await guess_at_once(port, ["other"]) == [429]
+
+
+async def test_found_f10_right_tokens_at_once_are_all_served() -> None:
+    """Before the upstream has accepted them for the first time, and after."""
+    async with scripted_upstream() as upstream, running_proxy(upstream.url) as port:
+        upstream.otherwise = lambda _: EMPTY_LIST.encode()
+        for _ in range(2):
+            assert set(await guess_at_once(port, ["right"] * 32)) == {200}
+
+
+async def test_found_f10_an_answer_without_the_upstream_proves_no_token() -> None:
+    """A filter that nothing matches is answered by the proxy itself, whatever the token."""
+    tokens = [f"guess {number}" for number in range(40)]
+    async with scripted_upstream() as upstream, running_proxy(upstream.url) as port:
+        upstream.otherwise = lambda _: NO_LOGIN.encode()
+        async with connect(port) as client:
+            for token in tokens:
+                assert (await client.ask(get(token, f"{LIST}?PhoneNumber=none"))).status == 200
+        statuses = await guess_at_once(port, tokens)
+        assert (statuses.count(401), upstream.hits("GET")) == (20, 20)
+
+
+async def test_found_f10_made_up_names_evict_nothing() -> None:
+    trusting = f"{ACCOUNTS}listen: {{trusted_proxies: [127.0.0.1]}}\n"
+    async with (
+        scripted_upstream(EMPTY_LIST) as upstream,
+        running_proxy(upstream.url, trusting, VARIABLES) as port,
+        connect(port) as client,
+    ):
+        await fails(client, 20, forwarded("192.0.2.1"))
+        made_up = Counter[int]()
+        for number in range(4200):
+            peer = f"X-Forwarded-For: 198.51.{number // 150}.1".encode()
+            authorization = f"Authorization: {basic(f'name {number}', 'x')}".encode()
+            asked = request(f"GET {LIST} HTTP/1.1".encode(), HOST, authorization, peer)
+            made_up[(await client.ask(asked)).status] += 1
+        assert made_up.keys() <= {401, 429}, "where the table has no room, a peer has twenty in all"
+        assert made_up[401] > 3000
+        assert_locked_out(await client.ask(get("old", LIST, forwarded("192.0.2.1"))))
+        assert upstream.received == []
+
+
+async def test_found_f10_a_peer_fails_two_hundred_times_in_all() -> None:
+    async with (
+        scripted_upstream(EMPTY_LIST, EMPTY_LIST) as upstream,
+        running_proxy(upstream.url, ACCOUNTS, VARIABLES) as port,
+        connect(port) as client,
+    ):
+        for number in range(250):
+            authorization = f"Authorization: {basic(f'name {number}', 'x')}".encode()
+            answer = await client.ask(request(f"GET {LIST} HTTP/1.1".encode(), HOST, authorization))
+            assert answer.status == (401 if number < 200 else 429)
+        assert (await client.ask(get("old"))).status == 200, "it is right, and has not been guessed at"
+        for number in range(20):
+            assert_locked_out(await client.ask(get(f"guess {number}")))
+        assert_locked_out(await client.ask(get("old")))
+        async with from_elsewhere(port) as other:
+            assert (await other.ask(get("old"))).status == 200

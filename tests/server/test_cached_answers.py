@@ -44,6 +44,8 @@ class Watched:
         self._translator = translator
         self.takes_codes = translator.takes_codes
         self.refuse = translator.refuse
+        self.buckets = translator.buckets
+        self.recognises = translator.recognises
         self.at_once_made = 0
         self.made = 0
         self.passes_over_cache = False

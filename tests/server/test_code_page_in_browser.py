@@ -173,21 +173,27 @@ async def test_the_browser_sends_no_code_that_is_none(browser: Browser, code: st
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [("415-555-9999", "No call to this number"), ("hello", "This is not a phone number")]
+    ("number", "words", "is_code"),
+    [
+        ("415-555-9999", "Wrong code.", True),
+        ("hello", "This is not a phone number", False),
+    ],
 )
-async def test_a_number_that_nobody_called(browser: Browser, number: str, words: str) -> None:
+async def test_a_number_that_nobody_called(browser: Browser, number: str, words: str, is_code: bool) -> None:
     async with visit(browser) as visitor:
         await visitor.confirm("012345", number)
         await visitor.is_told(words)
         await expect(visitor.number).to_have_value(number)
-        await expect(visitor.number).to_be_focused()
+        await expect(visitor.code if is_code else visitor.number).to_be_focused()
         assert len(visitor.upstream.received) == 1
 
 
 async def test_somebody_who_guesses_is_told_to_wait(browser: Browser) -> None:
     async with visit(browser, *[WRONG] * 5) as visitor:
-        for tried in range(6):
+        for tried in range(20):
             await visitor.confirm(f"{tried:06}")
+        await visitor.is_told("Wrong code.")
+        await visitor.confirm("000020")
         await visitor.is_told("Too many tries. Wait ten minutes")
         assert visitor.upstream.hits("PUT") == 5
 

@@ -39,6 +39,7 @@ from support.raw import (
     request,
 )
 from support.refused_requests import REFUSED
+from support.running import UNLIMITED
 from support.served_requests import OLD, SERVED, assert_served
 from support.slow_clients import ROW_11, WAITS, seconds
 from support.wire import connect
@@ -300,7 +301,8 @@ async def test_100_requests_of_every_kind_are_answered_in_order() -> None:
         (request(b"PUT %b HTTP/1.1" % TARGET, HOST, AUTHORIZATION, FORM, LENGTH, body=NUMBER), 405),
         (request(b"DELETE %b HTTP/1.1" % INSTANCE, HOST, AUTHORIZATION), 204),
     )
-    async with proxy_before(*[CALL, EMPTY_LIST, CALL, NO_CONTENT] * 13) as (_, client, upstream):
+    answers = [CALL, EMPTY_LIST, CALL, NO_CONTENT] * 13
+    async with proxy_before(*answers, configuration=UNLIMITED) as (_, client, upstream):
         await client.send(b"".join(data for data, _ in kinds * 13))
         for _, status in kinds * 13:
             answer = await client.receive()

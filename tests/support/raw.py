@@ -54,10 +54,10 @@ class Proxy(NamedTuple):
 
 
 @asynccontextmanager
-async def proxy_before(*answers: Message) -> AsyncIterator[Proxy]:
+async def proxy_before(*answers: Message, configuration: str = "") -> AsyncIterator[Proxy]:
     async with (
         scripted_upstream(*answers) as upstream,
-        running_proxy(upstream.url) as port,
+        running_proxy(upstream.url, configuration) as port,
         connect(port) as client,
     ):
         yield Proxy(port, client, upstream)

@@ -10,15 +10,16 @@ from pathlib import Path
 from proxy import config, sandbox
 from proxy.config import Address
 from proxy.config.settings import SnapshotSettings
-from proxy.gateway.translator import SharedState
 from proxy.net.sockets import opened
 from proxy.observe.counters import Counters
 from proxy.observe.failures import FailureLog
-from proxy.process.assembly import assemble, create_store, server_options
+from proxy.process.assembly import assemble, create_state, create_store, server_options
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
 
+UNLIMITED = "validation: {limits: {per_number: off, per_account: off, per_peer: off}}\n"
+"""The part of a proxy.yaml that lets a test place as many validation calls as it likes."""
 _ANY_PORT = Address("127.0.0.1", 0)
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]+")
 
@@ -71,7 +72,9 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     failures = FailureLog(counters)
     async with Client(failures=failures) as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
-        translator = assemble(configuration, client, store, state=SharedState(failures))
+        translator = assemble(
+            configuration, client, store, state=create_state(configuration, failures, store)
+        )
         with listeners(options) as every:
             async with listening(translator, options, every, counters):
                 yield {name: each.address for name, each in every.items()}

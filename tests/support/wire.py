@@ -109,9 +109,9 @@ class RawClient:
 
 
 @contextlib.asynccontextmanager
-async def connect(port: int) -> AsyncIterator[RawClient]:
-    """Open a connection to a server on this machine."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connect(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawClient]:
+    """Open a connection from an address of this machine to a server on it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield RawClient(reader, writer)
     finally:

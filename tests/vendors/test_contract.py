@@ -288,7 +288,7 @@ async def test_the_code_is_entered_on_the_page(kind: Kind) -> None:
         assert (await client.look(PhoneNumber="4158675309"))[0]["total"] == "0"
         assert await client.bring("4158675309", "999999") == 400
         assert await client.bring("4158675309", CODE) == 200
-        assert await client.bring("4158675309", CODE) == 404
+        assert await client.bring("4158675309", CODE) == 400
         assert (await client.look(PhoneNumber="4158675309"))[0]["total"] == "1"
         assert (await client.look())[0]["total"] == "3"
 

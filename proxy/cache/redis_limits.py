@@ -1,0 +1,179 @@
+"""Token buckets and records that replicas share in Redis or Valkey. Needs the extra `redis`.
+
+Laws: every take is counted on this host too, so a Redis that is emptied, or is lost, never allows one host
+more than a bucket has. While Redis does not answer, each host has only its share of the tokens: at most half.
+Names are keyed digests; what is stored is signed, and holds no credential.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
+from proxy.cache.sealing import Sealing
+from proxy.cache.shared_records import MemoryRecords
+from proxy.cache.token_buckets import Bucket, Limit, Purpose, Refusal, SharedTokenBuckets, Ticket
+
+_UNSURE = 10.0  # seconds to wait where this host has no token of its own
+_TIME = 8  # bytes
+_SHARED, _ALONE = b"s", b"a"  # whether Redis has taken a record
+_LEAST_HOSTS = 2
+"""Hosts that share a bucket while Redis does not answer, whatever `snapshots.replicas` says."""
+
+# Each token is a member of a sorted set, with the time at which it comes back as its score. All or none are
+# taken. What is sent twice is taken once.
+_TAKE = """\
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for place, name in ipairs(KEYS) do
+  local tokens = tonumber(ARGV[2 * place])
+  redis.call('ZREMRANGEBYSCORE', name, '-inf', now)
+  local excess = redis.call('ZCARD', name) - tokens
+  if excess >= 0 and not redis.call('ZSCORE', name, ARGV[1]) then
+    return {place, redis.call('ZRANGE', name, excess, excess, 'WITHSCORES')[2] - now}
+  end
+end
+for place, name in ipairs(KEYS) do
+  local within = tonumber(ARGV[2 * place + 1])
+  redis.call('ZADD', name, now + within, ARGV[1])
+  redis.call('PEXPIRE', name, math.max(within, redis.call('PTTL', name)))
+end
+return {0, 0}
+"""
+
+
+class RedisTokenBuckets:
+    """Buckets in one Redis, and in the memory of this host."""
+
+    def __init__(
+        self, pipeline: RedisPipeline, secret: bytes, local: SharedTokenBuckets, hosts: int = _LEAST_HOSTS
+    ) -> None:
+        """Share buckets with so many hosts; `secret` keys every name."""
+        self._pipeline = pipeline
+        self._sealing = Sealing(secret)
+        self._local = local
+        self._hosts = max(hosts, _LEAST_HOSTS)
+
+    async def take(self, *buckets: Bucket) -> Ticket | Refusal:
+        taken = self._local.take_now(*buckets)
+        if isinstance(taken, Refusal):
+            return taken
+        ticket = taken._replace(member=secrets.token_hex(8))
+        try:
+            place, milliseconds = await self._take_shared(ticket)
+        except UnavailableError:
+            return self._take_share(ticket)
+        except BaseException:
+            self._local.give_back_now(ticket)
+            raise
+        if not place:
+            return ticket
+        self._local.give_back_now(ticket)
+        refusal = Refusal(buckets[place - 1], max(milliseconds, 1) / 1000)
+        if refusal.bucket.purpose is Purpose.LOGINS:  # else known credentials would tell that they are right
+            self._local.exhaust(refusal.bucket, refusal.seconds)
+        return refusal
+
+    async def give_back(self, ticket: Ticket) -> None:
+        self._local.give_back_now(ticket)
+        with suppress(UnavailableError):  # they come back by themselves
+            await self._pipeline.execute(*(("ZREM", name, ticket.member) for name in self._names(ticket)))
+
+    def may_refuse(self, purpose: Purpose) -> bool:
+        return self._local.may_refuse(purpose)
+
+    def seconds_left(self, bucket: Bucket) -> float:
+        return self._local.seconds_left(bucket)
+
+    async def _take_shared(self, ticket: Ticket) -> tuple[int, int]:
+        names = self._names(ticket)
+        limits = [number for each in ticket.buckets for number in _numbers(each.limit)]
+        command: Command = ("EVAL", _TAKE, len(names), *names, ticket.member, *limits)
+        _, (reply,) = await self._pipeline.execute(command)
+        match reply:
+            case [int(place), int(milliseconds)] if place <= len(names):
+                return place, milliseconds
+        raise UnavailableError
+
+    def _take_share(self, ticket: Ticket) -> Ticket | Refusal:
+        """Take again, out of buckets with the tokens that are this host's alone."""
+        self._local.give_back_now(ticket)
+        shares = [
+            each._replace(limit=each.limit._replace(tokens=each.limit.tokens // self._hosts))
+            for each in ticket.buckets
+        ]
+        for share in shares:
+            if not share.limit.tokens:
+                return Refusal(share, _UNSURE)
+        taken = self._local.take_now(*shares)
+        # Redis may have counted this take, though its reply is lost
+        return taken if isinstance(taken, Refusal) else taken._replace(member=ticket.member)
+
+    def _names(self, ticket: Ticket) -> list[bytes]:
+        return [
+            self._sealing.name("tokens", each.purpose.value, each.name, each.key) for each in ticket.buckets
+        ]
+
+
+def _numbers(limit: Limit) -> tuple[int, int]:
+    return limit.tokens, max(1, int(limit.within * 1000))
+
+
+class RedisRecords:
+    """Records in one Redis, and in the memory of this host."""
+
+    def __init__(self, pipeline: RedisPipeline, secret: bytes, local: MemoryRecords) -> None:
+        """Store every record in both; `secret` keys names and signs contents."""
+        self._pipeline = pipeline
+        self._sealing = Sealing(secret)
+        self._local = local
+
+    def has_room(self, group: str) -> bool:
+        return self._local.has_room(group)
+
+    async def put(self, group: str, key: str, content: bytes, ttl: float) -> bool:
+        end = int((time.time() + ttl) * 1000)
+        dated = end.to_bytes(_TIME, "big") + content
+        name, field = self._name(group), key.encode()
+        sealed = self._sealing.seal(name + field, dated)
+        commands = ("HSET", name, field, sealed), ("PEXPIRE", name, int(ttl * 1000))
+        origin = _SHARED
+        try:
+            await self._pipeline.execute(*commands, insist=True)
+        except UnavailableError:
+            origin = _ALONE
+        return await self._local.put(group, key, origin + dated, ttl)
+
+    async def find(self, group: str) -> Mapping[str, bytes]:
+        """Return the records of both; of a key that both have, the later one.
+
+        A record that was shared, and is not in Redis any more, has been removed by another host.
+        """
+        local, name = await self._local.find(group), self._name(group)
+        try:
+            _, (fields,) = await self._pipeline.execute(("HGETALL", name))
+        except UnavailableError:
+            return {key: held[1 + _TIME :] for key, held in local.items()}
+        found = {key: held[1:] for key, held in local.items() if held.startswith(_ALONE)}
+        for field, sealed in _pairs(fields):
+            dated = self._sealing.open(name + field, sealed)
+            if dated is not None and int.from_bytes(dated[:_TIME], "big") > time.time() * 1000:
+                key = field.decode()
+                found[key] = max(found.get(key, b""), dated)
+        return {key: dated[_TIME:] for key, dated in found.items()}
+
+    async def remove(self, group: str, key: str) -> None:
+        await self._local.remove(group, key)
+        with suppress(UnavailableError):  # its time passes
+            await self._pipeline.execute(("HDEL", self._name(group), key.encode()), insist=True)
+
+    def _name(self, group: str) -> bytes:
+        return self._sealing.name("records", group)
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, Any]]:
+    """Read the reply to HGETALL, as RESP 2 writes it."""
+    fields = reply if isinstance(reply, list) else []
+    return list(zip(fields[::2], fields[1::2], strict=False))
