@@ -400,6 +400,15 @@ class MetricsSettings(Frozen):
     """Names with a dot that requests may use for this host, besides its own full name."""
 
 
+class LimitSettings(Frozen):
+    """What a worker spends on strangers."""
+
+    request_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1024 * 1024)
+    """Of memory, for requests and for answers that clients have yet to take."""
+    answer_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1024 * 1024)
+    """Of memory, for answers of upstreams."""
+
+
 class LogSettings(Frozen):
     """What is written to standard error, and how."""
 
@@ -419,6 +428,7 @@ class Settings(Frozen):
     numbers: NumberSettings = NumberSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     metrics: MetricsSettings = MetricsSettings()
+    limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
 
 
