@@ -14,7 +14,8 @@ ROWS = (
     *(f"b{row}" for row in range(1, 11)),
     *(f"d{row}" for row in range(1, 11)),
     *(f"e{row}" for row in range(1, 13) if row != 8),  # e8 belongs to upstreams
-    *("g3", "g4"),
+    *("f1", "f5", "f6", "f7", "f12"),
+    *("g3", "g4", "g5", "g6", "g14"),
 )
 
 

@@ -4,12 +4,14 @@ import asyncio
 import math
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from typing import Protocol
 
 from aiohttp import hdrs
 
 from proxy.errors import TOO_MANY_REQUESTS, Fault, LegacyError
+from proxy.gateway.concurrency import current_peer
 from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, Request, read_credentials
 from proxy.observe.log import request_id
@@ -51,6 +53,7 @@ class LegacyHandler:
     async def answer(self, head: RequestHead, body: bytes, connected: str) -> Answer:
         """Answer a request; the credentials of a peer that is locked out are not judged."""
         request_id.set(next(self._request_ids))
+        current_peer.set(partial(self._peer, head, connected))
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator)
         if self._failed.has_locked_out and (seconds := self._seconds_locked_out(head, connected)):

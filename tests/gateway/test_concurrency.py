@@ -44,13 +44,17 @@ class SlotMachine(RuleBasedStateMachine):
     def count_of(self, caller: str) -> int:
         return [*self.holding.values(), *self.waiting.values()].count(caller)
 
+    def may_take(self, caller: str) -> bool:
+        free = LIMITS.in_all - len(self.holding)
+        return free > 0 and [*self.holding.values()].count(caller) <= free
+
     @rule(caller=st.sampled_from(CALLERS))
     def enter(self, caller: str) -> None:
         self.number += 1
         outcome = enter(self.table, caller, self.number)
         if self.count_of(caller) == LIMITS.per_caller:
             assert outcome == 429
-        elif len(self.holding) < LIMITS.in_all:
+        elif self.may_take(caller):
             assert outcome is True
             self.holding[self.number] = caller
         elif len(self.waiting) < LIMITS.waiting:
@@ -64,7 +68,8 @@ class SlotMachine(RuleBasedStateMachine):
     def leave(self, data: st.DataObject) -> None:
         waiter = data.draw(st.sampled_from(sorted(self.holding)))
         following = self.table.leave(self.holding.pop(waiter), waiter)
-        assert following == next(iter(self.waiting), None), "first come, first served"
+        able = (each for each, caller in self.waiting.items() if self.may_take(caller))
+        assert following == next(able, None), "first come, first served"
         if following is not None:
             self.holding[following] = self.waiting.pop(following)
 
@@ -79,7 +84,7 @@ class SlotMachine(RuleBasedStateMachine):
         assert len(self.holding) <= LIMITS.in_all
         assert len(self.waiting) <= LIMITS.waiting
         assert all(self.count_of(caller) <= LIMITS.per_caller for caller in CALLERS)
-        assert not self.waiting or len(self.holding) == LIMITS.in_all
+        assert not any(self.may_take(caller) for caller in self.waiting.values())
 
 
 TestSlotMachine = SlotMachine.TestCase
@@ -101,6 +106,34 @@ def test_outcomes_of_entering(limits: SlotLimits, statuses: Mapping[str, list[bo
     table: Slots[object] = Slots(limits)
     outcomes = {caller: [enter(table, caller, object()) for _ in each] for caller, each in statuses.items()}
     assert outcomes == statuses
+
+
+@pytest.mark.parametrize("callers", [1, 7, 8, 16, 100])
+async def test_found_g6_callers_whose_requests_hang_leave_slots(callers: int) -> None:
+    limiter = ConcurrencyLimiter()
+    hanging = [asyncio.create_task(limiter.acquire(number)) for _ in range(32) for number in range(callers)]
+    await asyncio.sleep(0)
+    for other in ("Alice", "Bob"):
+        async with asyncio.timeout(0.1):
+            with await limiter.acquire(other):
+                pass
+    for task in hanging:
+        task.cancel()
+    await asyncio.wait(hanging)
+
+
+async def test_found_g6_a_slot_that_is_given_back_goes_to_another_caller_first() -> None:
+    limiter = ConcurrencyLimiter(SlotLimits(in_all=4, waiting=4, per_caller=4))
+    held = [await limiter.acquire("hanging") for _ in range(2)] + [await limiter.acquire("Alice")]
+    waiting = asyncio.create_task(limiter.acquire("hanging"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    with await limiter.acquire("Bob"):
+        pass
+    assert not waiting.done()
+    with held[2]:
+        pass
+    await asyncio.wait_for(waiting, 0.1)
 
 
 async def test_a_cancelled_waiter_loses_only_its_own_turn() -> None:
