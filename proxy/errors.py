@@ -68,6 +68,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     DECLINED = "declined"
     BREAKER = "breaker"
+    CAPACITY = "capacity"
 
 
 class UpstreamError(LegacyError):
@@ -124,6 +125,7 @@ BAD_UPSTREAM = Fault(502, "The upstream API returned an unexpected response", 20
 UNAVAILABLE = Fault(503, "The upstream API cannot be reached", 20503)
 DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 OVERLOADED = DECLINED.saying("Too much is being received at the moment").with_header("Retry-After", "1")
+BUSY = DECLINED.saying("Too many requests are being carried out at the moment")
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
 UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
@@ -161,5 +163,6 @@ _FAILURES: Mapping[Reason, tuple[Fault, str]] = {
     Reason.UNAUTHORIZED: (UNAUTHENTICATED, "the upstream refuses the caller's credentials"),
     Reason.DECLINED: (DECLINED, "the upstream asks for a pause"),
     Reason.BREAKER: (DECLINED, "the circuit breaker is open"),
+    Reason.CAPACITY: (BUSY.with_header("Retry-After", "1"), "a limit on what is under way has been reached"),
 }
 """What the client gets, and what the reason means."""

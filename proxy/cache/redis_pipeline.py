@@ -16,6 +16,9 @@ _log = logging.getLogger("proxy.cache")
 _CONNECT_TIMEOUT = 1.0
 _PAUSE = 1.0  # after a failure
 
+_MAX_INFO = 64 * 1024  # bytes that are looked at: a line for each of some hundred replicas
+_MAX_WORD = 64  # characters
+
 _IS_CLUSTER = re.compile(rb"^(?:redis|server)_mode:cluster", re.MULTILINE)
 _IS_MASTER = re.compile(rb"^role:master\b", re.MULTILINE)
 _REPLICATION_ID = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
@@ -207,7 +210,7 @@ class RedisPipeline:
         await connection.connect()  # type: ignore[no-untyped-call]
         await connection.send_command("INFO", "server")
         info = await connection.read_response()
-        self._is_cluster = isinstance(info, bytes) and _IS_CLUSTER.search(info) is not None
+        self._is_cluster = isinstance(info, bytes) and _IS_CLUSTER.search(info[:_MAX_INFO]) is not None
         return connection
 
     async def _disconnect(self) -> None:
@@ -242,9 +245,9 @@ async def _read_reply(connection: AbstractConnection) -> Any:
 def _parse_replication_id(info: Any) -> bytes:
     if not isinstance(info, bytes):
         raise info if isinstance(info, ResponseError) else RedisError
-    if not _IS_MASTER.search(info):
+    if not _IS_MASTER.search(info[:_MAX_INFO]):
         raise _WrongServerError("READONLY")
-    if found := _REPLICATION_ID.search(info):
+    if found := _REPLICATION_ID.search(info[:_MAX_INFO]):
         return found[1]
     raise RedisError
 
@@ -256,7 +259,7 @@ def _first_word(error: Exception) -> str:
     if word := getattr(error, "status_code", None) or _WORDS.get(type(error)):  # type: ignore[arg-type]
         return str(word)
     if isinstance(error, ResponseError):
-        found = re.match("[A-Z]+\\b", str(error))
+        found = re.match("[A-Z]+\\b", str(error)[:_MAX_WORD])
         return found[0] if found else "ERR"
     return type(error).__name__
 

@@ -441,9 +441,9 @@ class MetricsSettings(Frozen):
 class LimitSettings(Frozen):
     """What a worker spends on strangers."""
 
-    request_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1)
+    request_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1024 * 1024)
     """Of memory, for requests and for answers that clients have yet to take."""
-    answer_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1)
+    answer_bytes: StrictInt = Field(64 * 1024 * 1024, ge=1024 * 1024)
     """Of memory, for answers of upstreams."""
     connections_per_peer: StrictInt | None = Field(None, ge=1)
     """A peer is an address, or an IPv6 network /64; by default it may have a quarter of the worker's."""

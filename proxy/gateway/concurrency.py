@@ -3,15 +3,25 @@
 A request that finds every slot taken waits, in the order of arrival and not for long: a late answer helps no
 client, and a client that is refused at once can turn to another replica. No caller has so many slots that
 others would notice: one that has more than are free waits, so requests that hang leave slots to other
-callers. Answers from the cache need no slot, nor do requests that join a listing under way.
+callers, however many callers have such requests. Answers from the cache need no slot, nor do requests that
+join a listing under way; but the number of all requests that wait for an upstream, in whatever way, is
+bounded.
+
+Where only the upstream can judge credentials, made-up user names cost nothing. Until it has accepted those of
+a caller once, its requests count for its peer as well, and all such requests leave slots to the others.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Hashable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
-from proxy.errors import DECLINED, TOO_MANY_REQUESTS, LegacyError
+from cachetools import LRUCache
+
+from proxy.errors import BUSY as DECLINED
+from proxy.errors import TOO_MANY_REQUESTS, LegacyError
 
 W = TypeVar("W")
 
@@ -25,9 +35,17 @@ class SlotLimits(NamedTuple):
     """Those that wait included."""
 
 
+_STRANGERS = SlotLimits(in_all=96, waiting=96, per_caller=128)
+"""Slots for callers that no upstream has accepted yet, per peer instead of per caller.
+
+They are fewer than the connections that a worker opens to one upstream.
+"""
+_REQUESTS = SlotLimits(in_all=1024, waiting=0, per_caller=512)
+"""Requests that wait for an upstream, those included that join a listing under way."""
 _MAX_WAIT = 1  # seconds
+_MAX_ACCEPTED = 4096  # callers
 _RETRY = "Retry-After", "1"
-BUSY = DECLINED.saying("Too many requests are being carried out at the moment").with_header(*_RETRY)
+BUSY = DECLINED.with_header(*_RETRY)
 TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
 
 
@@ -42,20 +60,21 @@ class Slots(Generic[W]):
         self._limits = limits
         self._taken = 0
         self._waiting: dict[W, Hashable] = {}  # and their callers, in the order of arrival
-        self._per_caller: Counter[Hashable] = Counter()  # slots, and waiting for one
-        self._slots: Counter[Hashable] = Counter()
+        # Plain dictionaries: a Counter takes ten times as long
+        self._per_caller: dict[Hashable, int] = {}  # slots, and waiting for one
+        self._slots: dict[Hashable, int] = {}
 
     def enter(self, caller: Hashable, waiter: W) -> bool:
         """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
-        if self._per_caller[caller] >= self._limits.per_caller:
+        own = self._per_caller.get(caller, 0)
+        if own >= self._limits.per_caller:
             raise LegacyError(TOO_MANY)
-        if has_slot := self._may_take(caller):
-            self._take(caller)
-        elif len(self._waiting) < self._limits.waiting:
+        has_slot = self._take(caller)
+        if not has_slot:
+            if len(self._waiting) >= self._limits.waiting:
+                raise LegacyError(BUSY)
             self._waiting[waiter] = caller
-        else:
-            raise LegacyError(BUSY)
-        self._per_caller[caller] += 1
+        self._per_caller[caller] = own + 1
         return has_slot
 
     def leave(self, caller: Hashable, waiter: W) -> W | None:
@@ -66,26 +85,37 @@ class Slots(Generic[W]):
             return None
         self._taken -= 1
         _decrement(self._slots, caller)
-        for following, each in self._waiting.items():
-            if self._may_take(each):
-                self._take(each)
-                del self._waiting[following]
-                return following
+        if self._waiting:
+            for following, each in self._waiting.items():
+                if self._take(each):
+                    del self._waiting[following]
+                    return following
         return None
 
-    def _may_take(self, caller: Hashable) -> bool:
-        free = self._limits.in_all - self._taken
-        return free > 0 and self._slots[caller] <= free
+    def _take(self, caller: Hashable) -> bool:
+        """Take a slot if the caller may have one more; return whether it may."""
+        free, own = self._limits.in_all - self._taken, self._slots.get(caller, 0)
+        if may_take := free > 0 and own <= free:
+            self._taken += 1
+            self._slots[caller] = own + 1
+        return may_take
 
-    def _take(self, caller: Hashable) -> None:
-        self._taken += 1
-        self._slots[caller] += 1
 
-
-def _decrement(counts: Counter[Hashable], caller: Hashable) -> None:
-    counts[caller] -= 1
-    if not counts[caller]:
+def _decrement(counts: dict[Hashable, int], caller: Hashable) -> None:
+    if left := counts[caller] - 1:
+        counts[caller] = left
+    else:
         del counts[caller]
+
+
+class UnjudgedCaller(NamedTuple):
+    """A caller whose credentials only its upstream can judge."""
+
+    credential: Hashable
+
+
+current_peer: ContextVar[str] = ContextVar("current_peer", default="")
+"""The peer whose request is carried out."""
 
 
 class ConcurrencyLimiter:
@@ -93,13 +123,41 @@ class ConcurrencyLimiter:
 
     def __init__(self, limits: SlotLimits | None = None) -> None:
         self._slots: Slots[Slot] = Slots(limits or SlotLimits())
+        self._requests: Slots[Slot] = Slots(_REQUESTS)
+        self._strangers: Slots[Slot] = Slots(_STRANGERS)
+        self._accepted: LRUCache[UnjudgedCaller, bool] = LRUCache(_MAX_ACCEPTED)
 
-    async def acquire(self, caller: Hashable) -> "Slot":
-        """Return a slot for a request of `caller`; LegacyError 429 or 503 where there is none in time."""
-        slot = Slot(self._slots, caller)
-        if not self._slots.enter(caller, slot):
-            await slot.wait()
+    def admit(self, caller: Hashable) -> "Slot":
+        """Return a context in which a request of `caller` waits; LegacyError 503 where too many do."""
+        peer = self._peer_of(caller)
+        key = caller if peer is None else peer
+        slot = Slot(self._requests, key)
+        self._requests.enter(key, slot)
         return slot
+
+    async def acquire(self, caller: Hashable) -> AbstractContextManager[None]:
+        """Return a slot for a request of `caller`; LegacyError 429 or 503 where there is none in time."""
+        if (peer := self._peer_of(caller)) is None:
+            return await _acquire(self._slots, caller)
+        before = await _acquire(self._strangers, peer)
+        try:
+            return _StrangerSlot(before, await _acquire(self._slots, caller), self._accepted, caller)
+        except BaseException:
+            before.__exit__()
+            raise
+
+    def _peer_of(self, caller: Hashable) -> Hashable | None:
+        """Return the peer that a request counts for, with all strangers there; None where it does not."""
+        if not isinstance(caller, UnjudgedCaller) or caller in self._accepted:
+            return None
+        return current_peer, current_peer.get()
+
+
+async def _acquire(slots: "Slots[Slot]", key: Hashable) -> "Slot":
+    slot = Slot(slots, key)
+    if not slots.enter(key, slot):
+        await slot.wait()
+    return slot
 
 
 class Slot:
@@ -136,3 +194,27 @@ class Slot:
         """End the wait; a request that gives up at this moment passes the slot on when it leaves."""
         if self._granted and not self._granted.done():
             self._granted.set_result(None)
+
+
+class _StrangerSlot:
+    """The slots of a stranger: among strangers, and among all. If its request succeeds, it is one no more."""
+
+    __slots__ = ("_accepted", "_caller", "_slots")
+
+    def __init__(
+        self, among_strangers: Slot, slot: Slot, accepted: LRUCache[UnjudgedCaller, bool], caller: Hashable
+    ) -> None:
+        self._slots = slot, among_strangers
+        self._accepted = accepted
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in self._slots:
+            each.__exit__()
+        if kind is None and isinstance(self._caller, UnjudgedCaller):
+            self._accepted[self._caller] = True

@@ -15,6 +15,7 @@ from proxy.legacy import EMPTY_LIST, Item, ListWriter, Page, RenderedList, Style
 from proxy.model import NO_CALLER_IDS, CallerIds, Fetch, List, Operation
 from proxy.observe.counters import REPLACED_NAMES, Counters
 from proxy.upstream.api import Upstream
+from proxy.upstream.held_answers import HeldAnswers
 from proxy.upstream.listing import PageDigests
 
 Lists = ListCache[RenderedList, PageDigests]
@@ -84,11 +85,12 @@ class Reader:
         """Return how to load one page by itself; the list has no total where that does not add up."""
 
         async def load(_: object) -> LoadedList:
-            with await self._limiter.acquire(parsed.caller):
-                page = await upstream.load_page(operation, parsed.account)
-            if page is None:
-                return Loaded(EMPTY_LIST)
-            return Loaded(replace(await self._write(page.caller_ids, operation), total=page.total))
+            with HeldAnswers():
+                with await self._limiter.acquire(parsed.caller):
+                    page = await upstream.load_page(operation, parsed.account)
+                if page is None:
+                    return Loaded(EMPTY_LIST)
+                return Loaded(replace(await self._write(page.caller_ids, operation), total=page.total))
 
         return load
 
@@ -97,14 +99,16 @@ class Reader:
 
         async def load(last: PreviousList) -> LoadedList:
             digests = (last and last.page_digests) or ()
-            with await self._limiter.acquire(parsed.caller):
-                if isinstance(operation, Fetch):
-                    result = await upstream.fetch(operation, parsed.account, digests)
-                else:
-                    result = await upstream.list_all(operation, parsed.account, digests)
-            if last and result.caller_ids is None:  # every page is as it was
-                return Loaded(last.value, result.digests)
-            return Loaded(await self._write(result.caller_ids or NO_CALLER_IDS, operation), result.digests)
+            with HeldAnswers():
+                with await self._limiter.acquire(parsed.caller):
+                    if isinstance(operation, Fetch):
+                        result = await upstream.fetch(operation, parsed.account, digests)
+                    else:
+                        result = await upstream.list_all(operation, parsed.account, digests)
+                if last and result.caller_ids is None:  # every page is as it was
+                    return Loaded(last.value, result.digests)
+                listed = await self._write(result.caller_ids or NO_CALLER_IDS, operation)
+                return Loaded(listed, result.digests)
 
         return load
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from proxy.cache import Key, derive_key
 from proxy.gateway.accounts import Accounts
+from proxy.gateway.concurrency import UnjudgedCaller
 from proxy.legacy import Item, Page, RenderedList, Request, Route, read_credentials, route
 from proxy.model import Account, Fetch, List, Operation
 
@@ -67,5 +68,5 @@ def parse(accounts: Accounts, request: Request) -> ParsedRequest:
     to = route(request)
     account = accounts.authenticate(to.account_sid, read_credentials(request.authorization))
     operation, key = to.read(request), derive_key(account, *UNFILTERED)
-    caller = key.credential, "" if account.is_own else account.sid
+    caller = UnjudgedCaller(key.credential) if account.is_own else (key.credential, account.sid)
     return ParsedRequest(to, operation, account, key, caller, find_candidates(operation, key))

@@ -139,7 +139,8 @@ class Translator:
         try:
             parsed = self._parse(request)
             begin_request()
-            result = await self._dispatch(parsed, request.peer)
+            with self._limiter.admit(parsed.caller):
+                result = await self._dispatch(parsed, request.peer)
         except LegacyError as error:
             self._report_rejection(error, request)
             return self.refuse(error.fault, request.target)

@@ -1,6 +1,5 @@
 """The element tables as CSV (RFC 4180; UTF-8, RFC 7111): a header row, then a row for each element."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from proxy.legacy.elements import CALLER_ID, REST_EXCEPTION, VALIDATION_REQUEST, Style, Texts
@@ -10,8 +9,8 @@ from proxy.legacy.text import legible
 
 CONTENT_TYPE = "text/csv"
 
-# Fields that need quotes, and fields that a spreadsheet would take for formulas
-_QUOTED = re.compile(r'[=+\-@\t]|.*[",\r\n]|\s|.*\s\Z', re.DOTALL)
+_FORMULAS = ("=", "+", "-", "@", "\t")  # what a spreadsheet would take for one begins so
+_SPECIAL = ('"', ",", "\r", "\n")
 
 
 def one(name: str, texts: Texts, status: int) -> bytes:  # noqa: ARG001 - HTML shows it
@@ -38,4 +37,6 @@ def _row(fields: Iterable[str | None]) -> bytes:
 
 
 def _field(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.match(text) else text
+    needs_quotes = text.startswith(_FORMULAS) or any(each in text for each in _SPECIAL)
+    has_spaces = text[:1].isspace() or text[-1:].isspace()
+    return '"' + text.replace('"', '""') + '"' if needs_quotes or has_spaces else text

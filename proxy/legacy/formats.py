@@ -23,7 +23,7 @@ _SEPARATOR_CATEGORIES = frozenset(("Cf", "Pd", "Pe", "Ps", "Zl", "Zp", "Zs"))
 _SEPARATORS = frozenset(
     "./~_\u00b7\u02d7\u2022\u2024\u2027\u2043\u2044\u207b\u2212\u2215\u2219\u223c\u22c5\u2796\u30fb\u30fc\uff0e\uff0f\uff5e"
 )
-_NOT_DIGITS = re.compile(r"[^0-9]+")
+_NOT_DIGITS = bytes({*range(256)} - {*b"0123456789"})
 _NANP = re.compile(r"\+1[0-9]{10}")
 
 
@@ -77,7 +77,7 @@ def ten_digits(phone_number: str, outside_nanp: OutsideNanp) -> str | None:
         return phone_number[2:]
     match outside_nanp:
         case "digits":
-            return _NOT_DIGITS.sub("", phone_number)
+            return phone_number.encode("ascii", "ignore").translate(None, _NOT_DIGITS).decode()
         case "e164":
             return phone_number
         case "skip":

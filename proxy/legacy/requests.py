@@ -162,15 +162,15 @@ def _first(form: Form, *names: str) -> str:
     return next((form[name] for name in names if form.get(name)), "")
 
 
-_DIGITS = re.compile(r"0*([0-9]+)")
+_DIGITS = re.compile("[0-9]+")
 
 
 def _whole_number(text: str, *, default: int, least: int, most: int) -> int:
     """Read a paging parameter; anything that is no whole number of at least `least` is the default."""
-    found = _DIGITS.fullmatch(text)
-    if not found:
+    if not _DIGITS.fullmatch(text):
         return default
-    number = int(found[1]) if len(found[1]) <= len(str(most)) else most
+    digits = text.lstrip("0") or "0"
+    number = int(digits) if len(digits) <= len(str(most)) else most
     return default if number < least else min(number, most)
 
 

@@ -66,7 +66,9 @@ FAMILIES = (
         {"listener": TLS_LISTENERS},
     ),
     BREAKER_OPENINGS := Family(
-        "callerid_proxy_circuit_breaker_openings", "Times that a caller's circuit breaker has opened.", {}
+        "callerid_proxy_circuit_breaker_openings",
+        "Times that a circuit breaker has opened, of a caller or of all callers of an upstream.",
+        {},
     ),
     OPEN_BREAKERS := Family(
         "callerid_proxy_circuit_breakers_open", "Circuit breakers that are open now.", {}, is_gauge=True

@@ -72,16 +72,22 @@ class FailureLog:
         key = ("failure", upstream, operation, named, error.reason)
         write(log, logging.WARNING, str(failure), {**fields, **error.details}, key)
 
-    def breaker_opened(self, origin: str, failure: str, seconds: float) -> None:
-        """Report that a caller's circuit breaker has opened after a failure, for so many seconds."""
+    def breaker_opened(self, origin: str, failure: str, seconds: float, whose: str = "a caller") -> None:
+        """Report that a circuit breaker has opened after a failure, for so many seconds."""
         self.counters.count(BREAKER_OPENINGS)
         self.counters.count(OPEN_BREAKERS)
-        line = f"upstream {origin}: the circuit breaker of a caller is open for {seconds:g} s after {failure}"
-        write(_upstream, logging.WARNING, line, {"origin": origin, "failure": failure}, ("opened", origin))
+        line = f"upstream {origin}: the circuit breaker of {whose} is open for {seconds:g} s after {failure}"
+        write(
+            _upstream,
+            logging.WARNING,
+            line,
+            {"origin": origin, "failure": failure},
+            ("opened", origin, whose),
+        )
 
-    def breaker_closed(self, origin: str) -> None:
-        line = f"upstream {origin}: the circuit breaker of a caller is closed again"
-        write(_upstream, logging.WARNING, line, {"origin": origin}, ("closed", origin))
+    def breaker_closed(self, origin: str, whose: str = "a caller") -> None:
+        line = f"upstream {origin}: the circuit breaker of {whose} is closed again"
+        write(_upstream, logging.WARNING, line, {"origin": origin}, ("closed", origin, whose))
         self.breaker_removed()
 
     def breaker_removed(self) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from ssl import SSLContext
 from typing import NamedTuple
 
 from proxy import __version__
@@ -21,6 +22,7 @@ from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
+from proxy.upstream.route import read_trust
 
 _log = logging.getLogger("proxy.process")
 
@@ -108,6 +110,7 @@ async def _run_proxy(
     state = create_state(configuration.now, FailureLog(counters), store, shared.limits)
     log.count_dropped(partial(counters.count, DROPPED_LINES))
     async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
+        client.held.limit = configuration.now.settings.limits.answer_bytes
         stack.push_async_callback(store.close)
 
         def build() -> tuple[Translator, ServerOptions]:
@@ -122,7 +125,21 @@ async def _run_proxy(
             # In a thread: it takes longer than requests may wait for the loop
             if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
                 serving.follow(*built)
+                client.follow({}, await asyncio.to_thread(_read_trust))
+                client.held.limit = configuration.now.settings.limits.answer_bytes
                 if share.is_alone:  # else the supervisor logs it once for all workers
                     configuration.log_reload()
 
         yield Service(serving.retire, reload if reloads else None)
+
+
+def _read_trust() -> SSLContext | None:
+    """Return what the system trusts now; None, and a line in the log, where that cannot be told."""
+    try:
+        return read_trust()
+    except OSError as error:
+        _log.error(
+            "the certificate authorities of the system cannot be read: %s; the previous ones stay active",
+            error.strerror or type(error).__name__,
+        )
+        return None

@@ -1,7 +1,7 @@
 """A call to an upstream and its reply, as values."""
 
 import string
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -78,9 +78,9 @@ class Call(NamedTuple):
         return f"{self.address}{'&' if '?' in self.address else '?'}{_write_form(self.query)}"
 
     @property
-    def identity(self) -> object:
+    def identity(self) -> tuple[Hashable, ...]:
         """What two calls for the same thing have in common."""
-        return self.url, self.body, self.headers.get("Range")
+        return self.url, tuple(self.body.items()), self.headers.get("Range")
 
     def __repr__(self) -> str:
         """Keep credentials, which may be anywhere but in the path, out of logs and tracebacks."""

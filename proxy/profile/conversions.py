@@ -46,6 +46,9 @@ class UnreadableError(ValueError):
 
 # Texts and whole numbers
 
+_MAX_WRITTEN = 256  # characters of a number or a date as people write them
+_MAX_TOKEN = 8 * 1024  # characters of what goes back to the upstream
+
 
 def read_text(value: Any) -> str:
     if isinstance(value, str):
@@ -92,7 +95,7 @@ def read_six_digits(value: Any) -> str:
 def read_opaque(value: Any) -> str | int:
     """Read a token that goes back to the upstream; UnreadableError for one that a call cannot hold."""
     match value:
-        case str() if not re.search("[\ud800-\udfff]", value):
+        case str() if len(value) <= _MAX_TOKEN and not re.search("[\ud800-\udfff]", value):
             return value
         case int() if not isinstance(value, bool) and value.bit_length() < 64:
             return value
@@ -123,9 +126,9 @@ def _write_ten_digits(number: str) -> str:
 def read_formatted(value: Any) -> str:
     """Read a number as people write it, for example `1 (415) 867-5309`."""
     written = read_text(value)
-    digits = re.sub(r"[\s().\-/]", "", written)
+    digits = re.sub(r"[\s().\-/]", "", written[:_MAX_WRITTEN])
     found = re.fullmatch(r"\+[1-9][0-9]{6,14}|(1?)([2-9][0-9]{9})", digits)
-    if not found:
+    if not found or len(written) > _MAX_WRITTEN:
         return written
     return f"+1{found[2]}" if found[2] else digits
 
@@ -145,7 +148,7 @@ def parse_rfc_2822(value: Any) -> int | None:
     found = _RFC_2822.fullmatch(value) if isinstance(value, str) else None
     try:
         if not found:
-            return _to_epoch(parsedate_to_datetime(read_text(value)))
+            return _to_epoch(parsedate_to_datetime(read_text(value)[:_MAX_WRITTEN]))
         day, hour, minute, second, sign, offset_hours, offset_minutes = found.groups()
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         of_day = int(hour) * 3600 + int(minute) * 60 + int(second)
@@ -185,7 +188,7 @@ def parse_iso_8601(value: Any) -> int | None:
 def _parse_epoch(value: Any, unit: int) -> int | None:
     """Read units since 1970, `unit` of which make a second, as a number or as text."""
     whole = int(value) if isinstance(value, float) and isfinite(value) else value
-    found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", read_text(whole))
+    found = re.fullmatch(r"(-?[0-9]{1,18})(\.[0-9]*)?", read_text(whole)[:_MAX_WRITTEN])
     try:
         return _to_epoch(datetime.fromtimestamp(int(found[1]) // unit, UTC)) if found else None
     except (ValueError, OverflowError, OSError):

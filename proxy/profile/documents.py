@@ -1,8 +1,11 @@
-"""The JSON of an answer, parsed strictly."""
+"""The JSON of an answer, parsed strictly.
+
+orjson holds the interpreter's lock until it has parsed a text. So a large text is parsed in slices: other
+threads, of which one runs the event loop, go on in between.
+"""
 
 import json
-import re
-from itertools import accumulate
+import secrets
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -14,10 +17,12 @@ _MAX_CONTAINERS = 100_000  # arrays and objects: as many as a list has caller ID
 _MAX_VALUES = 1_000_000
 _MAX_DEPTH = 500
 
+_LARGE = 256 * 1024  # bytes
+_SLICE = 64 * 1024  # bytes: less than a millisecond
+_MAX_STARTS = 8  # arrays that may be the large one
+_MAX_WRONG_CUTS = 16  # in a row
+
 _NO_QUOTES = bytes({*range(256)} - {ord('"')})
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
 
 
 def parse_json(body: bytes) -> Any:
@@ -31,6 +36,69 @@ def parse_json(body: bytes) -> Any:
     text = body.removeprefix(b"\xef\xbb\xbf")
     if _has_too_many_values(text):
         return NOT_JSON
+    if len(text) > _LARGE and (document := _parse_in_slices(text)) is not NOT_JSON:
+        return document
+    return _parse(text)
+
+
+def _parse_in_slices(text: bytes) -> Any:
+    """Parse a document that is little more than one array of objects; `NOT_JSON` for any other.
+
+    No part is taken for another than it is: a slice that begins where an item begins, and is an array of its
+    own between brackets, ends where an item ends. Where the first one begins is certain when the rest, with a
+    mark in the place of all slices, is a document in which the mark is an item.
+    """
+    start, items, end = -1, list[Any](), 0
+    for _ in range(_MAX_STARTS):
+        if items or (start := text.find(b"[", start + 1, _LARGE)) < 0:
+            break
+        items, end = _parse_items(text, start + 1)
+    if not items:
+        return NOT_JSON
+    mark = secrets.token_hex()
+    document = _parse(b'%b"%b",%b' % (text[: start + 1], mark.encode(), text[end:]))
+    array = _find_array(document, mark)
+    if array is None:
+        return NOT_JSON
+    array[:1] = items
+    return document
+
+
+def _parse_items(text: bytes, start: int) -> tuple[list[Any], int]:
+    """Parse the objects of the array that begins at `start`, up to the place that is returned too."""
+    items: list[Any] = []
+    end, wrong = start, 0
+    while len(text) - start > 2 * _SLICE and wrong < _MAX_WRONG_CUTS:
+        end = text.find(b"},", max(end, start + _SLICE)) + 1
+        if not end:
+            break
+        part = _parse(b"[%b]" % text[start:end])
+        if part is NOT_JSON:  # it ends within an item
+            wrong += 1
+            continue
+        items += part
+        start, wrong = end + 1, 0
+    return items, start
+
+
+def _find_array(document: Any, first: str) -> list[Any] | None:
+    """Return the array in `document` with that first item."""
+    level = [document]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        for each in level:
+            if isinstance(each, list) and each and each[0] == first:
+                return each
+        level = _values_in(level)
+    return None
+
+
+def _values_in(level: list[Any]) -> list[Any]:
+    """Return what objects and arrays hold."""
+    inside = (each.values() if isinstance(each, dict) else each for each in level)
+    return [each for values in inside for each in values]
+
+
+def _parse(text: bytes) -> Any:
     try:
         document = orjson.loads(text)
         # Of quotation marks, only an escaped \u0022 is written back in another form
@@ -64,18 +132,20 @@ def _count_quotes(text: bytes) -> int:
 
 def _parse_slowly(text: bytes) -> Any:
     """Parse with the standard library, which accepts unpaired surrogates; they are shown as U+FFFD."""
-    if _is_too_deep(text):
-        return NOT_JSON
     try:
-        return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates)
+        document = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates)
     except (ValueError, RecursionError):
         return NOT_JSON
+    return NOT_JSON if _is_too_deep(document) else document
 
 
-def _is_too_deep(text: bytes) -> bool:
+def _is_too_deep(document: Any) -> bool:
     """Whether the nesting exceeds what each version of Python parses: 900 in 3.11, 9,000 in 3.13."""
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _MAX_DEPTH
+    level, depth = [document], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = _values_in(level)
+    return depth > _MAX_DEPTH
 
 
 def _reject_constant(constant: str) -> NoReturn:

@@ -52,9 +52,10 @@ def is_error(document: Any, errors: Errors) -> bool:
 def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]) -> Fault:
     """Return the legacy error for `reply`; a message that would show one of `secrets` is replaced."""
     code = compile_pointers(errors.code or ())(document)
+    code = str(code) if isinstance(code, str | int | float) else None
     message = _sanitize_message(compile_pointers(errors.message or ())(document), secrets)
     for row in errors.map:
-        if row.status == reply.status and (row.code is None or str(row.code) == str(code)):
+        if row.status == reply.status and (row.code is None or str(row.code) == code):
             return _apply_row(row, message, reply)
     if fault := _STANDARD_FAULTS.get(reply.status):
         return _add_retry_after(fault, reply)
@@ -86,8 +87,8 @@ def _add_retry_after(fault: Fault, reply: Reply) -> Fault:
     return fault.with_header("Retry-After", str(reply.retry_after or _DEFAULT_RETRY_AFTER))
 
 
-def _parse_code(code: Any) -> int | None:
-    return int(code) if re.fullmatch("[0-9]{1,9}", str(code)) else None
+def _parse_code(code: str | None) -> int | None:
+    return int(code) if code and re.fullmatch("[0-9]{1,9}", code[:10]) else None
 
 
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"))

@@ -5,7 +5,7 @@ table.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -108,6 +108,9 @@ class NoPaging(Frozen):
     strategy: Literal["none"]
 
 
+_MAX_URL = 8192  # characters
+
+
 class NextUrl(Frozen):
     """Each page holds the URL of the next one, absolute or relative; the last page holds none."""
 
@@ -150,7 +153,26 @@ class AfterLast(Frozen):
         return _add_token(first, self.parameter, compile_pointers(self.of)(contents.last))
 
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\*?\s*=\s*(?:"[^"]*"|[^\s;,]+))*)')
+_LINK_TARGET = re.compile(r"[\s,]*+<([^>]*+)>")
+_LINK_PARAMETER = re.compile(
+    r"""\s*+;\s*+([^\s=;,"<>]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*+)))?"""
+)
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def _parse_links(header: str) -> Iterator[tuple[str, str]]:
+    """Yield target and relations of each link (RFC 8288 section 3); UpstreamError for any other text."""
+    end = 0
+    while target := _LINK_TARGET.match(header, end):
+        end, relations = target.end(), ""
+        while parameter := _LINK_PARAMETER.match(header, end):
+            end = parameter.end()
+            name, quoted, token = parameter.groups(default="")
+            if name.lower() == "rel":
+                relations = relations or _ESCAPED.sub(r"\1", quoted) or token  # the first one counts
+        yield target[1], relations.lower()
+    if header[end:].strip(" \t,"):
+        raise UpstreamError(Reason.CURSOR, expected="a Link header of RFC 8288")
 
 
 class LinkHeader(Frozen):
@@ -160,15 +182,15 @@ class LinkHeader(Frozen):
     relation: Name = "next"
 
     def call_next(self, _: Call, here: Call, contents: PageContents) -> Call | None:
-        for target, parameters in _LINK.findall(contents.reply.headers.get("link", "")):
-            relation = re.search(r';\s*rel\s*=\s*"?([^";]+)', parameters, re.IGNORECASE)
-            if relation and self.relation.lower() in relation[1].lower().split():  # RFC 8288 section 2.1.1
-                return _follow_url(here, target)
-        return None
+        links = list(_parse_links(contents.reply.headers.get("link", "")))
+        wanted = self.relation.lower()  # RFC 8288 section 2.1.1
+        target = next((target for target, relations in links if wanted in relations.split()), None)
+        return _follow_url(here, target)
 
 
 def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
-    return str(compile_pointers(flag)(contents.page)).lower() in ("true", "1")
+    found = compile_pointers(flag)(contents.page)
+    return isinstance(found, str | int) and str(found).lower() in ("true", "1")
 
 
 def _add_token(first: Call, parameter: str, token: Any) -> Call:
@@ -182,8 +204,9 @@ def _follow_url(here: Call, target: Any) -> Call | None:
     """Return the call for a URL that a reply holds; LegacyError for one of another origin."""
     if target is None or target == "":
         return None
-    if not isinstance(target, str):  # urljoin would turn a false value, as 0 or [], into the page's own URL
-        raise UpstreamError(Reason.CURSOR, expected="a URL")
+    # urljoin would turn a false value, as 0 or [], into the page's own URL, and keeps what it has split
+    if not isinstance(target, str) or len(target) > _MAX_URL:
+        raise UpstreamError(Reason.CURSOR, expected=f"a URL of at most {_MAX_URL} characters")
     try:
         if _parse_origin(url := urljoin(here.url, target)) == _parse_origin(here.url):
             return here.with_url(url)
@@ -278,7 +301,8 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
         return read(reply)
     where = total.at if isinstance(total, PointerTotal) else getattr(paging, "count", None)
     found: Any = compile_pointers(where)(page) if where else None
-    if not isinstance(found, bool) and re.fullmatch("[0-9]{1,18}", str(found)):
+    is_number = isinstance(found, str | int) and not isinstance(found, bool)
+    if is_number and re.fullmatch("[0-9]{1,18}", str(found)[:19]):
         return int(found)
     if isinstance(total, PointerTotal):
         raise UpstreamError(Reason.TOTAL, pointer=total.at[0])

@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import hdrs
 
 from proxy.errors import TOO_MANY_REQUESTS, Fault, LegacyError
+from proxy.gateway.concurrency import current_peer
 from proxy.gateway.translator import Translator
 from proxy.legacy import Answer, Request, read_credentials
 from proxy.model import Credentials
@@ -52,6 +53,7 @@ class LegacyHandler:
         """Answer a request; the credentials of a peer that is locked out are not judged."""
         request_id.set(next(self._request_ids))
         peer = self._peer(head, connected)
+        current_peer.set(peer)
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator, peer)
         request, credentials = _request(head, body, peer), _credentials(head)

@@ -21,8 +21,7 @@ _REFUSED: Final = b"\0"  # by the parser, anywhere in a head
 _HTTP_2: Final = b"PRI "  # of whose preface the parser makes neither a request nor an error
 _LINE_BREAKS: Final = (b"\r", b"\n")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_SPACE = re.compile(rb"[ ]")
-_SPACED_TARGET = re.compile(rb"(?<= ).+(?= HTTP/1\.[0-9]\r\n)")
+_VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
 _TRANSFER_ENCODING: Final = b"transfer-encoding"
 # The end of a last chunk, or the beginning of such an end
 _CHUNKS_END = re.compile(rb"\r\n\r\n|\r(?:\n\r?)?\Z")
@@ -201,7 +200,7 @@ class Intake:
             if b" HTTP/" not in line and not held.startswith(_LINE_END, end):
                 return line + _REFUSED  # HTTP/0.9, behind which no headers come to wait for
             if self._takes_spaces:
-                line = _SPACED_TARGET.sub(lambda found: _SPACE.sub(b"%20", found[0]), line)
+                line = _encode_spaces(line)
         self._is_cut = True
         return line if line.isascii() else _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line)
 
@@ -242,6 +241,14 @@ def _has_plain_headers(headers: bytes) -> bool:
         and _rename_repeated(headers, given) == headers
         and _TRANSFER_ENCODING not in given
     )
+
+
+def _encode_spaces(line: bytes) -> bytes:
+    """Percent-encode the spaces of a target, which lies between a method and a version."""
+    start, end = line.find(b" ") + 1, len(line) - len(b" HTTP/1.1\r\n")
+    if start >= end or not _VERSION.fullmatch(line, end):
+        return line
+    return line[:start] + line[start:end].replace(b" ", b"%20") + line[end:]
 
 
 def _rename_repeated(headers: bytes, given: dict[bytes, bytes]) -> bytes:

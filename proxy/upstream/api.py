@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from proxy.errors import (
     NOT_FOUND,
@@ -31,6 +33,7 @@ from proxy.observe.failures import ReportFailure, UpstreamFailure
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
+from proxy.upstream.held_answers import HeldAnswers
 from proxy.upstream.listing import (
     END_STATUSES,
     CursorExpiredError,
@@ -64,6 +67,23 @@ def _sending_nothing() -> Iterator[None]:
     except LegacyError as error:
         error.has_no_effect = True
         raise
+
+
+_LARGE = 256 * 1024  # bytes
+R = TypeVar("R")
+
+
+@cache
+def _reading_thread() -> ThreadPoolExecutor:
+    """Return the one thread of this process: with several, the loop would wait for each of them in turn."""
+    return ThreadPoolExecutor(1, "answers")
+
+
+async def _read(reply: Reply, read: Callable[..., R], *arguments: Any) -> R:
+    """Call `read`, which reads a reply: in a thread where it is large, so that the loop goes on meanwhile."""
+    if len(reply.body) <= _LARGE:
+        return read(*arguments)
+    return await asyncio.get_running_loop().run_in_executor(_reading_thread(), read, *arguments)
 
 
 class Upstream:
@@ -157,9 +177,9 @@ class Upstream:
                 if error.is_out_of_time and listing.has_begun:
                     raise ListTooLargeError("the deadline") from error
                 raise
-            unread = listing.record_reply(exchange, reply)
+            unread = await _read(reply, listing.record_reply, exchange, reply)
             for each in unread:
-                listing.read(*each)
+                await _read(each[1], listing.read, *each)
                 if len(unread) > 1:  # each is some milliseconds' work
                     await asyncio.sleep(0)
             exchange = listing.following(account) if listing.following else None
@@ -189,7 +209,7 @@ class Upstream:
             if is_past_end(exchange.call, reply, page):
                 break
             try:
-                page = exchange.read(reply)
+                page = await _read(reply, exchange.read, reply)
             except UnevenPagesError:
                 return None
             offset, total = page.offset if offset is None else offset, page.total or 0
@@ -213,20 +233,22 @@ class Upstream:
 
     async def _load_one(self, exchange: Exchange[Result], previous: PageDigests) -> ListingResult:
         reply = await self._client.send(exchange.call)
-        digests = (PageDigest(digest(reply)),)
+        digests = (PageDigest(await _read(reply, digest, reply)),)
         if digests == previous:
             return ListingResult(None, digests)
-        result = exchange.read(reply)
+        result = await _read(reply, exchange.read, reply)
         found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
         return ListingResult(found, digests)
 
     @contextmanager
     def _reporting(self, operation: UpstreamOperation, account: Account) -> Iterator[None]:
         try:
-            yield
+            with HeldAnswers():
+                yield
         except UpstreamError as error:
             self._report(UpstreamFailure(self._name, operation, account.sid, error))
             raise
 
     async def _send(self, exchange: Exchange[T]) -> T:
-        return exchange.read(await self._client.send(exchange.call))
+        reply = await self._client.send(exchange.call)
+        return await _read(reply, exchange.read, reply)

@@ -8,22 +8,27 @@ import ssl
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from proxy.errors import DECLINED, LegacyError, Reason
+from cachetools import LRUCache
+
+from proxy.errors import DECLINED, LegacyError, Reason, UpstreamError
 from proxy.net.deadlines import Deadlines
 from proxy.observe.failures import FailureLog
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream import encoding
-from proxy.upstream.breaker import CircuitBreaker, Ticket
+from proxy.upstream.breaker import AdmittedCall, CallerBreakers, CallerCounts, CircuitBreaker
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
-from proxy.upstream.pool import ConnectionPool, IdleConnections
+from proxy.upstream.held_answers import AnswerBudget, HeldAnswers
+from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlots
 from proxy.upstream.response import MalformedResponseError
 from proxy.upstream.retry import RetryBudget, retry_delay
 from proxy.upstream.route import Origin, UpstreamRoute
 
 _MAX_ORIGINS, _MAX_CALLERS = 256, 1024
+_ACQUIRING = 10.0  # seconds for a connection, the wait for a slot included
+_LONGEST_OPEN = 5.0  # seconds that a breaker which callers share is open before the next probe
 _REFUSALS = frozenset({401, 403})
 
 _Failures = Sequence[tuple[type[Exception], bool, Reason]]
@@ -43,32 +48,40 @@ _EXCHANGE_FAILURES: _Failures = (
 )
 
 
+_Outcome = Reply | LegacyError
+_Breaker = CircuitBreaker[_Outcome]
+_Breakers = CallerBreakers[_Outcome]
+
+
 class OriginState(NamedTuple):
-    """What one worker knows of an origin: its retry budget, and which credentials have to pause."""
+    """What one worker knows of an origin: what all of its callers share."""
 
     origin: Origin
     budget: RetryBudget
     cooldowns: Cooldowns
-
-
-_Breaker = CircuitBreaker[Reply | LegacyError]
+    """Which credentials have to pause."""
+    slots: ConnectionSlots
+    strangers: _Breaker
+    """Of callers that the upstream has not served yet."""
+    known: _Breaker
 
 
 class _BreakerReport:
     """Tells whether a circuit breaker is open."""
 
-    def __init__(self, failures: FailureLog, origin: str) -> None:
+    def __init__(self, failures: FailureLog, origin: str, whose: str = "a caller") -> None:
         self._failures = failures
         self._origin = origin
+        self._whose = whose
         self._is_open = False
 
-    def __call__(self, cause: Reply | LegacyError, seconds: float | None) -> None:
+    def __call__(self, cause: _Outcome, seconds: float | None) -> None:
         self._is_open = seconds is not None
         if seconds is None:
-            self._failures.breaker_closed(self._origin)
+            self._failures.breaker_closed(self._origin, self._whose)
         else:
             failure = f"status {cause.status}" if isinstance(cause, Reply) else str(cause)
-            self._failures.breaker_opened(self._origin, failure, seconds)
+            self._failures.breaker_opened(self._origin, failure, seconds, self._whose)
 
     def end(self) -> None:
         """Take note that the breaker is gone: its caller is one too many."""
@@ -80,40 +93,65 @@ class CallerState(NamedTuple):
     """What belongs to one caller at an origin, which may fail for this caller and for no other."""
 
     shared: OriginState
-    breaker: _Breaker
-    idle: IdleConnections
+    breakers: _Breakers
+    connections: CallerConnections
 
 
 class Client:
-    """One pool of connections for one event loop; an asynchronous context manager."""
+    """The connections and the memory of one event loop; an asynchronous context manager."""
 
     def __init__(
         self, routes: Mapping[str, UpstreamRoute] | None = None, failures: FailureLog | None = None
     ) -> None:
         """Take the `routes` to origins, as `https://host:port`, that are not connected to directly."""
         self._routes = routes or {}
+        self._trust: ssl.SSLContext | None = None  # what the system trusts, once it has been read again
         self._failures = failures or FailureLog()
+        self.held = AnswerBudget()
+        """The bytes of answers that all calls together may hold."""
 
     async def __aenter__(self) -> Self:
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
-        self._clock = clock = asyncio.get_running_loop().time
-        self._origin = lru_cache(_MAX_ORIGINS)(
-            lambda origin: OriginState(
-                Origin(origin, self._routes.get(origin)), RetryBudget(clock), Cooldowns(clock)
-            )
-        )
-        self._caller = lru_cache(_MAX_CALLERS)(
-            lambda origin, _: CallerState(self._origin(origin), self._create_breaker(origin), [])
-        )
+        self._clock = asyncio.get_running_loop().time
+        self._origins: LRUCache[str, OriginState] = LRUCache(_MAX_ORIGINS)
+        self._caller = lru_cache(_MAX_CALLERS)(self._create_caller)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._deadlines.close()
         await self._pool.close()
 
-    def _create_breaker(self, origin: str) -> _Breaker:
-        report = _BreakerReport(self._failures, origin)
-        breaker: _Breaker = CircuitBreaker(self._clock, report)
+    def follow(self, routes: Mapping[str, UpstreamRoute], trust: ssl.SSLContext | None) -> None:
+        """Reach origins by other routes from now on; answers that are under way still arrive.
+
+        `trust` is what the system trusts now; without it, that stays as it is.
+        """
+        self._routes, self._trust = routes, trust or self._trust
+        for url, state in self._origins.items():
+            state.origin.follow(routes.get(url), self._trust)
+        self._pool.change_routes()
+
+    def _create_caller(self, origin: str, caller: int) -> CallerState:
+        if (shared := self._origins.get(origin)) is None:
+            clock = self._clock
+            strangers, known = (
+                self._create_breaker(origin, whose, CallerCounts(clock), _LONGEST_OPEN)
+                for whose in ("callers that the upstream has not served yet", "known callers")
+            )
+            shared = self._origins[origin] = OriginState(
+                Origin(origin, self._routes.get(origin), self._trust),
+                RetryBudget(clock),
+                Cooldowns(clock),
+                ConnectionSlots(),
+                strangers,
+                known,
+            )
+        breakers = CallerBreakers(caller, self._create_breaker(origin), shared.strangers, shared.known)
+        return CallerState(shared, breakers, CallerConnections())
+
+    def _create_breaker(self, origin: str, whose: str = "a caller", *how: Any) -> _Breaker:
+        report = _BreakerReport(self._failures, origin, whose)
+        breaker: _Breaker = CircuitBreaker(self._clock, report, *how)
         weakref.finalize(breaker, report.end).atexit = False
         return breaker
 
@@ -121,8 +159,8 @@ class Client:
         """Send `call`, with its retries where failures are transient; redirects are not followed.
 
         Raises LegacyError 502 for an unexpected response, 503 where the upstream cannot be reached or
-        has asked for a pause, or the circuit breaker is open, and 504 where it is too slow: NoReplyError
-        unless a whole answer has come.
+        has asked for a pause, a circuit breaker is open, or too much is under way, and 504 where it is too
+        slow: NoReplyError unless a whole answer has come.
         """
         try:
             origin, target = encoding.origin_and_target(call.url)
@@ -133,29 +171,32 @@ class Client:
         if fault := caller.shared.cooldowns.fault_for(call.credentials):
             raise NoReplyError(Reason.DECLINED, fault, was_sent=False)
         try:
-            with self._deadlines as deadline:
-                return await self._send(call, request, caller, deadline)
+            with HeldAnswers() as held, self._deadlines as deadline:
+                held.prepare(self.held)
+                return await self._send(call, request, caller, held, deadline)
         except TimeoutError as error:
             raise _out_of_time(was_sent=True) from error
 
-    async def _send(self, call: Call, request: bytes, caller: CallerState, deadline: float) -> Reply:
-        shared, breaker = caller.shared, caller.breaker
+    async def _send(
+        self, call: Call, request: bytes, caller: CallerState, held: HeldAnswers, deadline: float
+    ) -> Reply:
+        shared, breakers = caller.shared, caller.breakers
         reads = call.is_safe or call.method in ("GET", "HEAD")
         # A stale connection would cost a write its only chance; after a failure all idle ones may be stale
-        idle = caller.idle if reads or call.retries else None
-        is_head = call.method == "HEAD"
+        reuse = reads or call.retries > 0
         sent, is_repeated = 0, False
         outcome: Reply | NoReplyError | None = None
-        while (ticket := breaker.admit(reads=reads)) is not None:
+        while (admitted := breakers.admit(reads=reads)) is not None:
             if not sent:
                 shared.budget.record_call()
             try:
-                outcome = await self._exchange(request, shared.origin, idle, is_head=is_head)
-                breaker.record(ticket, outcome, well=outcome.status < 500)
+                outcome = await self._exchange(request, caller, admitted, held, reuse=reuse)
+                status = outcome.status
+                breakers.record(admitted, outcome, well=status < 500, is_served=status < 300)
             except BaseException as error:  # noqa: BLE001 - raised again unless it is transient
                 if is_repeated and isinstance(error, LegacyError):
                     error.has_no_effect = False  # an earlier sending may have had one
-                outcome = _record_failure(error, breaker, ticket)
+                outcome = _record_failure(error, breakers, admitted)
             sent += 1
             unsent = isinstance(outcome, NoReplyError) and not outcome.was_sent
             reply = outcome if isinstance(outcome, Reply) else None
@@ -164,31 +205,41 @@ class Client:
                 shared.cooldowns.record_reply(call.credentials, reply)
             if delay is None or not shared.budget.take():
                 break
-            idle, is_repeated = idle if reply else None, is_repeated or not unsent
+            reuse, is_repeated = reuse and reply is not None, is_repeated or not unsent
             await asyncio.sleep(delay)
             if call.is_overtaken and await call.is_overtaken():
                 break
         if outcome is None:
-            left = max(1, math.ceil(breaker.seconds_left()))
-            fault = DECLINED.with_header("Retry-After", str(left))
-            raise NoReplyError(Reason.BREAKER, fault, was_sent=False, seconds_left=left)
+            raise _declined(breakers)
         if isinstance(outcome, Reply):
             return outcome._replace(is_repeated=True) if is_repeated else outcome
         raise outcome
 
     async def _exchange(
-        self, request: bytes, origin: Origin, idle: IdleConnections | None, *, is_head: bool
+        self,
+        request: bytes,
+        caller: CallerState,
+        admitted: AdmittedCall[_Outcome],
+        held: HeldAnswers,
+        *,
+        reuse: bool,
     ) -> Reply:
         """Send a request once; NoReplyError where no whole answer comes."""
         connection: UpstreamConnection | None = None
         failures = _CONNECT_FAILURES
+        shared, connections, deadline = caller.shared, caller.connections, self._clock() + _ACQUIRING
+        if not shared.slots.take(connections):
+            await shared.slots.wait(connections)
+            if caller.breakers.has_opened_since(admitted):
+                shared.slots.release(connections)
+                raise _declined(caller.breakers)
         try:
-            connection = await self._pool.acquire(origin, idle)
+            connection = await self._pool.acquire(shared.origin, connections, deadline, reuse=reuse)
             failures = _EXCHANGE_FAILURES
-            reply = await connection.exchange(request, is_head=is_head)
+            reply = await connection.exchange(request, held, is_head=request.startswith(b"HEAD "))
         except BaseException as error:
             if connection:
-                self._pool.release(connection, None)
+                connection.close()
             was_sent = failures is _EXCHANGE_FAILURES
             for kind, may_pass, reason in failures:
                 if isinstance(error, kind):
@@ -198,9 +249,18 @@ class Client:
             if isinstance(error, asyncio.CancelledError) and self._deadlines.has_expired():
                 raise _out_of_time(was_sent=was_sent) from error
             raise
-        # Made-up credentials do not fill the pool
-        self._pool.release(connection, None if reply.status in _REFUSALS else idle)
-        return reply
+        else:
+            # Made-up credentials do not fill the pool
+            self._pool.release(connection, connections, keep=reuse and reply.status not in _REFUSALS)
+            return reply
+        finally:
+            shared.slots.release(connections)
+
+
+def _declined(breakers: _Breakers) -> NoReplyError:
+    left = max(1, math.ceil(breakers.seconds_left()))
+    fault = DECLINED.with_header("Retry-After", str(left))
+    return NoReplyError(Reason.BREAKER, fault, was_sent=False, seconds_left=left)
 
 
 def _out_of_time(*, was_sent: bool) -> NoReplyError:
@@ -223,17 +283,21 @@ def _describe(error: BaseException) -> Mapping[str, str | int]:
     return details
 
 
-def _record_failure(error: BaseException, breaker: _Breaker, ticket: Ticket) -> NoReplyError:
-    """Report a failure to the circuit breaker; return it if it is transient, else raise it."""
+def _record_failure(
+    error: BaseException, breakers: _Breakers, admitted: AdmittedCall[_Outcome]
+) -> NoReplyError:
+    """Report a failure to the circuit breakers; return it if it is transient, else raise it."""
     match error:
+        case UpstreamError(reason=Reason.CAPACITY | Reason.BREAKER):  # it says nothing about the upstream
+            breakers.release(admitted)
         case NoReplyError():
-            breaker.record(ticket, error, well=False)
+            breakers.record(admitted, error, well=False, is_answer=False)
             if error.may_pass:
                 return error
         case LegacyError():
-            breaker.record(ticket, error, well=True)  # an answer, though too large
+            breakers.record(admitted, error, well=True)  # an answer, though too large
         case _:
-            breaker.release(ticket)
+            breakers.release(admitted)
     try:
         raise error
     finally:

@@ -6,6 +6,7 @@ from typing import cast
 
 from proxy.errors import UpstreamError
 from proxy.profile.calls import Reply
+from proxy.upstream.held_answers import HeldAnswers
 from proxy.upstream.response import ResponseReader
 
 _GAP = 10.0  # seconds without a byte
@@ -15,22 +16,28 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection; whatever arrives while no request waits for an answer closes it."""
 
     transport: asyncio.Transport
+    routes_version = 0
+    """Of the routes by which it was made."""
 
     def __init__(self, on_lost: Callable[["UpstreamConnection"], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_lost = on_lost
         self._response = ResponseReader()
         self._answer: asyncio.Future[None] | None = None
+        self._held: HeldAnswers | None = None
         self._last_byte = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def exchange(self, request: bytes, *, is_head: bool = False) -> Reply:
+    async def exchange(
+        self, request: bytes, held: HeldAnswers | None = None, *, is_head: bool = False
+    ) -> Reply:
         """Send a request once and return the whole answer; the connection has to be closed after an error.
 
         Raises TimeoutError after 10 s without a byte, OSError where the connection is lost, and UpstreamError
-        for an answer that is malformed or too large.
+        for an answer that is malformed, too large, or more than may be `held`.
         """
         self._response.begin(is_head=is_head)
+        self._held = held
         self._answer = answer = self._loop.create_future()
         self._last_byte = self._loop.time()
         if self._timer is None:
@@ -39,7 +46,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             await answer
         finally:
-            self._answer = None
+            self._answer = self._held = None
         # Not before the answer: after a handshake with a client certificate uvloop still has its own to send
         self._is_half_sent = self.transport.get_write_buffer_size() > 0
         return self._response.reply()
@@ -81,7 +88,11 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._last_byte = self._loop.time()
         try:
-            if self._response.feed(data):
+            before = self._response.size
+            is_complete = self._response.feed(data)
+            if self._held:
+                self._held.add(self._response.size - before)
+            if is_complete:
                 self._answer.set_result(None)
         except UpstreamError as error:
             self._fail(error)

@@ -14,7 +14,11 @@ _MAX_CREDENTIALS = 4096
 _PAUSING: Mapping[int, Fault] = {429: TOO_MANY_REQUESTS, 503: DECLINED}
 _UNREADABLE = 1  # seconds
 _LEAST, _MOST = 1, 3600  # seconds
+_MAX_DIGITS = 9  # of seconds
+_ROUNDING = 1e-6  # seconds: a time plus 3600 s, minus the same time, may be a little more
+# The forms of a date in HTTP (RFC 9110 section 5.6.7): today's and that of RFC 850, and that of asctime
 _GMT = re.compile(r"(.{1,40}) GMT")
+_ASCTIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ 0-9][0-9]) ([0-9:]{8}) ([0-9]{4})")
 
 
 class Cooldowns:
@@ -38,7 +42,9 @@ class Cooldowns:
             return None
         until, fault = self._ends.get(credentials, (0.0, DECLINED))
         left = until - self._clock()
-        return fault.with_header("Retry-After", str(math.ceil(left))) if left > 0 else None
+        if left <= 0:
+            return None
+        return fault.with_header("Retry-After", str(max(_LEAST, math.ceil(left - _ROUNDING))))
 
 
 def seconds_of(value: str, date: str | None, now: float) -> int:
@@ -50,14 +56,18 @@ def seconds_of(value: str, date: str | None, now: float) -> int:
     until = _timestamp(value)
     if until is not None:
         since = _timestamp(date or "")
-        seconds: float = until - int(now if since is None else since)
+        seconds = until - int(now if since is None else since)
     elif re.fullmatch("[0-9]+", value):
-        seconds = float(value)
+        seconds = int(value.lstrip("0")[:_MAX_DIGITS] or 0)
     else:
         return 0
-    return int(min(max(seconds, _LEAST), _MOST))
+    return min(max(seconds, _LEAST), _MOST)
 
 
 def _timestamp(date: str) -> int | None:
-    found = _GMT.fullmatch(date)
-    return parse_rfc_2822(f"{found[1]} +0000") if found else None
+    if found := _GMT.fullmatch(date):
+        return parse_rfc_2822(f"{found[1]} +0000")
+    if found := _ASCTIME.fullmatch(date):
+        month, day, time, year = found.groups()
+        return parse_rfc_2822(f"{day.strip()} {month} {year} {time} +0000")
+    return None

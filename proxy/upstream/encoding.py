@@ -12,7 +12,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 # The authority ends where path, query or fragment begin; a target is visible ASCII, without the fragment
-_URL = re.compile(r'((?i:https?)://[^/?#]+)([!-"$-~]*)(?:#.*)?', re.DOTALL)
+_URL = re.compile(r'((?i:https?)://[^/?#]++)([!-"$-~]*+)(?:#.*)?', re.DOTALL)
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

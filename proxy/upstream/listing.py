@@ -5,7 +5,7 @@ the same too: most lists have not changed for seconds, and comparing digests cos
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from proxy.errors import DECLINED, LIST_TOO_LARGE, LegacyError, Reason, UpstreamError
@@ -62,7 +62,7 @@ class FullListing:
         self._limits = limits
         self._previous = previous
         self._unread: list[UnreadPage] | None = [] if previous else None  # None once a page has changed
-        self._calls: list[object] = []
+        self._calls: dict[Hashable, int] = {}  # the page of each
         self._size = 0
         self._digests: list[PageDigest] = []
         self._last: UpstreamPage | None = None
@@ -71,10 +71,9 @@ class FullListing:
 
     def record_call(self, call: Call) -> None:
         """Record a call; LegacyError where it has been made before: the listing would never end."""
-        identity = call.identity
-        if identity in self._calls:
-            raise UpstreamError(Reason.CURSOR, page=len(self._calls), leads_to=self._calls.index(identity))
-        self._calls.append(identity)
+        page = len(self._calls)
+        if (before := self._calls.setdefault(call.identity, page)) < page:
+            raise UpstreamError(Reason.CURSOR, page=page, leads_to=before)
 
     def record_reply(self, exchange: Exchange[UpstreamPage], reply: Reply) -> Sequence[UnreadPage]:
         """Record the reply to a call; return the pages that have to be read now."""

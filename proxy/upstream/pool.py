@@ -1,4 +1,4 @@
-"""The connections of one worker: a bounded number in use, and as many idle ones.
+"""The connections of one worker: a bounded number of each origin in use, and as many idle ones in all.
 
 Law: a connection carries the requests of one caller. An answer that comes twice, the second time when the
 next request is out, would be taken for the answer to that.
@@ -6,15 +6,73 @@ next request is out, would be taken for the answer to that.
 
 import asyncio
 
+from proxy.errors import Reason
+from proxy.profile.calls import NoReplyError
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.route import Origin
 
 _MAX_IN_USE = _MAX_IDLE = 100
+_RESERVE = 28  # more in use, for callers that have few
+_RESERVE_SHARE = 4  # of what is left, a caller may have this part in use
 _IDLE = 15.0  # seconds
-_ACQUIRING = 10.0  # seconds for a connection, the wait for a slot included
+_MAX_WAIT = 3.0  # seconds for a slot
 
-IdleConnections = list[UpstreamConnection]
-"""Those to one origin that are one caller's."""
+
+class CallerConnections:
+    """The connections of one caller to one origin."""
+
+    __slots__ = ("idle", "in_use")
+
+    def __init__(self) -> None:
+        self.idle: list[UpstreamConnection] = []
+        self.in_use = 0
+
+
+class ConnectionSlots:
+    """How many connections to one origin are in use, and what waits for one.
+
+    The last slots are for callers that have few connections: those that wait for an upstream which hangs do
+    not keep it from the others.
+    """
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._waiting: dict[asyncio.Future[None], CallerConnections] = {}  # in the order of arrival
+
+    def take(self, caller: CallerConnections) -> bool:
+        """Take a slot if there is room; return whether there was."""
+        left = _MAX_IN_USE + _RESERVE - self._taken
+        has_room = left > _RESERVE or caller.in_use * _RESERVE_SHARE < left
+        if has_room:
+            self._taken += 1
+            caller.in_use += 1
+        return has_room
+
+    async def wait(self, caller: CallerConnections) -> None:
+        """Wait for a slot; NoReplyError after three seconds."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[granted] = caller
+        try:
+            async with asyncio.timeout(_MAX_WAIT):
+                await granted
+        except BaseException as error:
+            if self._waiting.pop(granted, None) is None:  # granted at the same moment
+                self.release(caller)
+            if isinstance(error, TimeoutError):
+                limit = f"{_MAX_IN_USE + _RESERVE} connections to an upstream"
+                raise NoReplyError(Reason.CAPACITY, was_sent=False, limit=limit) from None
+            raise
+
+    def release(self, caller: CallerConnections) -> None:
+        """Give a slot back; grant what is free now to those that wait."""
+        self._taken -= 1
+        caller.in_use -= 1
+        while self._waiting and (
+            following := next((each for each, of in self._waiting.items() if self.take(of)), None)
+        ):
+            del self._waiting[following]
+            if not following.done():  # else it has just been cancelled, and gives the slot back itself
+                following.set_result(None)
 
 
 class ConnectionPool:
@@ -22,52 +80,51 @@ class ConnectionPool:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(_MAX_IN_USE)
         self._open: set[UpstreamConnection] = set()
-        self._idle: dict[UpstreamConnection, tuple[IdleConnections, float]] = {}
-        """Where each lies and when its time is over, the one that has been idle for longest first."""
+        self._idle: dict[UpstreamConnection, tuple[CallerConnections, float]] = {}
+        """Whose each is and when its time is over, the one that has been idle for longest first."""
         self._timer: asyncio.TimerHandle | None = None
+        self._routes_version = 0
 
-    async def acquire(self, origin: Origin, idle: IdleConnections | None) -> UpstreamConnection:
-        """Return one of the `idle` connections, a new one where there is none; it has to be released.
+    async def acquire(
+        self, origin: Origin, caller: CallerConnections, deadline: float, *, reuse: bool
+    ) -> UpstreamConnection:
+        """Return an idle connection, a new one where there is none or `reuse` is false; release it later.
 
-        TimeoutError after ten seconds, and after five for an address; OSError or ValueError where it fails.
+        TimeoutError at the deadline, and after five seconds for an address; OSError or ValueError where it
+        fails.
         """
-        deadline = self._loop.time() + _ACQUIRING
-        if self._slots.locked():
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        else:
-            await self._slots.acquire()
-        try:
-            while idle:
-                connection = idle.pop()
-                del self._idle[connection]
-                if not connection.is_closing:
-                    return connection
-            async with asyncio.timeout_at(deadline):
-                connection = await origin.connect(lambda: UpstreamConnection(self._forget))
-        except BaseException:
-            self._slots.release()
-            raise
+        while reuse and caller.idle:
+            connection = caller.idle.pop()
+            del self._idle[connection]
+            if not connection.is_closing:
+                return connection
+        version = self._routes_version
+        async with asyncio.timeout_at(deadline):
+            connection = await origin.connect(lambda: UpstreamConnection(self._forget))
         if connection.is_closing:
-            self._slots.release()
             raise ConnectionError("closed as soon as it was made")
+        connection.routes_version = version
         self._open.add(connection)
         return connection
 
-    def release(self, connection: UpstreamConnection, idle: IdleConnections | None) -> None:
-        """Keep a connection among those of its caller; close it without any, or if it may not be reused."""
-        self._slots.release()
-        if idle is None or not connection.may_reuse:
+    def release(self, connection: UpstreamConnection, caller: CallerConnections, *, keep: bool) -> None:
+        """Keep a connection among those of its caller; close it if it may not be reused."""
+        if not (keep and connection.may_reuse and connection.routes_version == self._routes_version):
             connection.close()
             return
         if len(self._idle) >= _MAX_IDLE:  # callers are many, and each has its own
             self._close_idle(next(iter(self._idle)))
-        idle.append(connection)
-        self._idle[connection] = idle, self._loop.time() + _IDLE
+        caller.idle.append(connection)
+        self._idle[connection] = caller, self._loop.time() + _IDLE
         if self._timer is None:
             self._timer = self._loop.call_later(_IDLE, self._close_expired)
+
+    def change_routes(self) -> None:
+        """Close idle connections, and those in use behind their answers: the ways to upstreams are others."""
+        self._routes_version += 1
+        for connection in tuple(self._idle):
+            self._close_idle(connection)
 
     async def close(self) -> None:
         if self._timer:
@@ -79,7 +136,7 @@ class ConnectionPool:
     def _forget(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
         if found := self._idle.pop(connection, None):
-            found[0].remove(connection)
+            found[0].idle.remove(connection)
 
     def _close_idle(self, connection: UpstreamConnection) -> None:
         self._forget(connection)

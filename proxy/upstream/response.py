@@ -13,6 +13,7 @@ from proxy.profile.calls import Reply
 from proxy.upstream.cooldowns import seconds_of
 
 _MAX_BODY = 8 * 1024 * 1024
+_MAX_OVERHEAD = 1024 * 1024  # bytes beside the body, and half as many as the body has: chunks may be small
 _MAX_WITHOUT_BODY = 32 * 1024  # bytes in a row that bring nothing of a body: heads, chunk lengths, trailers
 _MAX_INTERIM = 8  # answers before the final one
 _SLICE = 4096
@@ -49,8 +50,13 @@ class ResponseReader:
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._status = 0  # once the final head is complete
-        self._interim = self._without_body = 0
+        self._interim = self._without_body = self._wire = 0
         self._is_malformed = self.is_complete = self.may_reuse = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body that have come."""
+        return len(self._body)
 
     def feed(self, data: bytes) -> bool:
         """Read on; return whether the answer is complete.
@@ -66,6 +72,7 @@ class ResponseReader:
 
     def _feed(self, data: bytes) -> None:
         before = len(self._body)
+        self._wire += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -75,6 +82,8 @@ class ResponseReader:
         self._without_body = 0 if len(self._body) > before else self._without_body + len(data)
         if len(self._body) > _MAX_BODY:
             raise UpstreamError(Reason.TOO_LARGE, limit=f"{_MAX_BODY} bytes")
+        if self._wire - len(self._body) > _MAX_OVERHEAD + len(self._body) // 2:
+            raise UpstreamError(Reason.TOO_LARGE, limit=f"{_MAX_OVERHEAD} bytes beside its body")
         if self._without_body > _MAX_WITHOUT_BODY:
             raise MalformedResponseError(limit=f"{_MAX_WITHOUT_BODY} bytes")
         if self._is_malformed:

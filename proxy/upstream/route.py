@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -37,20 +38,30 @@ class UpstreamRoute:
 class Origin:
     """The scheme, host and port of an upstream, and the way to it."""
 
-    def __init__(self, url: str, route: UpstreamRoute | None = None) -> None:
-        """Read `url`; ValueError where it has no host."""
-        self.url, route = URL(url), route or UpstreamRoute()
+    def __init__(
+        self, url: str, route: UpstreamRoute | None = None, trust: ssl.SSLContext | None = None
+    ) -> None:
+        """Read `url`; ValueError where it has no host. Without `trust`, that of the system counts."""
+        self.url = URL(url)
         if self.url.host_port_subcomponent is None or not self.url.raw_host:
             raise ValueError("no host")
         self.host_header: str = self.url.host_port_subcomponent
         self._host, self._port = self.url.raw_host, self.url.port
-        self._tls: dict[str, Any] = {"ssl": None}
-        if self.url.scheme == "https":
-            self._tls = {"ssl": route.tls or _default_tls(), "server_hostname": self._host.rstrip(".")}
-        self._proxy = Origin(route.proxy) if route.proxy else None
-        self._unix_path = route.unix_path
+        self.follow(route, trust)
         self._lookup: asyncio.Task[Any] | None = None
         self._lookup_ends = 0.0
+
+    def follow(self, route: UpstreamRoute | None, trust: ssl.SSLContext | None) -> None:
+        """Make connections by another route from now on."""
+        route = route or UpstreamRoute()
+        self._tls: dict[str, Any] = {"ssl": None}
+        if self.url.scheme == "https":
+            self._tls = {
+                "ssl": route.tls or trust or _default_tls(),
+                "server_hostname": self._host.rstrip("."),
+            }
+        self._proxy = Origin(route.proxy, trust=trust) if route.proxy else None
+        self._unix_path = route.unix_path
 
     async def connect(self, make: Factory) -> UpstreamConnection:
         """Return a new connection; OSError, TimeoutError or ValueError where there is none."""
@@ -131,3 +142,13 @@ def _default_tls() -> ssl.SSLContext:
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def read_trust() -> ssl.SSLContext:
+    """Return a context with the authorities that the system trusts now.
+
+    OSError, of which SSLError is one, where SSL_CERT_FILE cannot be used: nothing would be trusted.
+    """
+    if file := os.environ.get(ssl.get_default_verify_paths().openssl_cafile_env):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    return _default_tls.__wrapped__()

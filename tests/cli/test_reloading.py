@@ -373,3 +373,30 @@ async def test_reloads_interrupt_no_request(tmp_path: Path, workers: int, full: 
             done.set()
             assert min(await asyncio.gather(*asking)) > 0
             assert proxy.server.stop() == 0
+
+
+async def test_found_g14_authorities_that_the_system_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read again; a file that cannot be used changes nothing."""
+    old, new = trustme.CA(), trustme.CA()
+    file = tmp_path / "ca.pem"
+    old.cert_pem.write_to_path(file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    old.issue_cert("127.0.0.1").configure_cert(tls)
+    empty = json_answer(200, b'{"outgoing_caller_ids": [], "next_page_uri": null}').encode()
+    async with scripted_upstream(tls=tls) as upstream:
+        upstream.otherwise = lambda _: empty
+        text = configuration(tmp_path, upstream.url, OTHERS[0], more="snapshots: {fresh: 0}\n")
+        with served(tmp_path, text) as proxy:
+            async with connect(proxy.port) as client:
+                await until(200, client, OTHERS[0])
+                new.issue_cert("127.0.0.1").configure_cert(tls)
+                new.cert_pem.write_to_path(file)
+                await asyncio.to_thread(proxy.reload, text)
+                await until(200, client, OTHERS[0])
+                assert upstream.accepted > 1
+                file.write_text("half a file", encoding="utf-8")
+                await asyncio.to_thread(proxy.reload, text, r"(the certificate authorities of the system .*)")
+                await until(200, client, OTHERS[0])

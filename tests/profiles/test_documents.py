@@ -71,3 +71,53 @@ def test_a_byte_order_mark_is_ignored() -> None:
 def test_too_many_values_are_refused(most: int, value: bytes) -> None:
     assert len(parse_json(b"[" + b",".join([value] * most) + b"]")) == most
     assert parse_json(b"[" + b",".join([value] * (most + 1)) + b"]") is NOT_JSON
+
+
+# Large documents, which are parsed in slices
+
+ODD = ["},", "},{", "[", "]", '"mark",', "\\", '"', '\\"},{\\"', "\u2028", "é", "\ud800", "{", "[{"]
+
+
+def large(items: int, *, nested: bool, odd: str, **around: Any) -> dict[str, Any]:
+    """Return a document with one long array."""
+    inner = {"tags": [odd, {"a": [{}], "b": {"c": odd}}]} if nested else {}
+    listed = [{"id": number, "name": f"{odd}{number}", "x": "-" * 80, **inner} for number in range(items)]
+    return {"before": odd, "errors": [], **around, "data": listed, "after": [odd, [odd], {"x": odd}]}
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_found_f12_a_large_document_is_parsed_as_any_other(
+    odd: str, nested: bool, indent: int | None
+) -> None:
+    document = large(3000, nested=nested, odd=odd)
+    for ensure_ascii in (True, False):
+        text = json.dumps(document, ensure_ascii=ensure_ascii, indent=indent)
+        expected = json.loads(text)
+        if not ensure_ascii and odd == "\ud800":
+            continue  # it has no bytes
+        assert parse_json(text.encode()) == expected
+        assert parse_json(json.dumps([[], *expected["data"]]).encode()) == [[], *expected["data"]]
+
+
+BROKEN = {
+    "no end": lambda text: text[:-1],
+    "a comma too many": lambda text: text.replace(b'}], "after"', b'},], "after"'),
+    "half an item": lambda text: text.replace(b'"id": 2000,', b'"id":,'),
+    "a key twice": lambda text: text.replace(b'"id": 2000,', b'"id": 2000, "id": 1,'),
+    "a key twice in the last item": lambda text: text.replace(b'"id": 2999,', b'"id": 2999, "id": 1,'),
+    "a key twice outside": lambda text: text.replace(b'"before"', b'"after"'),
+    "another bracket": lambda text: text.replace(b'}], "after"', b'}}, "after"'),
+    "NaN": lambda text: text.replace(b'"id": 1500,', b'"id": NaN,'),
+    "an array inside a text": lambda text: b'{"x": "[' + text + b'"}',
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_found_f12_a_large_document_that_is_broken_is_refused(broken: Any) -> None:
+    text = json.dumps(large(3000, nested=False, odd="x")).encode()
+    assert parse_json(text) is not NOT_JSON
+    changed = broken(text)
+    assert changed != text
+    assert parse_json(changed) is NOT_JSON

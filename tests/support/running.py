@@ -72,6 +72,7 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     failures = FailureLog(counters)
     async with Client(failures=failures) as client, contextlib.AsyncExitStack() as afterwards:
         afterwards.push_async_callback(store.close)
+        client.held.limit = settings.limits.answer_bytes
         translator = assemble(
             configuration, client, store, state=create_state(configuration, failures, store)
         )

@@ -83,3 +83,44 @@ def test_memory_is_bounded() -> None:
 )
 def test_a_date_is_a_number_of_seconds(asked: str, date: str | None, seconds: int) -> None:
     assert seconds_of(asked, date, NOW) == seconds
+
+
+AT = 1_299_999_999
+DATES = {
+    "seconds": "3601",
+    "many digits": "000000000000000000003601",
+    "more digits": "99999999999999999999",
+    "now": "Sun, 13 Mar 2011 08:06:40 GMT",
+    "RFC 850": "Sunday, 13-Mar-11 08:06:40 GMT",
+    "asctime": "Sun Mar 13 08:06:40 2011",
+}
+
+
+@pytest.mark.parametrize("asked", DATES.values(), ids=DATES.keys())
+@pytest.mark.parametrize("status", [429, 503])
+def test_found_f12_an_hour_at_most(asked: str, status: int) -> None:
+    """However times are rounded, when they are added and subtracted."""
+    assert seconds_of(asked, None, AT - 0.5) == 3600
+    for tenth in range(1000):
+        clock = Clock()
+        clock.now = 1_000 + tenth / 10 + tenth / 7919
+        cooldowns = Cooldowns(clock)
+        cooldowns.record_reply(1, Reply(status, b"", retry_after=seconds_of(asked, None, AT)))
+        assert told(cooldowns, 1) == (status, "3600")
+        clock.now += 3599.5
+        assert told(cooldowns, 1) == (status, "1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("Sun Mar  6 08:06:40 2011", 1),
+        ("Sun Mar 13 07:06:49 2011", 10),
+        ("Sunday, 13-Mar-11 07:06:49 GMT", 10),
+        ("Sun Mar 99 07:06:49 2011", 0),
+        ("0" * 5000 + "7", 7),
+        ("0" * 5000, 1),
+    ],
+)
+def test_found_f12_every_form_of_a_date(asked: str, seconds: int) -> None:
+    assert seconds_of(asked, None, AT) == seconds
