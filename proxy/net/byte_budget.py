@@ -1,7 +1,8 @@
 """How many bytes a worker holds of requests and of answers that are not taken, in all and of one peer.
 
 A peer may hold four times what is still free. So one alone gets four fifths of the budget, many get even
-parts, and there is always something left for one more.
+parts, and there is always something left for one more. To go on with what has been begun, it may hold eight
+times that: else requests that arrive together would all be refused shortly before their ends.
 """
 
 import time
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from proxy.net.connection_limit import Peer
 
-_FACTOR = 4
+_FACTOR, _FACTOR_TO_GO_ON = 4, 8
 _PATIENCE = 1  # seconds that a client which takes its answer slowly has in any case
 
 
@@ -38,9 +39,10 @@ class ByteBudget:
         self._clock = clock
         self._slow_readers: OrderedDict[SlowReader, float] = OrderedDict()
 
-    def has_room(self, peer: Peer, size: int) -> bool:
+    def has_room(self, peer: Peer, size: int, *, goes_on: bool = False) -> bool:
         """Whether so many bytes more may be held for a peer; slow readers give way where there is no room."""
-        while not self._fits(peer, size):
+        factor = _FACTOR_TO_GO_ON if goes_on else _FACTOR
+        while peer.held_bytes + size > factor * (self.most - self.used - size):
             if not self._slow_readers:
                 break
             reader, since = next(iter(self._slow_readers.items()))
@@ -63,6 +65,3 @@ class ByteBudget:
 
     def remove_slow_reader(self, reader: SlowReader) -> None:
         self._slow_readers.pop(reader, None)
-
-    def _fits(self, peer: Peer, size: int) -> bool:
-        return peer.held_bytes + size <= _FACTOR * (self.most - self.used - size)

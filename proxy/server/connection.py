@@ -468,7 +468,7 @@ class Connection:
         """Give the parser the rest of a head or a body; what comes behind it waits for its answer."""
         if self._is_shed:
             return
-        if not self._budget.has_room(self.peer, len(data)):
+        if not self._budget.has_room(self.peer, len(data), goes_on=self._counted > 0):
             self._shed()
             return
         self._intake.add(data)

@@ -211,13 +211,13 @@ def test_what_waits_is_next_in_the_order_of_arrival() -> None:
         async with (
             slow_upstream() as upstream,
             running_proxy(upstream.url, ONE_PEER) as port,
-            asking(port, {f"token {number}": 1 for number in range(49)}) as clients,
+            asking(port, {f"key {number}:token": 1 for number in range(49)}) as clients,
             AsyncExitStack() as stack,
         ):
             waiting = []
             for name in ("first", "second", "third"):
                 waiting.append(await stack.enter_async_context(connect(port)))
-                await waiting[-1].send(get(name))
+                await waiting[-1].send(get(f"{name}:token"))
                 await has_read(port)
             assert len(upstream.received) == 49
             waiting[1].writer.transport.abort()  # the others pass one that has gone

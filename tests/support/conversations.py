@@ -30,7 +30,7 @@ from pathlib import Path
 
 import pytest
 
-from support.running import running_proxy
+from support.running import UNLIMITED, running_proxy
 from support.seed import ACCOUNT, BOB, COMPANY, LIST, UPSTREAM_LIST, basic
 from support.wire import Message, RawClient, ScriptedUpstream, connect, parse, scripted_upstream
 
@@ -183,6 +183,8 @@ async def play(conversation: Sequence[Section], client: RawClient, upstream: Scr
 def configuration_of(conversation: Sequence[Section], folder: Path) -> str:
     """Return the YAML that comes after the upstream's URL."""
     configuration = "".join(f"{body}\n" for name, body in conversation if name == "configuration")
+    if "validation: {limits:" not in configuration:
+        configuration += UNLIMITED
     for name, body in conversation:
         if name == "profile":
             (folder / "profile.yaml").write_text(body, encoding="utf-8")
