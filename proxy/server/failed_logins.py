@@ -98,14 +98,18 @@ class FailedLogins:
             if tickets:
                 _count_down(self._counted, pair)
             if judgement.has_failed and not tickets:
-                await self._buckets.take(login.pair)
-                await self._buckets.take(login.total)
+                await self.add(login)
             elif not judgement.has_failed:
                 for ticket in tickets:
                     await self._buckets.give_back(ticket)
             following = next((each for each in self._waiting.get(pair, ()) if not each.done()), None)
             if following:
                 following.set_result(None)
+
+    async def add(self, login: Login) -> None:
+        """Count a login that has failed."""
+        await self._buckets.take(login.pair)
+        await self._buckets.take(login.total)
 
     async def _begin(self, login: Login) -> list[Ticket]:
         """Take both tokens; where the table has no room for one, the other one has to do.

@@ -3,6 +3,7 @@
 import math
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import count
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from proxy.server import code_page
 from proxy.server.failed_logins import FailedLogins, LockedOutError, Login
 from proxy.server.peers import Network, peer_of
 from proxy.server.reading import RequestHead
+
+_MAX_REMEMBERED = 512  # characters of credentials
 
 
 class Handler(Protocol):
@@ -59,9 +62,16 @@ class LegacyHandler:
         request, credentials = _request(head, body, peer), _credentials(head)
         if credentials is None:
             return await self._translator.answer(request)
-        is_known = self._translator.recognises(credentials)
+        login, is_known = Login(peer, credentials), self._translator.recognises(credentials)
+        if (
+            is_known and not self._failed.may_lock_out()
+        ):  # as most are, and to count takes a tenth of a request
+            made = await self._translator.answer(request)
+            if made.status == 401:
+                await self._failed.add(login)
+            return made
         try:
-            async with self._failed.judging(Login(peer, credentials), is_known=is_known) as judgement:
+            async with self._failed.judging(login, is_known=is_known) as judgement:
                 made = await self._translator.answer(request)
                 judgement.has_failed = made.status == 401
         except LockedOutError as error:
@@ -88,7 +98,14 @@ def _request(head: RequestHead, body: bytes = b"", peer: str = "") -> Request:
 
 def _credentials(head: RequestHead) -> Credentials | None:
     """Return the credentials of a request; None where it has none, as before a challenge."""
+    authorization = tuple(head.headers.getall(hdrs.AUTHORIZATION, ()))
+    is_short = sum(map(len, authorization)) <= _MAX_REMEMBERED
+    return (_read_known if is_short else _read_known.__wrapped__)(authorization)
+
+
+@lru_cache(maxsize=1024)
+def _read_known(authorization: tuple[str, ...]) -> Credentials | None:
     try:
-        return read_credentials(head.headers.getall(hdrs.AUTHORIZATION, ()))
+        return read_credentials(authorization)
     except LegacyError:
         return None

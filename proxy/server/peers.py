@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
@@ -17,7 +18,9 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
     `forwarded_for` are the values of X-Forwarded-For, to which each proxy appends the address of its peer.
     What stands before one that is not trusted may be made up. All addresses of one subscriber are one peer.
     """
-    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")] if trusted else []
+    if not trusted:
+        return _peer_alone(connected)
+    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
     peer = connected
     for hop in (connected, *reversed(hops)):
         address = _address(hop)
@@ -27,6 +30,12 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
         if not any(address in network for network in trusted):
             break
     return peer
+
+
+@lru_cache(maxsize=4096)
+def _peer_alone(connected: str) -> str:
+    address = _address(connected)
+    return connected if address is None else _subscriber(address)
 
 
 def peer_of_connection(address: Sequence[object], trusted: Sequence[Network]) -> str:
