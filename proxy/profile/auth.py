@@ -93,23 +93,7 @@ def authorize(auth: Auth, call: Call, credentials: Credentials, entry: str = "")
     headers = {**call.headers, **shown} if scheme.part == "header" else call.headers
     query = {**call.query, **shown} if scheme.part == "query" else call.query
     hashed = hash((credentials.username, credentials.password))
-    caller = hash((hashed, entry))
-    # A third of what _replace costs, and it fails for another field
-    method, address, _, _, body, body_type, retries, is_safe, _, _, is_probe, is_overtaken = call
-    return Call(
-        method,
-        address,
-        headers,
-        query,
-        body,
-        body_type,
-        retries,
-        is_safe,
-        hashed,
-        caller,
-        is_probe,
-        is_overtaken,
-    )
+    return call._replace(headers=headers, query=query, credentials=hashed, caller=hash((hashed, entry)))
 
 
 def set_names(auth: Auth, part: Part) -> Sequence[str]:

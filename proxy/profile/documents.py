@@ -114,7 +114,7 @@ def _parse(text: bytes) -> Any:
 
 def _has_too_many_values(text: bytes) -> bool:
     """Whether parsing may take too long: eight megabytes of `[]` take a second. Strings count too."""
-    return (len(text) > 2 * _MAX_CONTAINERS and _count_rare(text, b"[", b"{") > _MAX_CONTAINERS) or (
+    return (len(text) > _MAX_CONTAINERS and _count_rare(text, b"[", b"{") > _MAX_CONTAINERS) or (
         len(text) > _MAX_VALUES and _count_rare(text, b",") >= _MAX_VALUES
     )
 

@@ -156,6 +156,14 @@ def test_a_plain_head_is_given_as_it_is(sent: Sent) -> None:
     assert not Intake().is_plain(sent.head) or (sent.head == sent.given and not sent.is_chunked)
 
 
+@pytest.mark.parametrize("sent", [*AS_THEY_ARE[:8], *REWRITTEN], ids=shown)
+def test_what_is_given_as_it_is_is_plain(sent: Sent) -> None:
+    """Unless it may need a look where targets may have spaces."""
+    has_two_spaces = sent.head.partition(b"\r")[0].count(b" ") == 2
+    as_it_is = sent.head == sent.given and sent.head.isascii()
+    assert Intake().is_plain(sent.head) == (as_it_is and has_two_spaces)
+
+
 @pytest.mark.parametrize("headers", [b"", b"Host: a\r\nContent-Length: 3\r\n"])
 @pytest.mark.parametrize("line", [b"GET / HTTP/1.0", b"POST /2008-08-01/Accounts?page=1&num=%20 HTTP/1.1"])
 def test_most_heads_are_plain(line: bytes, headers: bytes) -> None:
