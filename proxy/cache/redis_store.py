@@ -12,7 +12,7 @@ import secrets
 from typing import Any, Self
 
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import Command, RedisHealth, RedisPipeline, UnavailableError
 from proxy.cache.sealing import Sealing
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
@@ -97,14 +97,18 @@ class RedisStore:
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
         """Delete the generation, which works on a full server too."""
         generation, unsettled = self._state_names(owner)
+        mark = ("SET", unsettled, self._seal(unsettled, b""), "PX", int(unsettled_for * 1000))
+        is_marked = not unsettled_for or await self._tell(mark)
+        if not await self._tell(("DEL", generation)):
+            return False
+        if not is_marked:  # if this fails too, what the upstream changes later shows when the TTL has passed
+            await self._tell(mark)
+        return True
+
+    async def _tell(self, command: Command) -> bool:
+        """Return whether Redis has carried out a command."""
         try:
-            if unsettled_for:
-                mark = ("SET", unsettled, self._seal(unsettled, b""), "PX", int(unsettled_for * 1000))
-                await self._checks.execute(mark, insist=True)
-        except UnavailableError:
-            pass  # a change that the upstream makes by itself then shows when the TTL has passed
-        try:
-            await self._checks.execute(("DEL", generation), insist=True)
+            await self._checks.execute(command, insist=True)
         except UnavailableError:
             return False
         return True
