@@ -94,4 +94,4 @@ async def _seconds(translate: _Translate, pages: Sequence[_Page]) -> float:
 
 def _page(owner: Owner) -> _Page:
     target = f"{legacy_path(owner)}?num={owner.items}"
-    return orjson.dumps(page(owner, 0, owner.items)), Request("GET", target, [authorization()], None, b"")
+    return orjson.dumps(page(owner, 0, owner.items)), Request("GET", target, (authorization(),), None, b"")

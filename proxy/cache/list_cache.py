@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -71,8 +70,7 @@ class CachePolicy(NamedTuple):
         return self.ttl + self.stale_ttl if self.ttl else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[V, D]):
+class _Entry(NamedTuple, Generic[V, D]):
     loaded: Loaded[V, D]
     generation: Generation | None
     """None for an entry that is not shown and only spares work."""
@@ -98,7 +96,7 @@ class ListCache(Generic[V, D]):
 
     def peek(self, key: Key) -> V | None:
         """Return a list within its TTL, where that can be told without awaiting the store."""
-        entry = self._unrefused(key)
+        entry = self._unrefused(key) if self._policy.ttl else None
         if entry is None or self._clock() - entry.started_at >= self._policy.ttl:
             return None
         state = self._store.peek(key.owner)
@@ -177,7 +175,7 @@ class ListCache(Generic[V, D]):
 
     def lookup(self, key: Key, state: OwnerState, reload: Loader[V, D] | None) -> V | None:
         """Return a list within its TTL, or a stale one, which `reload` then loads again in the background."""
-        entry = self._unrefused(key)
+        entry = self._unrefused(key) if self._policy.ttl else None
         if entry is None:
             return None
         age = self._clock() - entry.started_at

@@ -72,11 +72,12 @@ class Slots(Generic[W]):
 
     def enter(self, caller: Hashable, waiter: W) -> bool:
         """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
-        limits, share = self._limits, self._shares.get(caller) or _Share()
-        if share.taken + share.waiting >= limits.per_caller:
+        if (share := self._shares.get(caller)) is None:
+            share = _Share()
+        elif share.taken + share.waiting >= self._limits.per_caller:
             raise LegacyError(TOO_MANY)
         if not (has_slot := self._take(share)):
-            if len(self._waiting) >= limits.waiting:
+            if len(self._waiting) >= self._limits.waiting:
                 raise LegacyError(BUSY)
             self._waiting[waiter] = share
             share.waiting += 1
@@ -100,10 +101,11 @@ class Slots(Generic[W]):
     def _take(self, share: _Share) -> bool:
         """Take a slot if the caller may have one more; return whether it may."""
         free = self._limits.in_all - self._taken
-        if may_take := free > 0 and share.taken <= free:
-            self._taken += 1
-            share.taken += 1
-        return may_take
+        if free <= 0 or share.taken > free:
+            return False
+        self._taken += 1
+        share.taken += 1
+        return True
 
     def _grant(self) -> W | None:
         """Give a free slot to the first in line that may take it."""

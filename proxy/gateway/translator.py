@@ -166,10 +166,9 @@ class Translator:
 
     def _parse(self, request: Request) -> ParsedRequest:
         """Return the meaning of `request`; LegacyError where it has none. Reads are often repeated."""
-        credentials = tuple(request.authorization)
-        length = len(request.target) + sum(map(len, credentials))
+        length = len(request.target) + sum(map(len, request.authorization))
         if request.method in _READING and length <= _MAX_PARSED_LENGTH:
-            return self._parse_known(request.method, request.target, credentials)
+            return self._parse_known(request.method, request.target, request.authorization)
         return parse(self._accounts, request)
 
     def recognises(self, login: Credentials, digest: bytes) -> bool:

@@ -1,8 +1,7 @@
 """Results and Faults → HTTP answers, in the format that the suffix of the request names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.errors import Fault
 from proxy.legacy import csv, html, json, xml
@@ -17,14 +16,13 @@ Shown = Page | Item | Result
 """What an answer can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP response; one without a content type has no body."""
 
     status: int
     content_type: str = ""
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     replaced: int = 0
     """Texts of an upstream that were written only now, and in which a character was replaced."""
     cache_control: str = ""

@@ -5,8 +5,9 @@ upstream URL.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from proxy.errors import (
@@ -22,22 +23,22 @@ from proxy.legacy.forms import Form, parse_body, parse_query
 from proxy.model import Delete, Fetch, List, Operation, Rename, Validate
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The parts of an HTTP request that the 2008 API reads, as they came over the wire, and its peer.
-
-    Tracebacks show only the method: every other part may hold a token.
-    """
+class Request(NamedTuple):
+    """The parts of an HTTP request that the 2008 API reads, as they came over the wire, and its peer."""
 
     method: str
-    target: str = field(repr=False)
+    target: str
     """The request line's target, undecoded."""
-    authorization: Sequence[str] = field(default=(), repr=False)
+    authorization: tuple[str, ...] = ()
     """The values of all Authorization headers."""
-    content_type: str | None = field(default=None, repr=False)
-    body: bytes = field(default=b"", repr=False)
-    peer: str = field(default="", repr=False)
+    content_type: str | None = None
+    body: bytes = b""
+    peer: str = ""
     """The client, as far as it is known: calls are limited for each."""
+
+    def __repr__(self) -> str:
+        """Show only the method in tracebacks: every other part may hold a token."""
+        return f"Request({self.method!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,9 +160,11 @@ class Connection:
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; what is cached is answered without more ado."""
         try:
-            data = self._cached_response(request[reading.HEAD])
+            head = request[reading.HEAD]
+            rejection = reading.rejection(head)
+            data = None if rejection else self._cached_response(head)
             if data is None:
-                await self._carry_out(request)
+                await self._carry_out(request, rejection)
             else:
                 await self._send(data, request)
             if self._state is State.ABANDONED or self._closes_after_response:
@@ -185,14 +187,9 @@ class Connection:
                 self._release()
 
     def _cached_response(self, head: reading.RequestHead) -> bytes | None:
-        """Return the whole response to a request that is cached and that nothing stands against."""
-        if (
-            self._body is not EMPTY_PAYLOAD
-            or self._closes_after_response
-            or head.should_close
-            or head.upgrade
-            or reading.rejection(head)
-        ):
+        """Return the whole response to a request that is cached."""
+        is_last = self._closes_after_response or head.should_close or head.upgrade
+        if is_last or self._body is not EMPTY_PAYLOAD:
             return None
         try:
             made = self._handler.from_cache(head, self._address)
@@ -203,11 +200,11 @@ class Connection:
         except Exception:  # noqa: BLE001 - it will happen again where it is told
             return None
 
-    async def _carry_out(self, request: web.BaseRequest) -> None:
+    async def _carry_out(self, request: web.BaseRequest, rejection: Fault | None) -> None:
         """Answer a request; ConnectionError where the client has gone."""
         head, fault = request[reading.HEAD], None
         try:
-            content = await self._read_body(head)
+            content = await self._read_body(head, rejection)
             self._begin(request)
             made = await self._handler.answer(head, content, self._address)
             if self._state is State.ABANDONED and not 400 <= made.status < 500:
@@ -225,10 +222,10 @@ class Connection:
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
             await self._lingering_close(self._body)
 
-    async def _read_body(self, head: reading.RequestHead) -> bytes:
+    async def _read_body(self, head: reading.RequestHead, rejection: Fault | None) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
-        if fault := reading.rejection(head):
-            raise LegacyError(fault)
+        if rejection:
+            raise LegacyError(rejection)
         if self._body.at_eof():
             return b""
         if self._transport is None:  # aiohttp takes a body of which nothing comes any more for a mistake

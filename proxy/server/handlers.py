@@ -99,9 +99,8 @@ def _request(head: RequestHead, body: bytes = b"", peer: str = "") -> Request:
 
 def _login(request: Request, peer: str) -> Login | None:
     """Return the attempt of a request to log in; None where it is none, as before a challenge."""
-    authorization = tuple(request.authorization)
-    is_short = sum(map(len, authorization)) <= _MAX_REMEMBERED
-    known = (_read_known if is_short else _read_known.__wrapped__)(authorization)
+    is_short = sum(map(len, request.authorization)) <= _MAX_REMEMBERED
+    known = (_read_known if is_short else _read_known.__wrapped__)(request.authorization)
     return None if known is None else Login(peer, *known)
 
 

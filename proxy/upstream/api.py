@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from proxy.errors import (
@@ -70,6 +70,7 @@ def _sending_nothing() -> Iterator[None]:
 
 
 _LARGE = 256 * 1024  # bytes
+_MAX_KNOWN = 256  # requests of each kind
 R = TypeVar("R")
 
 
@@ -94,6 +95,9 @@ class Upstream:
     ) -> None:
         """Report each failure, by the `name` of the upstream."""
         self._profile = profile
+        # Clients ask for the same again and again
+        self._exchange = lru_cache(_MAX_KNOWN)(profile.exchange)
+        self._first_page = lru_cache(_MAX_KNOWN)(profile.list)
         self._client = client
         self._name = name
         self._report = report
@@ -151,7 +155,7 @@ class Upstream:
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""
         with self._reporting("fetch", account):
-            return await self._load_one(self._profile.exchange(operation, account), previous)
+            return await self._load_one(self._exchange(operation, account), previous)
 
     async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Return everything that may match, filtered as far as the upstream can; each Sid once.
@@ -168,7 +172,7 @@ class Upstream:
 
     async def _follow_pages(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
         listing = FullListing(self._profile.limits, previous)
-        exchange: Exchange[UpstreamPage] | None = self._profile.list(operation, account)
+        exchange: Exchange[UpstreamPage] | None = self._first_page(operation, account)
         while exchange is not None:
             listing.record_call(exchange.call)
             try:

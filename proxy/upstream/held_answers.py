@@ -67,19 +67,17 @@ class HeldAnswers:
     def prepare(self, budget: AnswerBudget) -> None:
         """Make room for a short answer; NoReplyError where there is none."""
         self._budget = budget
-        if self._left < _STEP and not self._take(min(_STEP, budget.limit) - self._left):
-            raise NoReplyError(Reason.CAPACITY, was_sent=False, limit=budget.description)
+        if (missing := min(_STEP, budget.limit) - self._left) > 0:
+            if not budget.take(missing):
+                raise NoReplyError(Reason.CAPACITY, was_sent=False, limit=budget.description)
+            self._taken += missing
+            self._left += missing
 
     def add(self, size: int) -> None:
         """Hold more bytes; UpstreamError where there is no room for them."""
-        missing = size - self._left
-        if missing > 0 and not self._take(missing):
-            raise UpstreamError(Reason.CAPACITY, limit=self._budget.description if self._budget else "")
+        if (missing := size - self._left) > 0:
+            if self._budget is None or not self._budget.take(missing):
+                raise UpstreamError(Reason.CAPACITY, limit=self._budget.description if self._budget else "")
+            self._taken += missing
+            self._left += missing
         self._left -= size
-
-    def _take(self, size: int) -> bool:
-        if self._budget is None or not self._budget.take(size):
-            return False
-        self._taken += size
-        self._left += size
-        return True
