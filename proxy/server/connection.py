@@ -165,6 +165,8 @@ class Connection:
                 await self._carry_out(request)
             else:
                 await self._send(data, request)
+            if self._intake.held:  # aiohttp would go on at once, and keep other connections waiting
+                await self.peer.turns.wait(self.peer)
             if self._state is State.ABANDONED or self._closes_after_response:
                 return ENDS
             if self._is_shed:
