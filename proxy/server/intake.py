@@ -54,7 +54,7 @@ class _Chunks:
 
     extensions: int = 0
     """Bytes: of extensions, of zeros before a size, of trailers."""
-    _count: int = 0
+    count: int = 0
     _left: int = 0  # bytes of a chunk, its line end included
     _line: bytes = b""  # the beginning of a line
     _is_trailer: bool = False
@@ -76,17 +76,17 @@ class _Chunks:
 
     def _follow_plain(self, piece: bytes) -> int:
         """Follow chunks that are only data; return where the first other one begins."""
-        at, count, end = self._left, self._count, len(piece)
+        at, count, end = self._left, self.count, len(piece)
         while at < end and count <= _MAX_CHUNKS and (found := _PLAIN_CHUNK.match(piece, at)):
             at = found.end() + int(found[1], 16) + len(_LINE_END)
             count += 1
-        self._left, self._count = max(0, at - end), count
+        self._left, self.count = max(0, at - end), count
         return min(at, end)
 
     @property
     def is_excessive(self) -> bool:
         extensions = self.extensions + max(0, len(self._line) - _MAX_SIZE_DIGITS)
-        return extensions > _MAX_EXTENSIONS or self._count > _MAX_CHUNKS
+        return extensions > _MAX_EXTENSIONS or self.count > _MAX_CHUNKS
 
     def _end_line(self, line: bytes) -> None:
         if self._is_trailer:
@@ -97,7 +97,7 @@ class _Chunks:
         if self._is_lost:
             return
         size = int(digits, 16)
-        self._count += 1
+        self.count += 1
         self.extensions += len(line) - len(b"%x" % size)
         self._left = size + len(_LINE_END)
         if size == 0:
@@ -131,6 +131,10 @@ class Intake:
     def is_excessive(self) -> bool:
         """Whether a body has more chunks, or these more extensions, than are read."""
         return self._chunks.is_excessive
+
+    @property
+    def has_too_many_chunks(self) -> bool:
+        return self._chunks.count > _MAX_CHUNKS
 
     def drop(self) -> None:
         self.held, self._at = b"", 0
@@ -170,8 +174,12 @@ class Intake:
             self._headers, self._seen = {}, 0
         headers, is_end = self._take_headers(self._headers)
         if is_end and _TRANSFER_ENCODING in self._headers:
+            before = self.held, self._at
             chunks = self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
-            headers += _REFUSED if self.is_excessive else chunks
+            if self.has_too_many_chunks:
+                self.held, self._at = before  # until the request exists, which is refused then
+            else:
+                headers += _REFUSED if self.is_excessive else chunks
         return line + headers, is_end
 
     def begin_body(self, length: int) -> None:

@@ -106,7 +106,7 @@ async def test_found_f4_letters_of_a_sid_do_not_matter() -> None:
 
 
 async def test_found_f4_made_up_sids_are_one_account(tmp_path: Path) -> None:
-    """Where the upstream tells accounts by their credentials alone, which Sid a caller writes says nothing."""
+    """Where the upstream tells accounts by their credentials alone, the Sid of a caller says nothing."""
     profile = f"  profile: {passing_credentials_on(tmp_path)}\n  validation: code_on_phone\n"
     started = json_answer(201, b'{"id": "1", "number": "+14155551212", "verified": false}')
     async with scripted_upstream() as upstream:

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 from support.callers import CANNOT_WAIT
-from support.raw import CHUNKED, assert_alive, assert_last, assert_rest_exception, post
+from support.raw import assert_alive, assert_last
 from support.running import running_proxy
 from support.wire import connect
 
@@ -100,14 +100,6 @@ def test_a_carriage_return_within_a_line_is_given_to_the_parser() -> None:
         held.take_head()
     held.add(b"y")
     assert held.take_head() == (b"A: x\ry", False)
-
-
-async def test_found_f1_a_body_in_a_thousand_chunks_is_refused() -> None:
-    async with running_proxy(NOWHERE) as port, connect(port) as client:
-        answer = await client.ask(post(CHUNKED, body=b"1\r\nx\r\n" * 1100))
-        assert answer.status == 400
-        assert_rest_exception(answer)
-        assert_last(answer)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 2000])

@@ -215,7 +215,9 @@ async def test_found_f10_a_name_in_other_letters_is_the_same() -> None:
             sid = "AC" + ("a" * number).ljust(32, "A")
             target = LIST.replace(ACCOUNT, sid)
             login = f"Authorization: {basic(sid, f'guess {number}')}".encode()
-            statuses.append((await client.ask(request(f"GET {target} HTTP/1.1".encode(), HOST, login))).status)
+            statuses.append(
+                (await client.ask(request(f"GET {target} HTTP/1.1".encode(), HOST, login))).status
+            )
         assert statuses == [401] * 20 + [429] * 10
 
 
