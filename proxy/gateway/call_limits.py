@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
-from proxy.cache import Bucket, Limit, Purpose, Refusal, TokenBuckets
+from proxy.cache import Bucket, Limit, Purpose, Refusal, TokenBuckets, digest_credentials
 from proxy.errors import TOO_MANY_REQUESTS, TOO_SLOW_TO_TELL, UNKNOWN_OUTCOME, LegacyError
 from proxy.model import Account, Validate
 from proxy.observe.counters import LimitName
@@ -25,6 +25,13 @@ class LimitExceededError(LegacyError):
         super().__init__(TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(seconds))))
 
 
+def _name(account: Account) -> str:
+    """Return what tells accounts apart: a Sid in any case, or the credentials where a Sid may be made up."""
+    if account.is_own and account.owner and not account.owner[1]:
+        return digest_credentials(account.credentials).hex()
+    return account.sid.lower()
+
+
 class CallLimits:
     """The limits of a configuration; a name without a limit is not counted."""
 
@@ -38,8 +45,8 @@ class CallLimits:
     @asynccontextmanager
     async def counting(self, operation: Validate, account: Account, peer: str) -> AsyncIterator[None]:
         """Count the call that the block places; LegacyError 429 instead where a limit refuses it."""
-        # A number is called by whatever account; a Sid in other letters is the same account
-        keys = {"per_number": operation.phone_number, "per_account": account.sid.lower(), "per_peer": peer}
+        # A number is called by whatever account
+        keys = {"per_number": operation.phone_number, "per_account": _name(account), "per_peer": peer}
         buckets = [Bucket(Purpose.CALLS, name, keys[name], limit) for name, limit in self._limits.items()]
         taken = await self._buckets.take(*buckets) if buckets else None
         if isinstance(taken, Refusal):

@@ -40,6 +40,7 @@ class Form(dict[str, str]):
 _MAX_FIELDS = 100
 _MAX_TAGS = 10 * _MAX_FIELDS  # of XML, which has two for each field and may have some around them
 _MAX_FIELD = 4096  # bytes of one name and value, as sent
+_MAX_SEMICOLONS = 10 * _MAX_FIELDS  # in headers of multipart: the time to parse one grows with their square
 
 
 def parse_query(query_string: str) -> Form:
@@ -82,19 +83,24 @@ _ENCODINGS: Mapping[str, str] = {
 
 
 def _urlencoded(body: bytes, _: str, encodings: _Encodings) -> Form:
-    split = [pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&") if pair]  # `;` is data
-    pairs = _limited([(name, value) for name, _, value in split])
+    split = [pair for pair in body.replace(b"+", b" ").split(b"&") if pair]  # `;` is data
+    if len(split) > _MAX_FIELDS:
+        raise LegacyError(_TOO_MUCH)
+    pairs = _limited([(name, value) for name, _, value in (pair.partition(b"=") for pair in split)])
     return _decoded([(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in pairs], encodings)
 
 
 def _multipart(body: bytes, content_type: str, encodings: _Encodings) -> Form:
     """Read multipart/form-data (RFC 7578) with plain fields; a file among them is not accepted."""
     header = content_type.encode("latin-1", "replace")  # a boundary of anything else is none
+    if header.count(b";") > _MAX_SEMICOLONS:
+        raise LegacyError(_TOO_MUCH)
     delimiter = b"\r\n--" + parse_options_header(header)[1].get(b"boundary", b"")
     _, first, parts = (b"\r\n" + body).partition(delimiter)  # what comes before is no part
     if delimiter + b"--" not in first + parts:
         raise LegacyError(_UNREADABLE)  # cut off
-    if parts.count(delimiter) > _MAX_FIELDS:
+    heads = [part.partition(b"\r\n\r\n")[0] for part in parts.split(delimiter, _MAX_FIELDS + 1)]
+    if len(heads) > _MAX_FIELDS + 1 or sum(head.count(b";") for head in heads) > _MAX_SEMICOLONS:
         raise LegacyError(_TOO_MUCH)
     fields: list[tuple[bytes, bytes]] = []
     files: list[object] = []

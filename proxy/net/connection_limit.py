@@ -4,11 +4,12 @@ A new connection is closed at once only where none can give way: its client know
 elsewhere. Left to wait until there is room it would hear nothing, nor would the clients behind it.
 """
 
+import asyncio
 import logging
 import resource
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ _log = logging.getLogger("proxy.server")
 _MOST = 5000
 _SHARE = 4  # of a worker's connections: the part of one peer, and the part of handshakes
 _MOST_SEEN = 256  # connections that are looked at to find one that gives way
+_IN_ONE_TURN = 16  # requests
 _LOG_INTERVAL = 60  # seconds
 _FULL = "server: new connections are closed, as %d are open; raise ulimit -n, or add workers"
 _PEER_FULL = (
@@ -43,6 +45,31 @@ class Place(Protocol):
         """Close at once."""
 
 
+class Turns:
+    """Lets what waits go on: a few in each turn of the event loop, one peer after the other."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+
+    async def wait(self, peer: Hashable) -> None:
+        """Wait until it is the turn of a peer."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._grant, loop)
+        self._waiting.setdefault(peer, deque()).append(turn := loop.create_future())
+        await turn
+
+    def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
+        for peer in list(islice(self._waiting, _IN_ONE_TURN)):
+            turns = self._waiting.pop(peer)
+            if not (turn := turns.popleft()).done():  # else it has been cancelled
+                turn.set_result(None)
+            if turns:
+                self._waiting[peer] = turns
+        if self._waiting:
+            loop.call_soon(self._grant, loop)
+
+
 @dataclass(slots=True, eq=False)
 class Peer:
     """A peer with connections, of which the first has waited longest for its client."""
@@ -51,6 +78,8 @@ class Peer:
     places: "OrderedDict[Place, Peer]" = field(default_factory=OrderedDict)
     held_bytes: int = 0
     """What is held of its requests and of answers to it; see byte_budget.py."""
+    turns: Turns = field(default_factory=Turns)
+    """Of requests that were sent before the answers to others: they do not keep other connections waiting."""
 
 
 class ConnectionLimit:
@@ -72,6 +101,7 @@ class ConnectionLimit:
         self._places: OrderedDict[Place, Peer] = OrderedDict()
         self._handshakes: OrderedDict[Place, Peer] = OrderedDict()
         self._peers: dict[str, Peer] = {}
+        self._turns = Turns()
         self._logs_at: dict[str, float] = {}
         self.limit_peers()
 
@@ -95,7 +125,7 @@ class ConnectionLimit:
         that has waited longest for its client gives way.
         """
         name = self.name_peer(address)
-        peer = self._peers.get(name) or Peer(name)
+        peer = self._peers.get(name) or Peer(name, turns=self._turns)
         handshakes = self._handshakes if shakes_hands else OrderedDict[Place, Peer]()
         limits: Sequence[tuple[OrderedDict[Place, Peer], int, str]] = (
             (peer.places, self._per_peer, _PEER_FULL),

@@ -20,8 +20,11 @@ _BACKLOG = 1024  # connections that wait to be accepted
 _YIELD = 0.002  # to a worker with fewer connections
 _WITHOUT_FILES = 1
 _TLS_HANDSHAKE = _TLS_SHUTDOWN = 10
-_RECEIVE_BUFFER = 32 * 1024
-"""Bytes. The kernel makes it twice as many, so no connection reads more than 64 KiB at a time."""
+_BUFFERS = {socket.SO_RCVBUF: 32 * 1024, socket.SO_SNDBUF: 128 * 1024}
+"""Bytes of each connection that the kernel keeps; it makes them twice as many.
+
+So none reads more than 64 KiB at a time. What is sent to a client that takes nothing would grow to some MiB.
+"""
 
 
 class Listener(NamedTuple):
@@ -60,9 +63,8 @@ def _opened(address: Address, stack: ExitStack) -> Listener:
                 continue
             sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER
-            )  # connections inherit it
+            for option, size in _BUFFERS.items():  # connections inherit them
+                listener.setsockopt(socket.SOL_SOCKET, option, size)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((host, port, *more))

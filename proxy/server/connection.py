@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 
-from proxy.errors import INTERNAL, MALFORMED, OVERLOADED, REQUEST_TIMEOUT, Fault, LegacyError
+from proxy.errors import BODY_TOO_LARGE, INTERNAL, MALFORMED, OVERLOADED, REQUEST_TIMEOUT, Fault, LegacyError
 from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import Peer
 from proxy.server import reading
@@ -167,6 +167,8 @@ class Connection:
                 await self._carry_out(request, rejection)
             else:
                 await self._send(data, request)
+            if self._intake.held:  # aiohttp would go on at once, and keep other connections waiting
+                await self.peer.turns.wait(self.peer)
             if self._state is State.ABANDONED or self._closes_after_response:
                 return ENDS
             if self._is_shed:
@@ -390,7 +392,10 @@ class Connection:
                 return b""
             piece = self._intake.take_body(is_delayed=not self._transport.is_reading())
             if self._intake.is_excessive:
-                self._body.set_exception(web.RequestPayloadError())
+                too_many = self._intake.has_too_many_chunks
+                self._body.set_exception(
+                    LegacyError(BODY_TOO_LARGE) if too_many else web.RequestPayloadError()
+                )
                 self._intake.drop()
                 return b""
             return piece

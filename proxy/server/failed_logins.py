@@ -31,8 +31,9 @@ class Login(NamedTuple):
     @property
     def pair(self) -> Bucket:
         """The tokens of the peer and the account."""
-        # The user names that clients send may hold any character; the length keeps two pairs apart
-        key = f"{len(self.peer)}:{self.peer}{self.credentials.username}"
+        # The user names that clients send may hold any character; the length keeps two pairs apart.
+        # An upstream may read a name in any case
+        key = f"{len(self.peer)}:{self.peer}{self.credentials.username.casefold()}"
         return Bucket(Purpose.LOGINS, "peer and account", key, _TO_ONE_ACCOUNT)
 
     @property

@@ -17,9 +17,10 @@ CHUNKED: Final = -1
 
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
+_MAX_BREAKS: Final = 1024  # bytes
 _REFUSED: Final = b"\0"  # by the parser, anywhere in a head
 _HTTP_2: Final = b"PRI "  # of whose preface the parser makes neither a request nor an error
-_LINE_BREAKS: Final = (b"\r", b"\n")
+_LINE_BREAKS = re.compile(rb"[\r\n]++")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
 _TRANSFER_ENCODING: Final = b"transfer-encoding"
@@ -41,23 +42,26 @@ _WATCHED = _REPEATABLE | {_TRANSFER_ENCODING}
 
 
 _MAX_EXTENSIONS: Final = 1024  # bytes
+_MAX_CHUNKS: Final = 1024  # of a body: each costs far more time and memory than its bytes
 _MAX_SIZE_DIGITS: Final = 16
 _HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
+_PLAIN_CHUNK = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14})\r\n")
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class _Chunks:
-    """Follows the chunks of a body, only to count what is neither data nor needed to tell its length."""
+    """Follows the chunks of a body, only to count them, and what is neither data nor tells its length."""
 
     extensions: int = 0
     """Bytes: of extensions, of zeros before a size, of trailers."""
+    count: int = 0
     _left: int = 0  # bytes of a chunk, its line end included
     _line: bytes = b""  # the beginning of a line
     _is_trailer: bool = False
     _is_lost: bool = False  # whether the parser will refuse what has come
 
     def follow(self, piece: bytes) -> None:
-        at = 0
+        at = 0 if self._line or self._is_trailer else self._follow_plain(piece)
         while at < len(piece) and not (self._is_lost or self.is_excessive):
             step = min(self._left, len(piece) - at)
             self._left -= step
@@ -70,9 +74,19 @@ class _Chunks:
                     self._end_line(self._line.rstrip())
                     self._line = b""
 
+    def _follow_plain(self, piece: bytes) -> int:
+        """Follow chunks that are only data; return where the first other one begins."""
+        at, count, end = self._left, self.count, len(piece)
+        while at < end and count <= _MAX_CHUNKS and (found := _PLAIN_CHUNK.match(piece, at)):
+            at = found.end() + int(found[1], 16) + len(_LINE_END)
+            count += 1
+        self._left, self.count = max(0, at - end), count
+        return min(at, end)
+
     @property
     def is_excessive(self) -> bool:
-        return self.extensions + max(0, len(self._line) - _MAX_SIZE_DIGITS) > _MAX_EXTENSIONS
+        extensions = self.extensions + max(0, len(self._line) - _MAX_SIZE_DIGITS)
+        return extensions > _MAX_EXTENSIONS or self.count > _MAX_CHUNKS
 
     def _end_line(self, line: bytes) -> None:
         if self._is_trailer:
@@ -83,6 +97,7 @@ class _Chunks:
         if self._is_lost:
             return
         size = int(digits, 16)
+        self.count += 1
         self.extensions += len(line) - len(b"%x" % size)
         self._left = size + len(_LINE_END)
         if size == 0:
@@ -102,6 +117,8 @@ class Intake:
     _at: int = 0  # where the next piece begins
     _is_cut: bool = False  # whether part of a request line has been given
     _headers: dict[bytes, bytes] | None = None  # of a head, once its request line has been given
+    _breaks: int = 0  # bytes of line breaks before a head
+    _seen: int = 0  # bytes of the line that waits for more: they are not looked at again
     _left: int = 0  # bytes of a body
     _chunks: _Chunks = field(default_factory=_Chunks)
     _is_exact: bool = True  # whether heads begin where they seem to; if not, nothing is rewritten
@@ -112,8 +129,12 @@ class Intake:
 
     @property
     def is_excessive(self) -> bool:
-        """Whether the chunks of a body have more extensions than are read."""
+        """Whether a body has more chunks, or these more extensions, than are read."""
         return self._chunks.is_excessive
+
+    @property
+    def has_too_many_chunks(self) -> bool:
+        return self._chunks.count > _MAX_CHUNKS
 
     def drop(self) -> None:
         self.held, self._at = b"", 0
@@ -134,20 +155,31 @@ class Intake:
     def take_head(self) -> tuple[bytes, bool]:
         """Return the next piece of a head and whether the head ends with it; an empty one waits for more."""
         if not self.has_begun:
-            while self.held.startswith(_LINE_BREAKS, self._at):  # RFC 9112 section 2.2
-                self._at += 1
+            if found := _LINE_BREAKS.match(self.held, self._at):  # RFC 9112 section 2.2
+                self._breaks += found.end() - self._at
+                self._at = found.end()
             self.has_begun, self._is_cut, self._headers = self.size > 0, False, None
+            self._seen = 0
+            if self._breaks > _MAX_BREAKS:
+                self.has_begun = True
+                return _REFUSED + self._take(len(self.held)), False
+            if self.has_begun:
+                self._breaks = 0
             self._chunks = _Chunks()
         line = b""
         if self._headers is None:
             line = self._take_request_line()
             if not line.endswith(_LINE_END):
                 return line, False
-            self._headers = {}
+            self._headers, self._seen = {}, 0
         headers, is_end = self._take_headers(self._headers)
         if is_end and _TRANSFER_ENCODING in self._headers:
+            before = self.held, self._at
             chunks = self._take_chunks()  # of a bad chunk the parser tells only in one piece with its head
-            headers += _REFUSED if self.is_excessive else chunks
+            if self.has_too_many_chunks:
+                self.held, self._at = before  # until the request exists, which is refused then
+            else:
+                headers += _REFUSED if self.is_excessive else chunks
         return line + headers, is_end
 
     def begin_body(self, length: int) -> None:
@@ -208,12 +240,14 @@ class Intake:
         """Whether a request line has to be whole, to see which preface it is or where its target ends."""
         if _HTTP_2.startswith(line):
             return True
-        is_line = len(line) <= _MAX_LINE and _REQUEST_LINE.fullmatch(line) is not None
-        return (
+        may_go_on = (
             self._takes_spaces
-            and is_line
+            and len(line) <= _MAX_LINE
             and any(line[: len(each)] == each[: len(line)] for each in _METHODS)
+            and _REQUEST_LINE.fullmatch(line, self._seen) is not None
         )
+        self._seen = len(line) - line.endswith(b"\r") if may_go_on else 0
+        return may_go_on
 
     def _take_headers(self, given: dict[bytes, bytes]) -> tuple[bytes, bool]:
         held, at = self.held, self._at
@@ -223,9 +257,12 @@ class Intake:
             end = held.find(_HEAD_END, at) + len(_HEAD_END)
             is_end = end >= len(_HEAD_END)
         if not is_end:
-            line = held[at:].rpartition(_LINE_END)[2]
-            may_go_on = len(line) <= _MAX_LINE and _HEADER.fullmatch(line)
-            end = len(held) - len(line) if may_go_on else len(held)
+            line_end = held.rfind(_LINE_END, at + self._seen)
+            start, seen = (at, self._seen) if line_end < 0 else (line_end + len(_LINE_END), 0)
+            length = len(held) - start
+            may_go_on = length <= _MAX_LINE and _HEADER.fullmatch(held, start + seen)
+            end = start if may_go_on else len(held)
+            self._seen = length - held.endswith(b"\r") if may_go_on and length else 0
         headers = self._take(end)
         return (_rename_repeated(headers, given) if self._is_exact else headers), is_end
 

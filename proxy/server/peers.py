@@ -1,12 +1,14 @@
 """The peer of a request: of its connection, or the one that trusted proxies forward for. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
 
 Network = IPv4Network | IPv6Network
 
+_MAX_HOPS = 32  # of proxies that are trusted, one behind the other
 _ONE_SUBSCRIBER = 64  # bits of an IPv6 address; a subscriber chooses the rest
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCII)
 """An address with a port, as some proxies write it."""
@@ -20,9 +22,8 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
     """
     if not trusted:
         return _peer_alone(connected)
-    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
     peer = connected
-    for hop in (connected, *reversed(hops)):
+    for hop in (connected, *islice(_from_the_end(forwarded_for), _MAX_HOPS)):
         address = _address(hop)
         if address is None:
             break
@@ -30,6 +31,16 @@ def peer_of(connected: str, forwarded_for: Sequence[str], trusted: Sequence[Netw
         if not any(address in network for network in trusted):
             break
     return peer
+
+
+def _from_the_end(forwarded_for: Sequence[str]) -> Iterator[str]:
+    """Yield each hop, the last one first; what a client has made up is at the beginning, and may be long."""
+    for line in reversed(forwarded_for):
+        end = len(line)
+        while end >= 0:
+            start = line.rfind(",", 0, end) + 1
+            yield line[start:end].strip()
+            end = start - 1
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import termios
+from contextlib import suppress
 
 
 def unacknowledged_bytes(transport: asyncio.Transport) -> tuple[int, int]:
@@ -14,10 +15,10 @@ def unacknowledged_bytes(transport: asyncio.Transport) -> tuple[int, int]:
     The kernel takes more from us only when a good part of its own buffer, which may be some megabytes, is
     free again: before a modem this lasts for minutes, and only the kernel sees that something is being taken.
     """
-    try:
-        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):  # not every system tells; ValueError where the socket has been closed
-        answer = bytes(4)
+    connection, answer = transport.get_extra_info("socket"), bytes(4)
+    with suppress(OSError, ValueError):  # not every system tells; ValueError where the socket has been closed
+        if connection is not None:  # as that of TLS is, from when it is closed until its protocol is told
+            answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, answer)
     return transport.get_write_buffer_size(), int.from_bytes(answer, sys.byteorder)
 
 
@@ -26,11 +27,12 @@ def is_peer_gone(transport: asyncio.Transport) -> bool:
 
     A loop that has read a connection to its end is told of nothing else that happens to it.
     """
-    return bool(transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    connection = transport.get_extra_info("socket")
+    return connection is None or bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
 def reset(transport: asyncio.Transport) -> None:
     """Close a connection without keeping in the kernel what the peer does not take."""
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if (connection := transport.get_extra_info("socket")) is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

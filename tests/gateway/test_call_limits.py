@@ -5,10 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from support import leap
+from support.code_on_phone import passing_credentials_on
 from support.proxied import error
 from support.raw import assert_rest_exception
 from support.running import running_listeners, running_proxy
@@ -101,6 +103,27 @@ async def test_found_f4_letters_of_a_sid_do_not_matter() -> None:
         async with running_proxy(upstream.url, limit) as port:
             statuses = [await validate(port, next(NUMBERS), each) for each in written]
         assert statuses == [200] * 3 + [429] * 5
+
+
+async def test_found_f4_made_up_sids_are_one_account(tmp_path: Path) -> None:
+    """Where the upstream tells accounts by their credentials alone, the Sid of a caller says nothing."""
+    profile = f"  profile: {passing_credentials_on(tmp_path)}\n  validation: code_on_phone\n"
+    started = json_answer(201, b'{"id": "1", "number": "+14155551212", "verified": false}')
+    async with scripted_upstream() as upstream:
+        upstream.otherwise = lambda _: started.encode()
+        limit = limits(per_account="{calls: 3, within: 600}")
+        async with running_proxy(upstream.url, profile + limit) as port:
+            statuses = [await log_in_and_validate(port, f"AC{n:032x}", "one") for n in range(5)]
+            assert statuses == [200] * 3 + [429] * 2
+            assert await log_in_and_validate(port, f"AC{0:032x}", "another") == 200
+
+
+async def log_in_and_validate(port: int, sid: str, token: str) -> int:
+    """Validate with the credentials of one user, for an account of that Sid."""
+    target = f"/2008-08-01/Accounts/{sid}/OutgoingCallerIds"
+    given = (("Host", "x"), ("Authorization", basic("user", token)))
+    form = f"PhoneNumber={next(NUMBERS)}".encode()
+    return (await ask(port, Message(f"POST {target} HTTP/1.1", given, form).encode())).status
 
 
 async def test_found_f4_a_peer_has_its_calls_over_all_accounts() -> None:

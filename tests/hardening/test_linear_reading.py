@@ -124,6 +124,8 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
         "_PLAIN_LINE": BODY,
         "_CHUNKS_END": BODY,
         "_HEXADECIMAL": BODY,
+        "_PLAIN_CHUNK": BODY,
+        "_LINE_BREAKS": BODY,
         "_REQUEST_LINE": LINE,
         "_HEADER": LINE,
     },

@@ -206,6 +206,21 @@ async def test_found_f10_an_answer_without_the_upstream_proves_no_token() -> Non
         assert (statuses.count(401), upstream.hits("GET")) == (20, 20)
 
 
+async def test_found_f10_a_name_in_other_letters_is_the_same() -> None:
+    """An upstream may read it in any case: then each spelling would bring twenty tries more."""
+    async with scripted_upstream() as upstream, running_proxy(upstream.url) as port, connect(port) as client:
+        upstream.otherwise = lambda _: NO_LOGIN.encode()
+        statuses = list[int]()
+        for number in range(30):
+            sid = "AC" + ("a" * number).ljust(32, "A")
+            target = LIST.replace(ACCOUNT, sid)
+            login = f"Authorization: {basic(sid, f'guess {number}')}".encode()
+            statuses.append(
+                (await client.ask(request(f"GET {target} HTTP/1.1".encode(), HOST, login))).status
+            )
+        assert statuses == [401] * 20 + [429] * 10
+
+
 async def test_found_f10_made_up_names_evict_nothing() -> None:
     trusting = f"{ACCOUNTS}listen: {{trusted_proxies: [127.0.0.1]}}\n"
     async with (

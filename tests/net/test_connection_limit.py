@@ -1,5 +1,6 @@
 """ConnectionLimit and ByteBudget: what is kept of whom, and what gives way."""
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from proxy.net.addresses import Address
 from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import ConnectionLimit, Peer
+from proxy.net.sockets import opened
 
 
 class Place:
@@ -230,3 +233,14 @@ def test_slow_readers_give_way_after_a_second() -> None:
     budget.hold(peer, 200)
     assert not budget.has_room(peer, 1)
     assert refused == [1]
+
+
+def test_the_kernel_keeps_little_of_what_is_not_taken() -> None:
+    """Else it keeps some MiB for each client that reads nothing, which no budget counts."""
+    with opened({"address": Address("127.0.0.1", 0)}) as every:
+        listener = every["address"].sockets[0]
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 256 * 1024
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 64 * 1024

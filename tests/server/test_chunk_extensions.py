@@ -1,4 +1,4 @@
-"""Chunked bodies: extensions, zeros before sizes and trailers are a KiB in all; beyond it it is a 400."""
+"""Chunked bodies: beyond a KiB of extensions, zeros and trailers it is a 400, beyond 1,024 chunks a 413."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -43,7 +43,7 @@ WITHIN: Mapping[str, bytes] = {
     "the last chunk's": extended(b"", last=b";" + b"x" * 1000),
     "a quoted one": extended(b';x="' + b"1" * 900 + b'"'),
     "a semicolon in the data": chunked(NO_NUMBER, b"&x=" + b";" * 3000),
-    "many chunks": chunked(*[b"x"] * 3000),
+    "many chunks": chunked(*[b"x"] * 1000),
     "a trailer": extended(b"", trailer=b"X: " + b"x" * 900 + b"\r\n"),
 }
 BEYOND: Mapping[str, bytes] = {
@@ -82,6 +82,20 @@ async def test_found_f12_more_is_refused_at_once(name: str, cut: int, proxy: Pro
     assert answer is not None
     assert answer.status == 400
     assert b"ten-digit" not in answer.body
+    assert_rest_exception(answer)
+    assert_last(answer)
+    assert not proxy.upstream.hits()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, len(HEAD), len(HEAD) + 3, len(HEAD) + 500])
+@pytest.mark.parametrize("number", [1100, 60_000])
+async def test_found_f1_more_chunks_are_too_large_a_body(number: int, cut: int, proxy: Proxy) -> None:
+    data = HEAD + chunked(*[b"x"] * number)
+    await proxy.client.send(data[:cut])
+    await proxy.client.send(data[cut:])
+    answer = await proxy.client.receive(within=2)
+    assert answer is not None
+    assert answer.status == 413
     assert_rest_exception(answer)
     assert_last(answer)
     assert not proxy.upstream.hits()
