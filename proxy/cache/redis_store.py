@@ -95,16 +95,17 @@ class RedisStore:
         return master, token
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        """Delete the generation, which works on a full server too."""
-        generation, unsettled = self._state_names(owner)
+        """Delete the generations, which works on a full server too."""
+        generations, marks = zip(*map(self._state_names, owner.every), strict=True)
         try:
             if unsettled_for:
-                mark = ("SET", unsettled, self._seal(unsettled, b""), "PX", int(unsettled_for * 1000))
-                await self._checks.execute(mark, insist=True)
+                lifetime = "PX", int(unsettled_for * 1000)
+                setting = [("SET", each, self._seal(each, b""), *lifetime) for each in marks]
+                await self._checks.execute(*setting, insist=True)
         except UnavailableError:
             pass  # a change that the upstream makes by itself then shows when the TTL has passed
         try:
-            await self._checks.execute(("DEL", generation), insist=True)
+            await self._checks.execute(("DEL", *generations), insist=True)
         except UnavailableError:
             return False
         return True
@@ -140,7 +141,8 @@ class RedisStore:
         await self._lists.close()
 
     def _state_names(self, owner: Owner) -> tuple[bytes, bytes]:
-        return self._name("generation", *owner), self._name("settling", *owner)
+        name = owner.upstream, owner.account, owner.slot
+        return self._name("generation", *name), self._name("settling", *name)
 
     def _list_name(self, key: Key, generation: Generation) -> bytes:
         whose = *key.owner, *key.reader, key.credential
