@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
-from proxy.cache import Bucket, Limit, Purpose, Refusal, TokenBuckets
+from proxy.cache import Bucket, Limit, Purpose, Refusal, TokenBuckets, digest_credentials
 from proxy.errors import TOO_MANY_REQUESTS, TOO_SLOW_TO_TELL, UNKNOWN_OUTCOME, LegacyError
 from proxy.model import Account, Validate
 from proxy.observe.counters import LimitName
@@ -25,6 +25,16 @@ class LimitExceededError(LegacyError):
         super().__init__(TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(seconds))))
 
 
+def _name_payer(account: Account) -> str:
+    """Return what stands for an account, however its caller writes the Sid, in whatever letters.
+
+    Where callers pass on their own credentials, and these alone tell the upstream whose call it is, any Sid
+    is as good as another one.
+    """
+    is_made_up = account.is_own and account.owner is not None and not account.owner.is_apart
+    return digest_credentials(account.credentials).hex() if is_made_up else account.sid.lower()
+
+
 class CallLimits:
     """The limits of a configuration; a name without a limit is not counted."""
 
@@ -38,8 +48,8 @@ class CallLimits:
     @asynccontextmanager
     async def counting(self, operation: Validate, account: Account, peer: str) -> AsyncIterator[None]:
         """Count the call that the block places; LegacyError 429 instead where a limit refuses it."""
-        # A number is called by whatever account; a Sid in other letters is the same account
-        keys = {"per_number": operation.phone_number, "per_account": account.sid.lower(), "per_peer": peer}
+        # A number is called by whatever account
+        keys = {"per_number": operation.phone_number, "per_account": _name_payer(account), "per_peer": peer}
         buckets = [Bucket(Purpose.CALLS, name, keys[name], limit) for name, limit in self._limits.items()]
         taken = await self._buckets.take(*buckets) if buckets else None
         if isinstance(taken, Refusal):

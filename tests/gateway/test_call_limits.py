@@ -5,10 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from support import leap
+from support.code_on_phone import passing_credentials_on
 from support.proxied import error
 from support.raw import assert_rest_exception
 from support.running import running_listeners, running_proxy
@@ -101,6 +103,25 @@ async def test_found_f4_letters_of_a_sid_do_not_matter() -> None:
         async with running_proxy(upstream.url, limit) as port:
             statuses = [await validate(port, next(NUMBERS), each) for each in written]
         assert statuses == [200] * 3 + [429] * 5
+
+
+async def test_found_f4_made_up_sids_are_one_account(tmp_path: Path) -> None:
+    """Where callers pass on credentials, these say whose calls they are if no URL names it."""
+    configuration = f"  profile: {passing_credentials_on(tmp_path)}\n  validation: code_on_phone\n"
+    configuration += limits(per_account="{calls: 3, within: 600}")
+    async with scripted_upstream() as upstream, running_proxy(upstream.url, configuration) as port:
+        upstream.otherwise = lambda _: json_answer(201, b'{"id": "1", "number": "+14158675309"}').encode()
+
+        async def status(sid: str, user: str) -> int:
+            form = f"PhoneNumber={next(NUMBERS)}".encode()
+            headers = (("Host", "x"), ("Authorization", basic(user)))
+            target = LIST.replace(ACCOUNT, sid)
+            return (await ask(port, Message(f"POST {target} HTTP/1.1", headers, form).encode())).status
+
+        made_up = [f"AC{number:032}" for number in range(5)]
+        assert [await status(each, "user") for each in made_up] == [200] * 3 + [429] * 2
+        assert await status(made_up[0], "another") == 200
+        assert upstream.hits("POST") == 4
 
 
 async def test_found_f4_a_peer_has_its_calls_over_all_accounts() -> None:
