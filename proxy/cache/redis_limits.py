@@ -5,6 +5,7 @@ more than a bucket has. While Redis does not answer, each host has only its shar
 Names are keyed digests; what is stored is signed, and holds no credential.
 """
 
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -18,18 +19,26 @@ from proxy.cache.token_buckets import Bucket, Limit, Purpose, Refusal, SharedTok
 
 _UNSURE = 10.0  # seconds to wait where this host has no token of its own
 _TIME = 8  # bytes
-_SHARED, _ALONE = b"s", b"a"  # whether Redis has taken a record
+_MASTER = 8  # bytes of a digest
+_ALONE = bytes(_MASTER)  # Redis has not taken a record
 _LEAST_HOSTS = 2
 """Hosts that share a bucket while Redis does not answer, whatever `snapshots.replicas` says."""
 
 # Each token is a member of a sorted set, with the time at which it comes back as its score. All or none are
-# taken. What is sent twice is taken once.
+# taken. What is sent twice is taken once. No token is out for longer than the limit says from now on, if the
+# clock of the server has gone back, or the limit was another one.
 _TAKE = """\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for place, name in ipairs(KEYS) do
-  local tokens = tonumber(ARGV[2 * place])
+  local tokens, latest = tonumber(ARGV[2 * place]), now + ARGV[2 * place + 1]
+  if redis.call('TYPE', name).ok ~= 'zset' then
+    redis.call('DEL', name)
+  end
   redis.call('ZREMRANGEBYSCORE', name, '-inf', now)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', name, '(' .. latest, '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', name, latest, member)
+  end
   local excess = redis.call('ZCARD', name) - tokens
   if excess >= 0 and not redis.call('ZSCORE', name, ARGV[1]) then
     return {place, redis.call('ZRANGE', name, excess, excess, 'WITHSCORES')[2] - now}
@@ -139,9 +148,9 @@ class RedisRecords:
         name, field = self._name(group), key.encode()
         sealed = self._sealing.seal(name + field, dated)
         commands = ("HSET", name, field, sealed), ("PEXPIRE", name, int(ttl * 1000))
-        origin = _SHARED
         try:
-            await self._pipeline.execute(*commands, insist=True)
+            master, _ = await self._pipeline.execute(*commands, insist=True)
+            origin = _digest_master(master)
         except UnavailableError:
             origin = _ALONE
         return await self._local.put(group, key, origin + dated, ttl)
@@ -149,14 +158,16 @@ class RedisRecords:
     async def find(self, group: str) -> Mapping[str, bytes]:
         """Return the records of both; of a key that both have, the later one.
 
-        A record that was shared, and is not in Redis any more, has been removed by another host.
+        A record that was shared, and is not in Redis any more, has been removed by another host, unless this
+        Redis is not the one that took it: that one has been restarted, or replaced, and may have lost it.
         """
         local, name = await self._local.find(group), self._name(group)
         try:
-            _, (fields,) = await self._pipeline.execute(("HGETALL", name))
+            master, (fields,) = await self._pipeline.execute(("HGETALL", name))
         except UnavailableError:
-            return {key: held[1 + _TIME :] for key, held in local.items()}
-        found = {key: held[1:] for key, held in local.items() if held.startswith(_ALONE)}
+            return {key: held[_MASTER + _TIME :] for key, held in local.items()}
+        taken_by = _digest_master(master)
+        found = {key: held[_MASTER:] for key, held in local.items() if not held.startswith(taken_by)}
         for field, sealed in _pairs(fields):
             dated = self._sealing.open(name + field, sealed)
             if dated is not None and int.from_bytes(dated[:_TIME], "big") > time.time() * 1000:
@@ -171,6 +182,10 @@ class RedisRecords:
 
     def _name(self, group: str) -> bytes:
         return self._sealing.name("records", group)
+
+
+def _digest_master(replication_id: bytes) -> bytes:
+    return hashlib.blake2b(replication_id, digest_size=_MASTER).digest()
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, Any]]:

@@ -159,6 +159,8 @@ class SharedTokenBuckets:
         if (cell := self._cells.claim(ways, key, now)) is None:
             return Refusal(bucket, _UNSURE, is_full=True)
         times, counts = self._slots(cell)
+        for slot in range(_SLOTS):
+            times[slot] = min(times[slot], now + within)  # the limit may have been a longer one
         if seconds := _seconds_left(times, counts, tokens, now):
             return Refusal(bucket, seconds)
         most = math.ceil(tokens / _SLOTS)
@@ -183,7 +185,8 @@ class SharedTokenBuckets:
     def _return(self, slots: Sequence[tuple[int, int, float]], now: float) -> None:
         for cell, slot, at in slots:
             times, counts = self._slots(cell)
-            if at > now and counts[slot]:  # else it has come back, and the slot may be another take's
+            # Else it has come back, and the slot may be another take's
+            if times[slot] >= at > now and counts[slot]:
                 counts[slot] -= 1
                 if not counts[slot]:
                     times[slot] = 0

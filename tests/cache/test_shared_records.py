@@ -124,6 +124,22 @@ async def test_what_others_write_is_no_record(valkey: Server, host: Host) -> Non
     assert await one.find("group") == {"a": b"1"}
 
 
+async def test_a_redis_that_has_lost_a_record_ends_none_on_its_host(host: Host, pair: list[Server]) -> None:
+    """It was restarted without its data; one that still has them says which have been removed."""
+    one, two = host(pair[0]), host(pair[0])
+    assert await one.put("group", "a", b"1", 60)
+    assert await one.put("group", "b", b"2", 60)
+    await two.remove("group", "b")
+    assert await one.find("group") == {"a": b"1"}
+    pair[0].stop()
+    pair[0].start()
+    await asyncio.sleep(1.1)  # seconds without calls after a failure
+    assert (await one.find("group"))["a"] == b"1"
+    assert await two.find("group") == {}
+    await one.remove("group", "a")
+    assert "a" not in await one.find("group")
+
+
 async def test_without_redis_each_host_has_its_own(host: Host, pair: list[Server]) -> None:
     one, two = host(pair[0]), host(pair[0])
     pair[0].stop()
