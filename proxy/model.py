@@ -98,7 +98,7 @@ class Credentials:
 
 
 class DataOwner(NamedTuple):
-    """Whose data a write changes: the origin of an upstream, and the name of the account there, in one spelling."""
+    """Whose data a write changes: the origin of an upstream, and an account there, each in one spelling."""
 
     origin: str
     account: str
