@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError, to_milliseconds
 from proxy.cache.sealing import Sealing
 from proxy.cache.shared_records import MemoryRecords
 from proxy.cache.token_buckets import Bucket, Limit, Purpose, Refusal, SharedTokenBuckets, Ticket
@@ -63,6 +63,9 @@ class RedisTokenBuckets:
         self._pipeline = pipeline
         self._sealing = Sealing(secret)
         self._local = local
+        self.follow(hosts)
+
+    def follow(self, hosts: int) -> None:
         self._hosts = max(hosts, _LEAST_HOSTS)
 
     async def take(self, *buckets: Bucket) -> Ticket | Refusal:
@@ -102,7 +105,7 @@ class RedisTokenBuckets:
         command: Command = ("EVAL", _TAKE, len(names), *names, ticket.member, *limits)
         _, (reply,) = await self._pipeline.execute(command)
         match reply:
-            case [int(place), int(milliseconds)] if place <= len(names):
+            case [int(place), int(milliseconds)] if 0 <= place <= len(names):
                 return place, milliseconds
         raise UnavailableError
 
@@ -143,16 +146,17 @@ class RedisRecords:
         return self._local.has_room(group)
 
     async def put(self, group: str, key: str, content: bytes, ttl: float) -> bool:
-        end = int((time.time() + ttl) * 1000)
-        dated = end.to_bytes(_TIME, "big") + content
-        name, field = self._name(group), key.encode()
-        sealed = self._sealing.seal(name + field, dated)
-        commands = ("HSET", name, field, sealed), ("PEXPIRE", name, int(ttl * 1000))
+        name, field, lifetime = self._name(group), key.encode(), int(ttl * 1000)
+        origin, dated = _ALONE, _date(int(time.time() * 1000) + lifetime, content)
         try:
-            master, _ = await self._pipeline.execute(*commands, insist=True)
+            # By the clock of the server: those of two hosts may differ
+            _, (now,) = await self._pipeline.execute(("TIME",), insist=True)
+            dated = _date(to_milliseconds(now) + lifetime, content)
+            setting = "HSET", name, field, self._sealing.seal(name + field, dated)
+            master, _ = await self._pipeline.execute(setting, ("PEXPIRE", name, lifetime), insist=True)
             origin = _digest_master(master)
         except UnavailableError:
-            origin = _ALONE
+            pass
         return await self._local.put(group, key, origin + dated, ttl)
 
     async def find(self, group: str) -> Mapping[str, bytes]:
@@ -163,14 +167,14 @@ class RedisRecords:
         """
         local, name = await self._local.find(group), self._name(group)
         try:
-            master, (fields,) = await self._pipeline.execute(("HGETALL", name))
+            master, (fields, server_time) = await self._pipeline.execute(("HGETALL", name), ("TIME",))
         except UnavailableError:
             return {key: held[_MASTER + _TIME :] for key, held in local.items()}
-        taken_by = _digest_master(master)
+        taken_by, now = _digest_master(master), to_milliseconds(server_time)
         found = {key: held[_MASTER:] for key, held in local.items() if not held.startswith(taken_by)}
         for field, sealed in _pairs(fields):
             dated = self._sealing.open(name + field, sealed)
-            if dated is not None and int.from_bytes(dated[:_TIME], "big") > time.time() * 1000:
+            if dated is not None and int.from_bytes(dated[:_TIME], "big") > now:
                 key = field.decode()
                 found[key] = max(found.get(key, b""), dated)
         return {key: dated[_TIME:] for key, dated in found.items()}
@@ -182,6 +186,10 @@ class RedisRecords:
 
     def _name(self, group: str) -> bytes:
         return self._sealing.name("records", group)
+
+
+def _date(end: int, content: bytes) -> bytes:
+    return end.to_bytes(_TIME, "big") + content
 
 
 def _digest_master(replication_id: bytes) -> bytes:

@@ -12,7 +12,7 @@ import secrets
 from typing import Any, Self
 
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError, to_milliseconds
 from proxy.cache.sealing import Sealing
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
@@ -120,7 +120,7 @@ class RedisStore:
             _, (time,) = await self._lists.execute(("TIME",))
         except UnavailableError:
             return None
-        left = min(ttl, int.from_bytes(content[:_TIME], "big") - _milliseconds(time))
+        left = min(ttl, int.from_bytes(content[:_TIME], "big") - to_milliseconds(time))
         return SavedList(content[_TIME:], left / 1000) if left > 0 else None
 
     async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
@@ -130,7 +130,7 @@ class RedisStore:
         try:
             _, (time,) = await self._lists.execute(("TIME",))
             # By the clock of the server: a command that is delayed does not prolong the list
-            end = _milliseconds(time) + int((until - now()) * 1000)
+            end = to_milliseconds(time) + int((until - now()) * 1000)
             sealed = self._seal(name, end.to_bytes(_TIME, "big") + saved.content)
             await self._lists.execute(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
@@ -147,12 +147,6 @@ class RedisStore:
     def _list_name(self, key: Key, generation: Generation) -> bytes:
         whose = *key.owner, *key.reader, key.credential
         return self._name("list", self._schema, *whose, *key.query, generation)
-
-
-def _milliseconds(time: Any) -> int:
-    """Read the reply to TIME."""
-    seconds, microseconds = time
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 _TIME = 8  # bytes

@@ -75,6 +75,9 @@ class TokenBuckets(Protocol):
     async def give_back(self, ticket: Ticket) -> None:
         """Return the tokens of what did not happen."""
 
+    def follow(self, hosts: int) -> None:
+        """Share buckets with so many hosts from now on; buckets in memory are those of one host."""
+
     def may_refuse(self, purpose: Purpose) -> bool:
         """Whether any bucket may have no token, as far as this host knows, which is cheap to know."""
 
@@ -127,6 +130,9 @@ class SharedTokenBuckets:
                 self._return(ticket.slots, self._clock())
         except CellsLockedError:
             pass
+
+    def follow(self, hosts: int) -> None:
+        del hosts
 
     def exhaust(self, bucket: Bucket, seconds: float) -> None:
         """Leave a bucket without tokens for some time: another host has found it so."""

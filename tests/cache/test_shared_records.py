@@ -3,9 +3,11 @@
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 from support.cached import Clock
 from support.valkey import Server
@@ -48,9 +50,9 @@ async def test_nothing_is_evicted() -> None:
 
 async def test_what_is_too_long_is_not_stored() -> None:
     records = MemoryRecords(clock=Clock())
-    assert await records.put("group", "key", bytes(1010), 10)
-    assert not await records.put("group", "key", bytes(1011), 10)
-    assert await records.find("group") == {"key": bytes(1010)}
+    assert await records.put("group", "key", bytes(9202), 10)
+    assert not await records.put("group", "key", bytes(9203), 10)
+    assert await records.find("group") == {"key": bytes(9202)}
 
 
 def test_processes_share_records() -> None:
@@ -98,6 +100,19 @@ async def test_hosts_share_records(host: Host) -> None:
     assert (await one.find("group"))["a"] == b"later", "it has an earlier one of its own"
     await one.remove("group", "b")
     assert set(await one.find("group")) == {"a"}
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+async def test_clocks_of_hosts_may_differ(ahead: float, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later record counts, and each one for as long as it was stored for, by the clock of the server."""
+    one, two, now = host(), host(), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    assert await one.put("group", "a", b"1", 60)
+    monkeypatch.undo()
+    assert await two.find("group") == {"a": b"1"}
+    await asyncio.sleep(0.01)
+    assert await two.put("group", "a", b"later", 60)
+    assert await one.find("group") == {"a": b"later"}
 
 
 async def test_records_in_redis_end(valkey: Server, host: Host) -> None:
