@@ -5,11 +5,13 @@ more than a bucket has. While Redis does not answer, each host has only its shar
 Names are keyed digests; what is stored is signed, and holds no credential.
 """
 
+import asyncio
 import hashlib
 import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError, to_milliseconds
@@ -21,20 +23,31 @@ _UNSURE = 10.0  # seconds to wait where this host has no token of its own
 _TIME = 8  # bytes
 _MASTER = 8  # bytes of a digest
 _ALONE = bytes(_MASTER)  # Redis has not taken a record
+_TELL_EACH = 0.5
+"""Seconds between two attempts to tell Redis of takes that it has not counted; below its pause after a failure."""
+_TOLD = frozenset({Purpose.CALLS, Purpose.CODES})
+"""What Redis is told of afterwards; logins are too many, and are over within a minute."""
+_AT_ONCE = 100  # takes
 _LEAST_HOSTS = 2
 """Hosts that share a bucket while Redis does not answer, whatever `snapshots.replicas` says."""
 
 # Each token is a member of a sorted set, with the time at which it comes back as its score. All or none are
 # taken. What is sent twice is taken once. No token is out for longer than the limit says from now on, if the
 # clock of the server has gone back, or the limit was another one.
-_TAKE = """\
+_BEGIN = """\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for place, name in ipairs(KEYS) do
-  local tokens, latest = tonumber(ARGV[2 * place]), now + ARGV[2 * place + 1]
+for _, name in ipairs(KEYS) do
   if redis.call('TYPE', name).ok ~= 'zset' then
     redis.call('DEL', name)
   end
+end
+"""
+_TAKE = (
+    _BEGIN
+    + """\
+for place, name in ipairs(KEYS) do
+  local tokens, latest = tonumber(ARGV[2 * place]), now + ARGV[2 * place + 1]
   redis.call('ZREMRANGEBYSCORE', name, '-inf', now)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', name, '(' .. latest, '+inf', 'LIMIT', 0, 1000)) do
     redis.call('ZADD', name, latest, member)
@@ -51,10 +64,27 @@ for place, name in ipairs(KEYS) do
 end
 return {0, 0}
 """
+)
+
+_TELL = (
+    _BEGIN
+    + """\
+for place, name in ipairs(KEYS) do
+  local left = tonumber(ARGV[place + 1])
+  redis.call('ZADD', name, now + left, ARGV[1])
+  redis.call('PEXPIRE', name, math.max(left, redis.call('PTTL', name)))
+end
+return 1
+"""
+)
 
 
 class RedisTokenBuckets:
-    """Buckets in one Redis, and in the memory of this host."""
+    """Buckets in one Redis, and in the memory of this host.
+
+    What a host takes while Redis does not answer is told as soon as it does: else all tokens could be taken
+    once more.
+    """
 
     def __init__(
         self, pipeline: RedisPipeline, secret: bytes, local: SharedTokenBuckets, hosts: int = _LEAST_HOSTS
@@ -63,6 +93,9 @@ class RedisTokenBuckets:
         self._pipeline = pipeline
         self._sealing = Sealing(secret)
         self._local = local
+        self._untold: dict[str, Ticket] = {}
+        """Takes that Redis may not have counted, by the name of their tokens."""
+        self._telling: asyncio.Task[None] | None = None
         self.follow(hosts)
 
     def follow(self, hosts: int) -> None:
@@ -90,6 +123,7 @@ class RedisTokenBuckets:
 
     async def give_back(self, ticket: Ticket) -> None:
         self._local.give_back_now(ticket)
+        self._untold.pop(ticket.member, None)
         with suppress(UnavailableError):  # they come back by themselves
             await self._pipeline.execute(*(("ZREM", name, ticket.member) for name in self._names(ticket)))
 
@@ -120,8 +154,36 @@ class RedisTokenBuckets:
             if not share.limit.tokens:
                 return Refusal(share, _UNSURE)
         taken = self._local.take_now(*shares)
+        if isinstance(taken, Refusal):
+            return taken
         # Redis may have counted this take, though its reply is lost
-        return taken if isinstance(taken, Refusal) else taken._replace(member=ticket.member)
+        taken = taken._replace(member=ticket.member)
+        if _TOLD.issuperset(each.purpose for each in shares):
+            self._untold[taken.member] = taken
+            self._telling = self._telling or asyncio.create_task(self._tell_untold())
+        return taken
+
+    async def _tell_untold(self) -> None:
+        """Tell Redis of takes until it has been told of all, or their tokens have come back."""
+        clock = asyncio.get_running_loop().time
+        while self._untold:
+            await asyncio.sleep(_TELL_EACH)
+            some, now = list(islice(self._untold.items(), _AT_ONCE)), clock()
+            out = {name: each for name, each in some if max(at for _, _, at in each.slots) > now}
+            told = {name for name, _ in some}
+            try:
+                commands = [self._told(ticket, now) for ticket in out.values()]
+                await self._pipeline.execute(*commands, insist=True)
+            except UnavailableError:
+                told -= out.keys()
+            for name in told:
+                self._untold.pop(name, None)
+        self._telling = None
+
+    def _told(self, ticket: Ticket, now: float) -> Command:
+        names = self._names(ticket)
+        left = [max(1, int((at - now) * 1000)) for _, _, at in ticket.slots]
+        return "EVAL", _TELL, len(names), *names, ticket.member, *left
 
     def _names(self, ticket: Ticket) -> list[bytes]:
         return [

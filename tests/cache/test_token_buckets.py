@@ -379,3 +379,27 @@ async def test_what_others_write_refuses_for_no_longer_than_the_limit(valkey: Se
         refused = await two.take(bucket())
         assert isinstance(refused, Refusal)
         assert 0 < refused.seconds <= bucket().limit.within
+
+
+@pytest.mark.parametrize("loses", [False, True])
+async def test_what_was_taken_without_redis_counts_afterwards(
+    loses: bool, host: Host, pair: list[Server]
+) -> None:
+    """Redis is frozen, or restarted without its data; what did not happen after all does not count."""
+    server = pair[0]
+    one, two = host(timeout=0.2, server=server), host(timeout=0.2, server=server)
+    wanted = bucket("outage", 6), bucket("outage account", 50, name="per_account")
+    with server.frozen():
+        assert [await taken(one, *wanted) for _ in range(4)] == [True] * 3 + [False]
+        ticket = await two.take(*wanted)
+        assert isinstance(ticket, Ticket)
+        assert await taken(two, *wanted)
+        await two.give_back(ticket)
+    if loses:
+        server.stop()
+        server.start()
+    async with asyncio.timeout(20):
+        while sorted(server.client.zcard(name) for name in server.client.keys("*:tokens:*")) != [4, 4]:
+            await asyncio.sleep(0.1)
+    assert [await taken(two, *wanted) for _ in range(3)] == [True, True, False]
+    assert not await taken(one, *wanted)
