@@ -24,7 +24,7 @@ _TIME = 8  # bytes
 _MASTER = 8  # bytes of a digest
 _ALONE = bytes(_MASTER)  # Redis has not taken a record
 _TELL_EACH = 0.5
-"""Seconds between two attempts to tell Redis of takes that it has not counted; below its pause after a failure."""
+"""Seconds between attempts to tell Redis of takes that it has not counted: before its pause has ended."""
 _TOLD = frozenset({Purpose.CALLS, Purpose.CODES})
 """What Redis is told of afterwards; logins are too many, and are over within a minute."""
 _AT_ONCE = 100  # takes
