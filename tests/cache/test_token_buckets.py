@@ -400,7 +400,11 @@ async def test_what_was_taken_without_redis_counts_afterwards(
         server.stop()
         server.start()
     async with asyncio.timeout(20):
-        while sorted(server.client.zcard(name) for name in server.client.keys("*:tokens:*")) != [4, 4]:
+        while [server.client.zcard(name) >= 4 for name in server.client.keys("*:tokens:*")] != [True] * 2:
             await asyncio.sleep(0.1)
-    assert [await taken(two, *wanted) for _ in range(3)] == [True, True, False]
-    assert not await taken(one, *wanted)
+    await asyncio.sleep(1)
+    results = [await taken(each, *wanted) for each in (one, two) * 6]
+    if loses:
+        assert results.count(True) == 2
+    else:  # a take that was refused without Redis may be counted by it afterwards
+        assert results.count(True) <= 2
