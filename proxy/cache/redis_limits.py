@@ -237,7 +237,7 @@ class RedisRecords:
         for field, sealed in _pairs(fields):
             dated = self._sealing.open(name + field, sealed)
             if dated is not None and int.from_bytes(dated[:_TIME], "big") > now:
-                key = field.decode()
+                key = field.decode(errors="replace")
                 found[key] = max(found.get(key, b""), dated)
         return {key: dated[_TIME:] for key, dated in found.items()}
 
