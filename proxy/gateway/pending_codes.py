@@ -83,7 +83,7 @@ class PendingCalls:
 
 
 def _read(content: bytes) -> _Record | None:
-    """Read a record; None for what another version has written, or another user of a Redis without a secret."""
+    """Read a record; None for what another version, or another user of Redis, has written."""
     try:
         found = orjson.loads(content)
     except orjson.JSONDecodeError:
