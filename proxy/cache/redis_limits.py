@@ -166,19 +166,24 @@ class RedisTokenBuckets:
     async def _tell_untold(self) -> None:
         """Tell Redis of takes until it has been told of all, or their tokens have come back."""
         clock = asyncio.get_running_loop().time
-        while self._untold:
-            await asyncio.sleep(_TELL_EACH)
-            some, now = list(islice(self._untold.items(), _AT_ONCE)), clock()
-            out = {name: each for name, each in some if max(at for _, _, at in each.slots) > now}
-            told = {name for name, _ in some}
-            try:
-                commands = [self._told(ticket, now) for ticket in out.values()]
-                await self._pipeline.execute(*commands, insist=True)
-            except UnavailableError:
-                told -= out.keys()
-            for name in told:
-                self._untold.pop(name, None)
-        self._telling = None
+        try:
+            while self._untold:
+                await asyncio.sleep(_TELL_EACH)
+                await self._tell_some(clock())
+        finally:
+            self._telling = None
+
+    async def _tell_some(self, now: float) -> None:
+        some = list(islice(self._untold.items(), _AT_ONCE))
+        out = {name: each for name, each in some if max(at for _, _, at in each.slots) > now}
+        told = {name for name, _ in some}
+        try:
+            commands = [self._told(ticket, now) for ticket in out.values()]
+            await self._pipeline.execute(*commands, insist=True)
+        except UnavailableError:
+            told -= out.keys()
+        for name in told:
+            self._untold.pop(name, None)
 
     def _told(self, ticket: Ticket, now: float) -> Command:
         names = self._names(ticket)
