@@ -12,7 +12,13 @@ import secrets
 from typing import Any, Self
 
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import RedisHealth, RedisPipeline, UnavailableError, to_milliseconds
+from proxy.cache.redis_pipeline import (
+    Command,
+    RedisHealth,
+    RedisPipeline,
+    UnavailableError,
+    to_milliseconds,
+)
 from proxy.cache.sealing import Sealing
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
@@ -96,16 +102,20 @@ class RedisStore:
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
         """Delete the generations, which works on a full server too."""
-        generations, marks = zip(*map(self._state_names, owner.every), strict=True)
+        generations, unsettled = zip(*map(self._state_names, owner.every), strict=True)
+        lifetime = "PX", int(unsettled_for * 1000)
+        marks = [("SET", each, self._seal(each, b""), *lifetime) for each in unsettled]
+        is_marked = not unsettled_for or await self._tell(*marks)
+        if not await self._tell(("DEL", *generations)):
+            return False
+        if not is_marked:  # if this fails too, what the upstream changes later shows when the TTL has passed
+            await self._tell(*marks)
+        return True
+
+    async def _tell(self, *commands: Command) -> bool:
+        """Return whether Redis has carried out all commands."""
         try:
-            if unsettled_for:
-                lifetime = "PX", int(unsettled_for * 1000)
-                setting = [("SET", each, self._seal(each, b""), *lifetime) for each in marks]
-                await self._checks.execute(*setting, insist=True)
-        except UnavailableError:
-            pass  # a change that the upstream makes by itself then shows when the TTL has passed
-        try:
-            await self._checks.execute(("DEL", *generations), insist=True)
+            await self._checks.execute(*commands, insist=True)
         except UnavailableError:
             return False
         return True

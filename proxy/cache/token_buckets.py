@@ -149,7 +149,8 @@ class SharedTokenBuckets:
             pass
 
     def may_refuse(self, purpose: Purpose) -> bool:
-        return self._cells.marks[purpose] > self._clock()
+        mark = self._cells.marks[purpose]
+        return bool(mark) and mark > self._clock()
 
     def seconds_left(self, bucket: Bucket) -> float:
         now = self._clock()
@@ -185,8 +186,8 @@ class SharedTokenBuckets:
         """Keep the cell while a token is out, and the time until which a bucket has none."""
         times, counts = self._slots(cell)
         self._cells.until[cell] = max(times)
-        empty_until = now + _seconds_left(times, counts, bucket.limit.tokens, now)
-        self._cells.marks[bucket.purpose] = max(empty_until, self._cells.marks[bucket.purpose])
+        if seconds := _seconds_left(times, counts, bucket.limit.tokens, now):
+            self._cells.marks[bucket.purpose] = max(now + seconds, self._cells.marks[bucket.purpose])
 
     def _return(self, slots: Sequence[tuple[int, int, float]], now: float) -> None:
         for cell, slot, at in slots:

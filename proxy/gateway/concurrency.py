@@ -15,10 +15,9 @@ import asyncio
 from collections.abc import Hashable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
-from cachetools import LRUCache
+from cachetools import FIFOCache
 
 from proxy.errors import BUSY as DECLINED
 from proxy.errors import TOO_MANY_REQUESTS, LegacyError
@@ -49,6 +48,15 @@ BUSY = DECLINED.with_header(*_RETRY)
 TOO_MANY = TOO_MANY_REQUESTS.with_header(*_RETRY)
 
 
+class _Share:
+    """What one caller has: slots, and requests that wait for one."""
+
+    __slots__ = ("taken", "waiting")
+
+    def __init__(self) -> None:
+        self.taken = self.waiting = 0
+
+
 class Slots(Generic[W]):
     """Which slots are taken, and what waits for one. Pure.
 
@@ -59,53 +67,52 @@ class Slots(Generic[W]):
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
         self._taken = 0
-        self._waiting: dict[W, Hashable] = {}  # and their callers, in the order of arrival
-        # Plain dictionaries: a Counter takes ten times as long
-        self._per_caller: dict[Hashable, int] = {}  # slots, and waiting for one
-        self._slots: dict[Hashable, int] = {}
+        self._waiting: dict[W, _Share] = {}  # in the order of arrival
+        self._shares: dict[Hashable, _Share] = {}
 
     def enter(self, caller: Hashable, waiter: W) -> bool:
         """Take a slot, or wait for one; return whether it is taken. LegacyError 429 or 503 for neither."""
-        own = self._per_caller.get(caller, 0)
-        if own >= self._limits.per_caller:
+        limits, share = self._limits, self._shares.get(caller) or _Share()
+        if share.taken + share.waiting >= limits.per_caller:
             raise LegacyError(TOO_MANY)
-        has_slot = self._take(caller)
-        if not has_slot:
-            if len(self._waiting) >= self._limits.waiting:
+        if not (has_slot := self._take(share)):
+            if len(self._waiting) >= limits.waiting:
                 raise LegacyError(BUSY)
-            self._waiting[waiter] = caller
-        self._per_caller[caller] = own + 1
+            self._waiting[waiter] = share
+            share.waiting += 1
+        self._shares[caller] = share
         return has_slot
 
     def leave(self, caller: Hashable, waiter: W) -> W | None:
         """Give a slot back, or stop waiting for one; return the next in line, which has a slot now."""
-        _decrement(self._per_caller, caller)
-        if waiter in self._waiting:
+        share, following = self._shares[caller], None
+        if self._waiting and waiter in self._waiting:
             del self._waiting[waiter]
-            return None
-        self._taken -= 1
-        _decrement(self._slots, caller)
-        if self._waiting:
-            for following, each in self._waiting.items():
-                if self._take(each):
-                    del self._waiting[following]
-                    return following
-        return None
+            share.waiting -= 1
+        else:
+            self._taken -= 1
+            share.taken -= 1
+            following = self._grant() if self._waiting else None
+        if not share.taken and not share.waiting:
+            del self._shares[caller]
+        return following
 
-    def _take(self, caller: Hashable) -> bool:
+    def _take(self, share: _Share) -> bool:
         """Take a slot if the caller may have one more; return whether it may."""
-        free, own = self._limits.in_all - self._taken, self._slots.get(caller, 0)
-        if may_take := free > 0 and own <= free:
+        free = self._limits.in_all - self._taken
+        if may_take := free > 0 and share.taken <= free:
             self._taken += 1
-            self._slots[caller] = own + 1
+            share.taken += 1
         return may_take
 
-
-def _decrement(counts: dict[Hashable, int], caller: Hashable) -> None:
-    if left := counts[caller] - 1:
-        counts[caller] = left
-    else:
-        del counts[caller]
+    def _grant(self) -> W | None:
+        """Give a free slot to the first in line that may take it."""
+        for waiter, share in self._waiting.items():
+            if self._take(share):
+                share.waiting -= 1
+                del self._waiting[waiter]
+                return waiter
+        return None
 
 
 class UnjudgedCaller(NamedTuple):
@@ -125,7 +132,20 @@ class ConcurrencyLimiter:
         self._slots: Slots[Slot] = Slots(limits or SlotLimits())
         self._requests: Slots[Slot] = Slots(_REQUESTS)
         self._strangers: Slots[Slot] = Slots(_STRANGERS)
-        self._accepted: LRUCache[UnjudgedCaller, bool] = LRUCache(_MAX_ACCEPTED)
+        self._accepted: FIFOCache[Hashable, None] = FIFOCache(_MAX_ACCEPTED)
+
+    def accept(self, caller: Hashable) -> None:
+        """Take note that the upstream has accepted the credentials of a caller."""
+        if isinstance(caller, UnjudgedCaller) and caller not in self._accepted:
+            self._accepted[caller] = None
+
+    def refuse(self, caller: Hashable) -> None:
+        """Take note that the upstream has refused them."""
+        self._accepted.pop(caller, None)
+
+    def has_accepted(self, caller: UnjudgedCaller) -> bool:
+        """Whether the last that the upstream said of its credentials was yes."""
+        return caller in self._accepted
 
     def admit(self, caller: Hashable) -> "Slot":
         """Return a context in which a request of `caller` waits; LegacyError 503 where too many do."""
@@ -139,11 +159,11 @@ class ConcurrencyLimiter:
         """Return a slot for a request of `caller`; LegacyError 429 or 503 where there is none in time."""
         if (peer := self._peer_of(caller)) is None:
             return await _acquire(self._slots, caller)
-        before = await _acquire(self._strangers, peer)
+        among_strangers = await _acquire(self._strangers, peer)
         try:
-            return _StrangerSlot(before, await _acquire(self._slots, caller), self._accepted, caller)
+            return _BothSlots(await _acquire(self._slots, caller), among_strangers)
         except BaseException:
-            before.__exit__()
+            among_strangers.__exit__()
             raise
 
     def _peer_of(self, caller: Hashable) -> Hashable | None:
@@ -196,25 +216,17 @@ class Slot:
             self._granted.set_result(None)
 
 
-class _StrangerSlot:
-    """The slots of a stranger: among strangers, and among all. If its request succeeds, it is one no more."""
+class _BothSlots:
+    """The slots of a stranger: among all, and among strangers."""
 
-    __slots__ = ("_accepted", "_caller", "_slots")
+    __slots__ = ("_slots",)
 
-    def __init__(
-        self, among_strangers: Slot, slot: Slot, accepted: LRUCache[UnjudgedCaller, bool], caller: Hashable
-    ) -> None:
-        self._slots = slot, among_strangers
-        self._accepted = accepted
-        self._caller = caller
+    def __init__(self, *slots: Slot) -> None:
+        self._slots = slots
 
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for each in self._slots:
             each.__exit__()
-        if kind is None and isinstance(self._caller, UnjudgedCaller):
-            self._accepted[self._caller] = True

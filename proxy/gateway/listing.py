@@ -15,7 +15,7 @@ from proxy.legacy import EMPTY_LIST, Item, ListWriter, Page, RenderedList, Style
 from proxy.model import NO_CALLER_IDS, CallerIds, Fetch, List, Operation
 from proxy.observe.counters import REPLACED_NAMES, Counters
 from proxy.upstream.api import Upstream
-from proxy.upstream.held_answers import HeldAnswers
+from proxy.upstream.held_answers import holding
 from proxy.upstream.listing import PageDigests
 
 Lists = ListCache[RenderedList, PageDigests]
@@ -85,7 +85,7 @@ class Reader:
         """Return how to load one page by itself; the list has no total where that does not add up."""
 
         async def load(_: object) -> LoadedList:
-            with HeldAnswers():
+            with holding():
                 with await self._limiter.acquire(parsed.caller):
                     page = await upstream.load_page(operation, parsed.account)
                 if page is None:
@@ -99,7 +99,7 @@ class Reader:
 
         async def load(last: PreviousList) -> LoadedList:
             digests = (last and last.page_digests) or ()
-            with HeldAnswers():
+            with holding():
                 with await self._limiter.acquire(parsed.caller):
                     if isinstance(operation, Fetch):
                         result = await upstream.fetch(operation, parsed.account, digests)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple, assert_never
 
-from cachetools import LRUCache
-
 from proxy.cache import (
     Bucket,
     Limit,
@@ -17,7 +15,6 @@ from proxy.cache import (
     Ticket,
     TokenBuckets,
     derive_owner,
-    digest_credentials,
 )
 from proxy.errors import (
     BAD_CODE,
@@ -34,7 +31,7 @@ from proxy.errors import (
 )
 from proxy.gateway.accounts import Accounts
 from proxy.gateway.call_limits import CallLimits, LimitExceededError
-from proxy.gateway.concurrency import BUSY, TOO_MANY, ConcurrencyLimiter
+from proxy.gateway.concurrency import BUSY, TOO_MANY, ConcurrencyLimiter, UnjudgedCaller
 from proxy.gateway.listing import Lists, Reader
 from proxy.gateway.parsing import ParsedRequest, parse
 from proxy.gateway.pending_codes import PendingCall, PendingCalls
@@ -74,7 +71,6 @@ _REJECTIONS: Mapping[object, Rejection] = {
     BUSY.kind: "busy",
 }
 _MAX_PARSED_LENGTH = 512  # characters of target and credentials
-_MAX_ACCEPTED = 4096  # credentials
 _TRIES_OF_PEER = Limit(20, _CALL_LIFETIME)
 """Codes that a peer may try, over all numbers; those that are right do not count."""
 _TRIES_OF_CALL = Limit(5, _CALL_LIFETIME)
@@ -124,8 +120,6 @@ class Translator:
         self._counters = self.failures.counters
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
-        self._accepted: LRUCache[bytes, None] = LRUCache(_MAX_ACCEPTED)
-        """Credentials of callers that the upstream has accepted."""
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))
         self.takes_codes = any(upstream.has_spoken_codes for upstream in upstreams.values())
 
@@ -178,9 +172,9 @@ class Translator:
             return self._parse_known(request.method, request.target, credentials)
         return parse(self._accounts, request)
 
-    def recognises(self, login: Credentials) -> bool:
-        """Whether credentials are known to be right, without asking the upstream."""
-        return self._accounts.recognises(login) or digest_credentials(login) in self._accepted
+    def recognises(self, login: Credentials, digest: bytes) -> bool:
+        """Whether credentials, of which there is a `digest`, are known to be right without the upstream."""
+        return self._accounts.recognises(login) or self._limiter.has_accepted(UnjudgedCaller(digest))
 
     async def _dispatch(self, parsed: ParsedRequest, peer: str) -> Shown:
         try:
@@ -190,11 +184,11 @@ class Translator:
         except LegacyError as error:
             if error.refuses_credentials:
                 self._lists.revoke(parsed.key)
-                self._accepted.pop(parsed.key.credential, None)
+                self._limiter.refuse(parsed.caller)
             raise
         is_unasked = isinstance(parsed.operation, List) and parsed.operation.nothing_matches
-        if parsed.account.is_own and not is_unasked:
-            self._accepted[parsed.key.credential] = None
+        if not is_unasked:
+            self._limiter.accept(parsed.caller)
         return result
 
     async def _carry_out(self, operation: Operation, parsed: ParsedRequest, peer: str) -> Shown:

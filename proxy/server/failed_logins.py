@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
-from proxy.cache import Bucket, Limit, Purpose, Refusal, Ticket, TokenBuckets, digest_credentials
+from proxy.cache import Bucket, Limit, Purpose, Refusal, Ticket, TokenBuckets
 from proxy.model import Credentials
 
 _TO_ONE_ACCOUNT, _IN_ALL = Limit(20, 60), Limit(200, 60)
@@ -25,6 +25,8 @@ class Login(NamedTuple):
 
     peer: str
     credentials: Credentials
+    digest: bytes
+    """Of the credentials."""
 
     @property
     def pair(self) -> Bucket:
@@ -82,7 +84,7 @@ class FailedLogins:
         With credentials that are known to be right, or that are being judged, it counts only if it fails.
         """
         judgement, tickets = Judgement(), list[Ticket]()
-        key = login.peer, digest_credentials(login.credentials)
+        key = login.peer, login.digest
         if is_known:
             await self._take_pair(login, self._look)
         elif not self._being_judged[key]:

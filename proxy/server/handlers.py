@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiohttp import hdrs
 
+from proxy.cache import digest_credentials
 from proxy.errors import TOO_MANY_REQUESTS, Fault, LegacyError
 from proxy.gateway.concurrency import current_peer
 from proxy.gateway.translator import Translator
@@ -59,13 +60,11 @@ class LegacyHandler:
         current_peer.set(peer)
         if self._translator.takes_codes and head.url.path == code_page.PATH:
             return await code_page.answer(head.method, head.headers, body, self._translator, peer)
-        request, credentials = _request(head, body, peer), _credentials(head)
-        if credentials is None:
+        request = _request(head, body, peer)
+        if (login := _login(request, peer)) is None:
             return await self._translator.answer(request)
-        login, is_known = Login(peer, credentials), self._translator.recognises(credentials)
-        if (
-            is_known and not self._failed.may_lock_out()
-        ):  # as most are, and to count takes a tenth of a request
+        is_known = self._translator.recognises(login.credentials, login.digest)
+        if is_known and not self._failed.may_lock_out():  # as most: to count takes a tenth of a request
             made = await self._translator.answer(request)
             if made.status == 401:
                 await self._failed.add(login)
@@ -81,14 +80,16 @@ class LegacyHandler:
         return made
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
-        if self._failed.may_lock_out() and (credentials := _credentials(head)) is not None:
-            login = Login(self._peer(head, connected), credentials)
-            if self._failed.seconds_left(login):
+        request = _request(head)
+        if self._failed.may_lock_out():
+            login = _login(request, self._peer(head, connected))
+            if login is not None and self._failed.seconds_left(login):
                 return None
-        return self._translator.from_cache(_request(head))
+        return self._translator.from_cache(request)
 
     def _peer(self, head: RequestHead, connected: str) -> str:
-        return peer_of(connected, head.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._trusted)
+        forwarded = head.headers.getall(hdrs.X_FORWARDED_FOR, ()) if self._trusted else ()
+        return peer_of(connected, forwarded, self._trusted)
 
 
 def _request(head: RequestHead, body: bytes = b"", peer: str = "") -> Request:
@@ -96,16 +97,18 @@ def _request(head: RequestHead, body: bytes = b"", peer: str = "") -> Request:
     return Request(head.method, head.path, credentials, head.headers.get(hdrs.CONTENT_TYPE), body, peer)
 
 
-def _credentials(head: RequestHead) -> Credentials | None:
-    """Return the credentials of a request; None where it has none, as before a challenge."""
-    authorization = tuple(head.headers.getall(hdrs.AUTHORIZATION, ()))
+def _login(request: Request, peer: str) -> Login | None:
+    """Return the attempt of a request to log in; None where it is none, as before a challenge."""
+    authorization = tuple(request.authorization)
     is_short = sum(map(len, authorization)) <= _MAX_REMEMBERED
-    return (_read_known if is_short else _read_known.__wrapped__)(authorization)
+    known = (_read_known if is_short else _read_known.__wrapped__)(authorization)
+    return None if known is None else Login(peer, *known)
 
 
 @lru_cache(maxsize=1024)
-def _read_known(authorization: tuple[str, ...]) -> Credentials | None:
+def _read_known(authorization: tuple[str, ...]) -> tuple[Credentials, bytes] | None:
     try:
-        return read_credentials(authorization)
+        credentials = read_credentials(authorization)
     except LegacyError:
         return None
+    return credentials, digest_credentials(credentials)

@@ -33,7 +33,7 @@ from proxy.observe.failures import ReportFailure, UpstreamFailure
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
-from proxy.upstream.held_answers import HeldAnswers
+from proxy.upstream.held_answers import holding
 from proxy.upstream.listing import (
     END_STATUSES,
     CursorExpiredError,
@@ -243,7 +243,7 @@ class Upstream:
     @contextmanager
     def _reporting(self, operation: UpstreamOperation, account: Account) -> Iterator[None]:
         try:
-            with HeldAnswers():
+            with holding():
                 yield
         except UpstreamError as error:
             self._report(UpstreamFailure(self._name, operation, account.sid, error))

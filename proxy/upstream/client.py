@@ -20,7 +20,7 @@ from proxy.upstream import encoding
 from proxy.upstream.breaker import AdmittedCall, CallerBreakers, CallerCounts, CircuitBreaker
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
-from proxy.upstream.held_answers import AnswerBudget, HeldAnswers
+from proxy.upstream.held_answers import AnswerBudget, HeldAnswers, holding
 from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlots
 from proxy.upstream.response import MalformedResponseError
 from proxy.upstream.retry import RetryBudget, retry_delay
@@ -171,7 +171,7 @@ class Client:
         if fault := caller.shared.cooldowns.fault_for(call.credentials):
             raise NoReplyError(Reason.DECLINED, fault, was_sent=False)
         try:
-            with HeldAnswers() as held, self._deadlines as deadline:
+            with holding() as held, self._deadlines as deadline:
                 held.prepare(self.held)
                 return await self._send(call, request, caller, held, deadline)
         except TimeoutError as error:

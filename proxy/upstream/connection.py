@@ -88,11 +88,9 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._last_byte = self._loop.time()
         try:
-            before = self._response.size
-            is_complete = self._response.feed(data)
             if self._held:
-                self._held.add(self._response.size - before)
-            if is_complete:
+                self._held.add(len(data))
+            if self._response.feed(data):
                 self._answer.set_result(None)
         except UpstreamError as error:
             self._fail(error)

@@ -4,8 +4,8 @@ Law: before a request is sent, there is room for a short answer to it. An answer
 has been placed is not dropped for want of room.
 """
 
-from contextvars import ContextVar, Token
-from types import TracebackType
+from contextvars import ContextVar
+from typing import Self
 
 from proxy.errors import Reason, UpstreamError
 from proxy.profile.calls import NoReplyError
@@ -36,26 +36,30 @@ class AnswerBudget:
 _current: ContextVar["HeldAnswers | None"] = ContextVar("held_answers", default=None)
 
 
-class HeldAnswers:
-    """The answers that an operation holds until its block ends; a block inside another one belongs to it."""
+def holding() -> "HeldAnswers":
+    """Return the answers that the operation of this task holds; a block inside another one is the same."""
+    return _current.get() or HeldAnswers()
 
-    __slots__ = ("_budget", "_left", "_taken", "_token")
+
+class HeldAnswers:
+    """The answers that an operation holds until its outermost block ends."""
+
+    __slots__ = ("_blocks", "_budget", "_left", "_taken", "_token")
 
     def __init__(self) -> None:
+        self._blocks = 0
         self._budget: AnswerBudget | None = None
         self._taken = self._left = 0
-        self._token: Token[HeldAnswers | None] | None = None
 
-    def __enter__(self) -> "HeldAnswers":  # noqa: PYI034 - perhaps the outer one
-        if (outer := _current.get()) is not None:
-            return outer
-        self._token = _current.set(self)
+    def __enter__(self) -> Self:
+        if not self._blocks:
+            self._token = _current.set(self)
+        self._blocks += 1
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is not None:
+    def __exit__(self, *_: object) -> None:
+        self._blocks -= 1
+        if not self._blocks:
             _current.reset(self._token)
             if self._budget is not None:
                 self._budget.taken -= self._taken

@@ -53,11 +53,6 @@ class ResponseReader:
         self._interim = self._without_body = self._wire = 0
         self._is_malformed = self.is_complete = self.may_reuse = False
 
-    @property
-    def size(self) -> int:
-        """Bytes of the body that have come."""
-        return len(self._body)
-
     def feed(self, data: bytes) -> bool:
         """Read on; return whether the answer is complete.
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache import Purpose, SharedCells, SharedTokenBuckets
+from proxy.cache import Purpose, SharedCells, SharedTokenBuckets, digest_credentials
 from proxy.model import Credentials
 from proxy.server.failed_logins import FailedLogins, LockedOutError, Login
 
 
 def of(peer: str, account: str, token: str = "guess") -> Login:
-    return Login(peer, Credentials(account, token))
+    credentials = Credentials(account, token)
+    return Login(peer, credentials, digest_credentials(credentials))
 
 
 LOGIN = of("192.0.2.1", "AC1")

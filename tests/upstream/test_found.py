@@ -17,7 +17,7 @@ from support.wire import read_message
 from proxy.errors import BAD_UPSTREAM, LegacyError, Reason, UpstreamError
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream.client import Client
-from proxy.upstream.held_answers import AnswerBudget, HeldAnswers
+from proxy.upstream.held_answers import AnswerBudget, holding
 from proxy.upstream.route import UpstreamRoute, read_trust
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -371,9 +371,9 @@ async def test_found_f1_nothing_is_sent_without_room_for_a_short_answer() -> Non
 
 def test_found_f1_an_operation_holds_all_of_its_answers() -> None:
     budget = AnswerBudget(100_000)
-    with HeldAnswers() as outer:
+    with holding() as outer:
         for _ in range(2):
-            with HeldAnswers() as held:
+            with holding() as held:
                 assert held is outer
                 held.prepare(budget)
                 held.add(40_000)
