@@ -97,6 +97,15 @@ class Credentials:
         return "Credentials(…)"
 
 
+class DataOwner(NamedTuple):
+    """Whose data a write changes: the origin of an upstream, and an account there, each in one spelling."""
+
+    origin: str
+    account: str
+    is_apart: bool = True
+    """Whether accounts with other names have other data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An authenticated legacy account, and the credentials with which the upstream is asked for it."""
@@ -109,9 +118,8 @@ class Account:
     """The name of its upstream."""
     is_own: bool = True
     """Whether the credentials are the caller's own: then a refusal of the upstream is passed on as it is."""
-    owner: tuple[str, str] | None = None
-    """Whose data its writes change: the origin of the upstream, and the name there where that tells accounts
-    apart. None stands for the names of its upstream and there."""
+    owner: DataOwner | None = None
+    """None stands for the names of its upstream and there."""
     label: str = ""
     """What people call the account; empty where they call it by its Sid."""
 

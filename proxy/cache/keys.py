@@ -5,10 +5,11 @@ caller: what one of them reads is shown to no other.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
-from proxy.model import Account, Credentials
+from proxy.model import Account, Credentials, DataOwner
 
 SLOTS = 65_536
 """Of the tables in shared memory."""
@@ -21,11 +22,18 @@ class Owner(NamedTuple):
     account: str
     slot: int
     """A short digest of both, below SLOTS."""
+    also: str | None = None
+    """What `account` is in a configuration that differs in whether names tell accounts apart."""
 
     @property
     def writes(self) -> "Owner":
         """What counts the writes that have begun, refused ones too: no slot of a list is among its own."""
         return Owner(self.upstream, f"{self.account}\0writes", self.slot + SLOTS)
+
+    @property
+    def every(self) -> "Sequence[Owner]":
+        """All that a write changes: it may end after a reload, whose configuration has another owner."""
+        return (self,) if self.also is None else (self, _create_owner(self.upstream, self.also))
 
 
 class Key(NamedTuple):
@@ -47,8 +55,14 @@ class Key(NamedTuple):
 
 def derive_owner(account: Account) -> Owner:
     """Return the owner of the data of `account`."""
-    upstream, name = account.owner or (account.upstream, account.upstream_id)
-    return Owner(upstream, name, crc32(f"{upstream}\0{name}".encode("utf-8", "surrogatepass")) % SLOTS)
+    owner = account.owner or DataOwner(account.upstream, account.upstream_id)
+    name, also = (owner.account, "") if owner.is_apart else ("", owner.account)
+    return _create_owner(owner.origin, name, also)
+
+
+def _create_owner(upstream: str, name: str, also: str | None = None) -> Owner:
+    slot = crc32(f"{upstream}\0{name}".encode("utf-8", "surrogatepass")) % SLOTS
+    return Owner(upstream, name, slot, also)
 
 
 def digest_credentials(credentials: Credentials) -> bytes:

@@ -234,6 +234,12 @@ class RedisPipeline:
             self._health.fail(command, word, f"replies {word} to {command}; {consequence}")
 
 
+def to_milliseconds(time: Any) -> int:
+    """Read the reply to TIME."""
+    seconds, microseconds = time
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 async def _read_reply(connection: AbstractConnection) -> Any:
     """Read one reply; those after an error reply still follow."""
     try:

@@ -12,7 +12,13 @@ import secrets
 from typing import Any, Self
 
 from proxy.cache.keys import Key, Owner
-from proxy.cache.redis_pipeline import Command, RedisHealth, RedisPipeline, UnavailableError
+from proxy.cache.redis_pipeline import (
+    Command,
+    RedisHealth,
+    RedisPipeline,
+    UnavailableError,
+    to_milliseconds,
+)
 from proxy.cache.sealing import Sealing
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
@@ -95,20 +101,21 @@ class RedisStore:
         return master, token
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        """Delete the generation, which works on a full server too."""
-        generation, unsettled = self._state_names(owner)
-        mark = ("SET", unsettled, self._seal(unsettled, b""), "PX", int(unsettled_for * 1000))
-        is_marked = not unsettled_for or await self._tell(mark)
-        if not await self._tell(("DEL", generation)):
+        """Delete the generations, which works on a full server too."""
+        generations, unsettled = zip(*map(self._state_names, owner.every), strict=True)
+        lifetime = "PX", int(unsettled_for * 1000)
+        marks = [("SET", each, self._seal(each, b""), *lifetime) for each in unsettled]
+        is_marked = not unsettled_for or await self._tell(*marks)
+        if not await self._tell(("DEL", *generations)):
             return False
         if not is_marked:  # if this fails too, what the upstream changes later shows when the TTL has passed
-            await self._tell(mark)
+            await self._tell(*marks)
         return True
 
-    async def _tell(self, command: Command) -> bool:
-        """Return whether Redis has carried out a command."""
+    async def _tell(self, *commands: Command) -> bool:
+        """Return whether Redis has carried out all commands."""
         try:
-            await self._checks.execute(command, insist=True)
+            await self._checks.execute(*commands, insist=True)
         except UnavailableError:
             return False
         return True
@@ -123,7 +130,7 @@ class RedisStore:
             _, (time,) = await self._lists.execute(("TIME",))
         except UnavailableError:
             return None
-        left = min(ttl, int.from_bytes(content[:_TIME], "big") - _milliseconds(time))
+        left = min(ttl, int.from_bytes(content[:_TIME], "big") - to_milliseconds(time))
         return SavedList(content[_TIME:], left / 1000) if left > 0 else None
 
     async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
@@ -133,7 +140,7 @@ class RedisStore:
         try:
             _, (time,) = await self._lists.execute(("TIME",))
             # By the clock of the server: a command that is delayed does not prolong the list
-            end = _milliseconds(time) + int((until - now()) * 1000)
+            end = to_milliseconds(time) + int((until - now()) * 1000)
             sealed = self._seal(name, end.to_bytes(_TIME, "big") + saved.content)
             await self._lists.execute(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
@@ -144,17 +151,12 @@ class RedisStore:
         await self._lists.close()
 
     def _state_names(self, owner: Owner) -> tuple[bytes, bytes]:
-        return self._name("generation", *owner), self._name("settling", *owner)
+        name = owner.upstream, owner.account, owner.slot
+        return self._name("generation", *name), self._name("settling", *name)
 
     def _list_name(self, key: Key, generation: Generation) -> bytes:
         whose = *key.owner, *key.reader, key.credential
         return self._name("list", self._schema, *whose, *key.query, generation)
-
-
-def _milliseconds(time: Any) -> int:
-    """Read the reply to TIME."""
-    seconds, microseconds = time
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 _TIME = 8  # bytes

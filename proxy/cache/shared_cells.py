@@ -41,6 +41,8 @@ class SharedCells:
         self.marks = memoryview(mmap.mmap(-1, regions * 8)).cast("d")
         """By region: a time that its keys share."""
         self._contents = memoryview(mmap.mmap(-1, count * size))
+        self._is_stuck = False
+        """Whether another worker has held the lock for too long, as of the last attempt of this one."""
         self._lock = os.memfd_create("callerid-proxy-cells")
         weakref.finalize(self, os.close, self._lock)
 
@@ -49,16 +51,21 @@ class SharedCells:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Exclude other workers; CellsLockedError where that takes too long."""
-        give_up_at = time.monotonic() + _PATIENCE
+        """Exclude other workers; CellsLockedError where that takes too long.
+
+        While it does, only the first one waits: the event loop must not wait for each request anew.
+        """
+        give_up_at = time.monotonic() + (0 if self._is_stuck else _PATIENCE)
         while True:
             try:
                 fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
                 if time.monotonic() > give_up_at:
+                    self._is_stuck = True
                     raise CellsLockedError from None
                 time.sleep(_PAUSE)
+        self._is_stuck = False
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from proxy.cache.shared_cells import CellsLockedError, SharedCells
 
-_SETS, _SIZE = 512, 1024
+_SETS, _SIZE = 512, 9 * 1024
 _HEAD = 8 + 2  # bytes: a digest of the group, and the length of the content
 
 
@@ -72,10 +72,10 @@ class MemoryRecords:
         try:
             with self._cells.locked():
                 for cell in self._ways(group):
-                    held = bytes(self._cells.contents(cell))
-                    if self._cells.until[cell] > now and held.startswith(digest):
+                    held = self._cells.contents(cell)
+                    if self._cells.until[cell] > now and held[:8] == digest:
                         end = _HEAD + int.from_bytes(held[8:_HEAD], "big")
-                        key, _, content = held[_HEAD:end].partition(b"\0")
+                        key, _, content = bytes(held[_HEAD:end]).partition(b"\0")
                         found[key.decode()] = content
         except CellsLockedError:
             pass

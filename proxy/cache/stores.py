@@ -52,7 +52,7 @@ class Store(Protocol):
         """Return the state of an owner's data, None where that is unknown: then nothing cached is shown."""
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        """Begin another generation of an owner's data; False where that could not be told to others.
+        """Begin another generation of `every` owner; False where that could not be told to others.
 
         The data may change once more by itself within `unsettled_for` seconds.
         """
@@ -123,10 +123,11 @@ class SharedMemoryStore:
         return self.peek(owner)
 
     async def advance(self, owner: Owner, unsettled_for: float = 0) -> bool:
-        at = self._row + owner.slot
-        if unsettled_for:
-            self._table.unsettled_until[at] = self._clock() + unsettled_for
-        self._table.counts[at] += 1
+        for each in owner.every:
+            at = self._row + each.slot
+            if unsettled_for:
+                self._table.unsettled_until[at] = self._clock() + unsettled_for
+            self._table.counts[at] += 1
         return True
 
     async def load(self, key: Key, generation: Generation) -> None:

@@ -75,6 +75,9 @@ class TokenBuckets(Protocol):
     async def give_back(self, ticket: Ticket) -> None:
         """Return the tokens of what did not happen."""
 
+    def follow(self, hosts: int) -> None:
+        """Share buckets with so many hosts from now on; buckets in memory are those of one host."""
+
     def may_refuse(self, purpose: Purpose) -> bool:
         """Whether any bucket may have no token, as far as this host knows, which is cheap to know."""
 
@@ -128,6 +131,9 @@ class SharedTokenBuckets:
         except CellsLockedError:
             pass
 
+    def follow(self, hosts: int) -> None:
+        del hosts
+
     def exhaust(self, bucket: Bucket, seconds: float) -> None:
         """Leave a bucket without tokens for some time: another host has found it so."""
         try:
@@ -160,6 +166,8 @@ class SharedTokenBuckets:
         if (cell := self._cells.claim(ways, key, now)) is None:
             return Refusal(bucket, _UNSURE, is_full=True)
         times, counts = self._slots(cell)
+        for slot in range(_SLOTS):
+            times[slot] = min(times[slot], now + within)  # the limit may have been a longer one
         if seconds := _seconds_left(times, counts, tokens, now):
             return Refusal(bucket, seconds)
         most = math.ceil(tokens / _SLOTS)
@@ -184,7 +192,8 @@ class SharedTokenBuckets:
     def _return(self, slots: Sequence[tuple[int, int, float]], now: float) -> None:
         for cell, slot, at in slots:
             times, counts = self._slots(cell)
-            if at > now and counts[slot]:  # else it has come back, and the slot may be another take's
+            # Else it has come back, and the slot may be another take's
+            if times[slot] >= at > now and counts[slot]:
                 counts[slot] -= 1
                 if not counts[slot]:
                     times[slot] = 0

@@ -395,8 +395,8 @@ class RateSettings(Frozen):
 
 
 def _read_limit(value: Any) -> Any:
-    """Let `off` stand for no limit, as null does."""
-    return None if value == "off" else value
+    """Let `off` stand for no limit, as null does; where it is quoted, in any letters."""
+    return None if isinstance(value, str) and value.lower() == "off" else value
 
 
 CallLimit = Annotated[

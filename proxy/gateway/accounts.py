@@ -5,9 +5,11 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from proxy.errors import UNAUTHENTICATED, LegacyError
-from proxy.model import Account, Credentials
+from proxy.model import Account, Credentials, DataOwner
 
 
 class Accounts(Protocol):
@@ -34,9 +36,13 @@ class DataScope(NamedTuple):
     tells_accounts: bool
     """Whether accounts with different names have different data."""
 
-    def owner(self, upstream_id: str) -> tuple[str, str]:
-        """Return whose data the account with that name reads and writes. Names may be read in any case."""
-        return self.origin, upstream_id.strip().casefold() if self.tells_accounts else ""
+    def owner(self, upstream_id: str) -> DataOwner:
+        """Return whose data the account with that name reads and writes.
+
+        Names may be read in any case, in any form of Unicode, and percent-encoded.
+        """
+        name = normalize("NFKC", unquote(upstream_id)).casefold()
+        return DataOwner(self.origin, normalize("NFKC", name).strip(), self.tells_accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class AccountEntry:
     upstream_id: str
     credentials: Credentials
     upstream: str
-    owner: tuple[str, str] | None = None
+    owner: DataOwner | None = None
     label: str = ""
 
 

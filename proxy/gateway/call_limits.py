@@ -25,11 +25,14 @@ class LimitExceededError(LegacyError):
         super().__init__(TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(seconds))))
 
 
-def _name(account: Account) -> str:
-    """Return what tells accounts apart: a Sid in any case, or the credentials where a Sid may be made up."""
-    if account.is_own and account.owner and not account.owner[1]:
-        return digest_credentials(account.credentials).hex()
-    return account.sid.lower()
+def _name_payer(account: Account) -> str:
+    """Return what stands for an account, however its caller writes the Sid, in whatever letters.
+
+    Where callers pass on their own credentials, and these alone tell the upstream whose call it is, any Sid
+    is as good as another one.
+    """
+    is_made_up = account.is_own and account.owner is not None and not account.owner.is_apart
+    return digest_credentials(account.credentials).hex() if is_made_up else account.sid.lower()
 
 
 class CallLimits:
@@ -46,7 +49,7 @@ class CallLimits:
     async def counting(self, operation: Validate, account: Account, peer: str) -> AsyncIterator[None]:
         """Count the call that the block places; LegacyError 429 instead where a limit refuses it."""
         # A number is called by whatever account
-        keys = {"per_number": operation.phone_number, "per_account": _name(account), "per_peer": peer}
+        keys = {"per_number": operation.phone_number, "per_account": _name_payer(account), "per_peer": peer}
         buckets = [Bucket(Purpose.CALLS, name, keys[name], limit) for name, limit in self._limits.items()]
         taken = await self._buckets.take(*buckets) if buckets else None
         if isinstance(taken, Refusal):

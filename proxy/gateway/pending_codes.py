@@ -31,6 +31,14 @@ class PendingCall(NamedTuple):
     """A random one: of it its tries are counted."""
 
 
+class _Record(NamedTuple):
+    """What is shared of a call."""
+
+    call_id: str
+    digest: str
+    pending: str
+
+
 class PendingCalls:
     """The calls of the last ten minutes."""
 
@@ -48,17 +56,18 @@ class PendingCalls:
         call_id = secrets.token_hex(8)
         if account.is_own:
             self._own_accounts[call_id] = account
-        content = orjson.dumps([call_id, _digest(account), pending])
+        content = orjson.dumps(list(_Record(call_id, _digest(account), pending)))
         return await self._records.put(number, account.sid, content, _LIFETIME)
 
     async def find(self, number: str, accounts: Accounts) -> Sequence[PendingCall]:
         """Return the calls to `number` of accounts that are still configured, with the same upstream."""
         found = list[PendingCall]()
         for sid, content in (await self._records.find(number)).items():
-            call_id, digest, pending = orjson.loads(content)
-            account = accounts.find(sid, self._own_accounts.get(call_id))
-            if account and _digest(account) == digest:
-                found.append(PendingCall(account, pending, call_id))
+            if (record := _read(content)) is None:
+                continue
+            account = accounts.find(sid, self._own_accounts.get(record.call_id))
+            if account and _digest(account) == record.digest:
+                found.append(PendingCall(account, record.pending, record.call_id))
         return found
 
     async def complete(self, number: str, call: PendingCall) -> None:
@@ -71,6 +80,18 @@ class PendingCalls:
         if self._own is None:
             self._own = TTLCache(_MAX_OWN, _LIFETIME, asyncio.get_running_loop().time)
         return self._own
+
+
+def _read(content: bytes) -> _Record | None:
+    """Read a record; None for what another version, or another user of Redis, has written."""
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    match found:
+        case [str(call_id), str(digest), str(pending)]:
+            return _Record(call_id, digest, pending)
+    return None
 
 
 def _digest(account: Account) -> str:

@@ -11,6 +11,16 @@ from yarl import URL
 
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 MAX_PORT = 65535
+_OWN_NAMES = (
+    "ip6-localhost",
+    "ip6-loopback",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost4.localdomain4",
+    "localhost6",
+    "localhost6.localdomain6",
+)
+"""Names that the /etc/hosts of distributions gives to the loopback addresses."""
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123 section 2.1, and underscores
 _MAX_NAME = 253  # characters
 
@@ -98,7 +108,8 @@ def _normalize_host(host: str) -> str:
         address = ip_address(name)
         address = getattr(address, "ipv4_mapped", None) or address
         name = "localhost" if address.is_loopback or address.is_unspecified else address.compressed
-    return "localhost" if name.endswith(".localhost") else name  # RFC 6761 section 6.3
+    is_here = name in _OWN_NAMES or name.endswith(".localhost")  # RFC 6761 section 6.3
+    return "localhost" if is_here else name
 
 
 def check_host(host: str) -> None:

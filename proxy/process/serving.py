@@ -125,6 +125,7 @@ async def _run_proxy(
             # In a thread: it takes longer than requests may wait for the loop
             if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
                 serving.follow(*built)
+                state.buckets.follow(configuration.now.settings.snapshots.replicas)
                 client.follow({}, await asyncio.to_thread(_read_trust))
                 client.held.limit = configuration.now.settings.limits.answer_bytes
                 if share.is_alone:  # else the supervisor logs it once for all workers

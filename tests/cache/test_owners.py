@@ -42,6 +42,7 @@ from proxy.gateway.translator import Translator
 from proxy.legacy import Answer
 from proxy.net.addresses import normalize_origin
 from proxy.process.assembly import assemble
+from proxy.profile.calls import Call, Reply
 from proxy.sandbox import Store as Sandbox
 
 Stores = Callable[[], list[Store]]
@@ -65,6 +66,8 @@ SPELLINGS = (
         "http://[0:0:0:0:0:0:0:1]:8080",
         "http://[::ffff:127.0.0.1]:8080",
         "http://0.0.0.0:8080",
+        "http://ip6-localhost:8080",
+        "http://localhost.localdomain.:8080",
     ),
     ("https://[2001:db8::a]", "https://[2001:DB8:0:0::000A]:443/"),
     ("https://192.0.2.1", "http://192.0.513", "https://[::FFFF:192.0.2.1]/v1"),
@@ -255,6 +258,47 @@ async def test_found_f3_what_is_surely_another_account_keeps_its_lists(
     one = Entry("http://api.example.com", "Main", "key-a")
     assert not await shares_lists(tmp_path, [one, replace(one, **changed)], named=named)
     assert await shares_lists(tmp_path, [one, one], named=named)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["main", " Main\u00a0", "M%61in", "m%41in", "\uff2dain", "M\u1d43in"], ids=ascii
+)
+async def test_found_f3_each_spelling_of_an_account_is_one(spelling: str, tmp_path: Path) -> None:
+    one = Entry("http://api.example.com", "Main", "key-a")
+    for pair in ([one, replace(one, account=spelling)], [replace(one, account=spelling), one]):
+        assert await shares_lists(tmp_path, pair, named=True)
+
+
+class LateUpstream(OneAccount):
+    """Carries a write out long after it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, call: Call) -> Reply:
+        if call.method != "GET":
+            self.has_begun.set()
+            await self.goes_on.wait()
+        return await super().send(call)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("named", [True, False])
+async def test_found_f3_a_write_ends_after_a_reload(
+    kind: str, named: bool, valkey: Server, tmp_path: Path
+) -> None:
+    """Whether names tell accounts apart changes between the beginning of a write and its end."""
+    one, upstream = Entry("http://api.example.com", "Main", "key-a"), LateUpstream()
+    before, after = (configured(tmp_path, [one], named=each) for each in (named, not named))
+    async with stores_of(kind, valkey) as stores:
+        writer, reader = assemble(before, upstream, stores[0]), assemble(after, upstream, stores[1])
+        writing = asyncio.create_task(writer.answer(request(SIDS[0], "PUT", f"/{FIRST}", "FriendlyName=200")))
+        await upstream.has_begun.wait()
+        assert names_in(await ask(reader, SIDS[0]))[0] == "0 key-a"
+        upstream.goes_on.set()
+        assert (await writing).status == 200
+        assert names_in(await ask(reader, SIDS[0]))[0] == "1 key-a"
 
 
 async def test_found_f3_a_list_is_shown_to_its_own_entry_only(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 from support.cached import Clock
 from support.valkey import Server
@@ -48,9 +50,9 @@ async def test_nothing_is_evicted() -> None:
 
 async def test_what_is_too_long_is_not_stored() -> None:
     records = MemoryRecords(clock=Clock())
-    assert await records.put("group", "key", bytes(1010), 10)
-    assert not await records.put("group", "key", bytes(1011), 10)
-    assert await records.find("group") == {"key": bytes(1010)}
+    assert await records.put("group", "key", bytes(9202), 10)
+    assert not await records.put("group", "key", bytes(9203), 10)
+    assert await records.find("group") == {"key": bytes(9202)}
 
 
 def test_processes_share_records() -> None:
@@ -100,6 +102,19 @@ async def test_hosts_share_records(host: Host) -> None:
     assert set(await one.find("group")) == {"a"}
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+async def test_clocks_of_hosts_may_differ(ahead: float, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later record counts, and each one for as long as it was stored for, by the clock of the server."""
+    one, two, now = host(), host(), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    assert await one.put("group", "a", b"1", 60)
+    monkeypatch.undo()
+    assert await two.find("group") == {"a": b"1"}
+    await asyncio.sleep(0.01)
+    assert await two.put("group", "a", b"later", 60)
+    assert await one.find("group") == {"a": b"later"}
+
+
 async def test_records_in_redis_end(valkey: Server, host: Host) -> None:
     one, two = host(), host()
     before = set(valkey.client.keys())
@@ -122,6 +137,22 @@ async def test_what_others_write_is_no_record(valkey: Server, host: Host) -> Non
     valkey.client.set(name, "text")
     assert await two.find("group") == {}
     assert await one.find("group") == {"a": b"1"}
+
+
+async def test_a_redis_that_has_lost_a_record_ends_none_on_its_host(host: Host, pair: list[Server]) -> None:
+    """It was restarted without its data; one that still has them says which have been removed."""
+    one, two = host(pair[0]), host(pair[0])
+    assert await one.put("group", "a", b"1", 60)
+    assert await one.put("group", "b", b"2", 60)
+    await two.remove("group", "b")
+    assert await one.find("group") == {"a": b"1"}
+    pair[0].stop()
+    pair[0].start()
+    await asyncio.sleep(1.1)  # seconds without calls after a failure
+    assert (await one.find("group"))["a"] == b"1"
+    assert await two.find("group") == {}
+    await one.remove("group", "a")
+    assert "a" not in await one.find("group")
 
 
 async def test_without_redis_each_host_has_its_own(host: Host, pair: list[Server]) -> None:

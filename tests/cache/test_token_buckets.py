@@ -105,6 +105,24 @@ def test_a_limit_that_is_lowered_counts_what_was_taken() -> None:
     assert takes(buckets, bucket(tokens=6))
 
 
+def test_a_limit_that_is_shortened_counts_from_now_on() -> None:
+    """What was taken comes back within the time that is valid now; its ticket gives back no other token."""
+    clock = Clock()
+    buckets = SharedTokenBuckets(clock=clock)
+    long, short = (bucket(tokens=2, within=within) for within in (86_400, 10))
+    ticket = buckets.take_now(long)
+    assert isinstance(ticket, Ticket)
+    assert takes(buckets, long)
+    refused = buckets.take_now(short)
+    assert isinstance(refused, Refusal)
+    assert refused.seconds == 10
+    clock.now += 10
+    assert takes(buckets, short)
+    assert takes(buckets, short)
+    buckets.give_back_now(ticket)
+    assert not takes(buckets, short)
+
+
 def test_names_keys_and_purposes_are_apart() -> None:
     buckets = SharedTokenBuckets(clock=Clock())
     one = bucket("1", 1)
@@ -229,6 +247,18 @@ def test_a_worker_that_holds_the_lock_stops_nothing_but_calls() -> None:
     assert [takes(buckets, bucket()) for _ in range(3)] == [True, True, False]
 
 
+def test_a_lock_that_is_held_for_long_is_waited_for_once() -> None:
+    """Two hundred waits of fifty milliseconds would stop the event loop for ten seconds."""
+    cells = create_token_cells()
+    buckets = SharedTokenBuckets(cells, time.monotonic)
+    with holding_the_lock(cells):
+        assert isinstance(buckets.take_now(bucket()), Refusal)
+        begun = time.monotonic()
+        assert not any(takes(buckets, bucket()) for _ in range(200))
+        assert time.monotonic() - begun < 5, "each take waits"
+    assert takes(buckets, bucket())
+
+
 def test_a_worker_that_is_killed_leaves_no_lock() -> None:
     cells = create_token_cells()
     with holding_the_lock(cells):
@@ -332,3 +362,49 @@ async def test_a_frozen_redis_delays_nothing(valkey: Server, host: Host) -> None
     assert await taken(one, bucket(tokens=4))
     with valkey.frozen():
         assert [await taken(one, bucket(tokens=4)) for _ in range(3)] == [True, False, False]
+
+
+async def test_what_others_write_refuses_for_no_longer_than_the_limit(valkey: Server, host: Host) -> None:
+    """Of another type it is removed; tokens of the far future are those of a clock that has gone back."""
+    one, two = host(), host(4)
+    before = set(valkey.client.keys())
+    assert await taken(one, bucket())
+    (name,) = set(valkey.client.keys()) - before
+    valkey.client.set(name, "text")
+    assert await taken(two, bucket())
+    assert valkey.client.type(name) == b"zset"
+    for score in ("inf", 1e300, (time.time() + 86_400) * 1000):
+        valkey.client.delete(name)
+        valkey.client.zadd(name, dict.fromkeys("abc", score))
+        refused = await two.take(bucket())
+        assert isinstance(refused, Refusal)
+        assert 0 < refused.seconds <= bucket().limit.within
+
+
+@pytest.mark.parametrize("loses", [False, True])
+async def test_what_was_taken_without_redis_counts_afterwards(
+    loses: bool, host: Host, pair: list[Server]
+) -> None:
+    """Redis is frozen, or restarted without its data; then what did not happen after all does not count."""
+    server = pair[0]
+    one, two = host(timeout=0.2, server=server), host(timeout=0.2, server=server)
+    wanted = bucket("outage", 6), bucket("outage account", 50, name="per_account")
+    with server.frozen():
+        assert [await taken(one, *wanted) for _ in range(4)] == [True] * 3 + [False]
+        assert await taken(two, *wanted)
+        if loses:
+            ticket = await two.take(*wanted)
+            assert isinstance(ticket, Ticket)
+            await two.give_back(ticket)
+    if loses:
+        server.stop()
+        server.start()
+    async with asyncio.timeout(20):
+        while [server.client.zcard(name) >= 4 for name in server.client.keys("*:tokens:*")] != [True] * 2:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    results = [await taken(each, *wanted) for each in (one, two) * 6]
+    if loses:
+        assert results.count(True) == 2
+    else:  # a take that was refused without Redis may be counted by it afterwards
+        assert results.count(True) <= 2

@@ -15,6 +15,7 @@ from support.code_on_phone import passing_credentials_on
 from support.processes import Running, running, workers_of
 from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
+from support.valkey import free_port
 from support.wire import Answer, Message, RawClient, ask, connect, json_answer, scripted_upstream
 
 from proxy.sandbox import Store
@@ -217,6 +218,34 @@ async def test_a_write_across_a_reload_invalidates_the_new_cache(tmp_path: Path)
                 asked = len(upstream.received)
                 assert b"New" in (await second.ask(get(ACCOUNT))).body
                 assert len(upstream.received) == asked  # and it is cached
+
+
+async def test_limits_and_the_share_of_a_host_are_followed(tmp_path: Path) -> None:
+    """Redis does not answer: a host allows its share, which is another one with more replicas."""
+    placed = json_answer(200, b'{"validation_code": "123456", "phone_number": "+14158675309"}').encode()
+    async with scripted_upstream() as upstream:
+        upstream.otherwise = lambda _: placed
+        base, redis = configuration(tmp_path, upstream.url, ACCOUNT), f"redis://127.0.0.1:{free_port()}"
+
+        def limited(limit: str, replicas: int) -> str:
+            snapshots = f"snapshots: {{fresh: 0, replicas: {replicas}, redis: '{redis}'}}\n"
+            return f"{base}{snapshots}validation: {{limits: {{per_number: {limit}}}}}\n"
+
+        with served(tmp_path, limited("{calls: 6, within: 600}", 2), "--workers", "2") as proxy:
+            workers_of(proxy.server, 2)
+            headers = (("Host", "x"), ("Authorization", basic()), ("Connection", "close"))
+
+            async def statuses(number: str, times: int) -> list[int]:
+                message = Message(f"POST {LIST} HTTP/1.1", headers, f"PhoneNumber={number}".encode())
+                return [(await ask(proxy.port, message.encode())).status for _ in range(times)]
+
+            assert await statuses("2125550001", 4) == [200] * 3 + [429]
+            proxy.reload(limited("{calls: 6, within: 600}", 3))
+            await asyncio.sleep(1)  # each worker reloads for itself
+            assert await statuses("2125550002", 3) == [200] * 2 + [429]
+            proxy.reload(limited("off", 3))
+            await asyncio.sleep(1)
+            assert await statuses("2125550002", 3) == [200] * 3
 
 
 async def test_a_pending_validation_survives_a_reload(tmp_path: Path) -> None:
