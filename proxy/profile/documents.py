@@ -17,7 +17,7 @@ _MAX_CONTAINERS = 100_000  # arrays and objects: as many as a list has caller ID
 _MAX_VALUES = 1_000_000
 _MAX_DEPTH = 500
 
-_LARGE = 256 * 1024  # bytes
+_LARGE = 1024 * 1024  # bytes
 _SLICE = 64 * 1024  # bytes: less than a millisecond
 _MAX_STARTS = 8  # arrays that may be the large one
 _MAX_WRONG_CUTS = 16  # in a row
