@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 from support.prism import SPECS, needs_prism, prism
-from support.running import running_proxy
+from support.running import UNLIMITED, running_proxy
 from support.seed import basic
 from support.wire import Message, RawClient, ask, connect
 
@@ -130,7 +130,7 @@ async def test_every_valid_request_gets_an_answer(tmp_path: Path) -> None:
     async with (
         prism(str(SPECS / "twilio_outgoing_caller_ids.json"), "--dynamic") as upstream,
         running_proxy(
-            f"http://127.0.0.1:{upstream.port}", f"  profile: {tmp_path / 'profile.yaml'}\n"
+            f"http://127.0.0.1:{upstream.port}", f"  profile: {tmp_path / 'profile.yaml'}\n{UNLIMITED}"
         ) as port,
         connect(port) as client,
     ):
