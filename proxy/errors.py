@@ -154,7 +154,7 @@ _FAILURES: Mapping[Reason, tuple[Fault, str]] = {
     Reason.ITEM_KEY: (BAD_UPSTREAM, "a required value is missing"),
     Reason.ITEM_TYPE: (BAD_UPSTREAM, "a value is not what the profile says"),
     Reason.ID: (BAD_UPSTREAM, "an id does not fit the codec"),
-    Reason.CODE: (BAD_UPSTREAM, "there is no validation code of six digits"),
+    Reason.CODE: (BAD_UPSTREAM, "there is no validation code as the profile describes it"),
     Reason.TOTAL: (BAD_UPSTREAM, "the total is no number"),
     Reason.CURSOR: (BAD_UPSTREAM, "the next page cannot be requested"),
     Reason.ORIGIN: (BAD_UPSTREAM, "the next page is a URL of another origin, which is refused"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from proxy.errors import NOT_FOUND, LegacyError
 from proxy.profile.base import Frozen
@@ -31,6 +31,8 @@ class Ids(Frozen):
     """How an id is written in paths and parameters."""
     prefix: str = ""
     """What every id begins with, before what the codec holds."""
+    compare: StrictBool = True
+    """Whether an answer about another caller ID than the requested one is a 404; false for a mock."""
 
 
 class Codec(Protocol):
