@@ -128,6 +128,17 @@ def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Vi
 
 
 @_for_each_endpoint
+def _check_plain_ids(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
+    """Find ids that would be part of a path as they are, though clients choose them."""
+    operator = re.search(r"\{[+/;?&.]id\}", endpoint.path)
+    if operator and ID_CODECS[profile.ids.codec].is_free_text:
+        yield (
+            ("path",),
+            f"an id of codec {profile.ids.codec} is percent-encoded: write {{id}}, not {operator[0]}",
+        )
+
+
+@_for_each_endpoint
 def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
     values = _VALUES_OF[operation]
     for here, _, how in endpoint.parameters():
@@ -352,6 +363,7 @@ RULES: Sequence[Rule] = (
     _check_variables,
     _check_placeholders,
     _check_paths,
+    _check_plain_ids,
     _check_parameters,
     _check_filters,
     _check_needed,

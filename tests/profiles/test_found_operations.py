@@ -1,10 +1,23 @@
 """What operations of real vendors look like: each test is a dialogue, with the profile that it needs."""
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from support.dialogues import PROXY_YAML, hold
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.dialogues import PROXY_YAML, example_rest, hold, put
+
+from proxy.errors import LegacyError
+from proxy.model import Account, Credentials, Delete, List
+from proxy.profile.calls import Reply
+from proxy.profile.conversions import UnreadableError
+from proxy.profile.ids import build_codec
+from proxy.profile.language import ProfileSettings
+from proxy.profile.profile import Profile
 
 SEVEN = "PN00000000000000070f10ea9881eb7c1c"
 EIGHT = "PN000000000000000894d69089b1358911"
@@ -950,3 +963,166 @@ program  POST /caller-id-code
 answer   400 {told}
 """,
     )
+
+
+# C8: ids of many forms, which a Sid holds
+
+TEXTS: list[object] = ["0", "00", "007", "0" * 21, "z" * 21, "~" * 21, "PNkZ8Gd0fwUDPTq6Lv_-a", "a b", 7]
+TEXTS += ["+14155550000", "\u00e9", "7?x#", "\U0001f4de" * 3, "a" * 10 + " ", "...", ".a", 2**64 - 1]
+IDS: list[tuple[str, list[object], list[object]]] = [
+    (
+        "codec: integer",
+        [0, 7, 10**18, 2**63 - 1, 2**63, 2**64 - 1, "18446744073709551615"],
+        [2**64, -1, "007", "", 1.5, "1e3", True, "99999999999999999999"],
+    ),
+    (
+        "codec: short_text",
+        TEXTS,
+        [
+            "",
+            "0" * 22,
+            "\u00e9" * 8,
+            "a" * 15 + " ",
+            True,
+            1.5,
+            ["a"],
+            ".",
+            "..",
+            "../x",
+            "a\\b",
+            "\x00",
+            "%2e",
+        ],
+    ),
+    (
+        "codec: base64url",
+        ["dVf2Qr9HSk2BuwB1AApxfw", "AAAAAAAAAAAAAAAAAAAAAA", "_-_-_-_-_-_-_-_-_-_-_w"],
+        ["dVf2Qr9HSk2BuwB1AApxfx", "dVf2Qr9HSk2BuwB1AApxfw==", "dVf2Qr9HSk2BuwB1AApx+w", "short", 7],
+    ),
+    ("codec: short_text, prefix: num_", ["num_0a", "num_" + "z" * 21], ["0a", "num_", "num_" + "z" * 22]),
+    ("codec: integer, prefix: n-", ["n-18446744073709551615"], ["n-007", "n-18446744073709551616"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("ids", "held", "upstream_id"), [(ids, held, each) for ids, held, _ in IDS for each in held]
+)
+async def test_found_c8_an_id_comes_back(
+    ids: str, held: list[object], upstream_id: object, tmp_path: Path
+) -> None:
+    """As it was: in a path, in a query and in JSON; each id has a Sid of its own."""
+    as_ = "integer" if isinstance(upstream_id, int) and "integer" in ids else "text"
+    settings = yaml.safe_load(
+        f"{{ids: {{{ids}}}, caller_id: {{id: {{at: /id, as: {as_}}}}},"
+        " operations: {delete: {method: POST, path: '/x/{id}', query: {q: id}, json: {id: id}}}}"
+    )
+    profile = example_rest()
+    put(profile, settings)
+    compiled = Profile(ProfileSettings.model_validate(profile), "http://127.0.0.1:1")
+    account = Account("AC1", "acme", Credentials("u", "p"))
+    items = [{"id": each, "number": "+14158675309"} for each in held]
+    page = compiled.list(List("AC1", 0, 50), account).read(Reply(200, json.dumps({"items": items}).encode()))
+    assert len(set(page.caller_ids.sid)) == len({str(each) for each in held})
+    sid = page.caller_ids.sid[held.index(upstream_id)]
+    assert re.fullmatch("PN[0-9a-f]{32}", sid)
+    for spelling in (sid, f"PN{sid[2:].upper()}"):
+        call = compiled.exchange(Delete("AC1", spelling), account).call
+        assert call.body == {"id": str(upstream_id)}
+        assert call.query == {"q": str(upstream_id)}
+        assert unquote(call.address.removeprefix("http://127.0.0.1:1/x/")) == str(upstream_id)
+
+
+@pytest.mark.parametrize(
+    ("ids", "upstream_id"), [(ids, each) for ids, _, refused in IDS for each in refused], ids=str
+)
+async def test_found_c8_an_id_that_does_not_fit_is_a_502(
+    ids: str, upstream_id: object, tmp_path: Path
+) -> None:
+    as_ = "integer" if "integer" in ids and "prefix" not in ids else "text"
+    item = json.dumps({"id": upstream_id, "number": "+14158675309"})
+    await hold(
+        tmp_path,
+        f"{{ids: {{{ids}}}, caller_id: {{id: {{at: /id, as: {as_}}}}}}}",
+        f"""
+program  GET OutgoingCallerIds
+proxy    {LIST}?limit=100&offset=0
+vendor   200 {{"items": [{item}], "total": 1}}
+answer   502
+""",
+    )
+
+
+async def test_found_c8_a_number_of_twenty_digits_is_written_as_one(tmp_path: Path) -> None:
+    sid = "PNffffffffffffffffd405eb189d4a0020"
+    dialogue = f"""
+program  GET OutgoingCallerIds
+proxy    {LIST}?limit=100&offset=0
+vendor   200 {{"items": [{{"id": 18446744073709551615, "number": "+14158675309"}}], "total": 1}}
+answer   200 <Sid>{sid}</Sid>
+program  DELETE OutgoingCallerIds/{sid}
+proxy    POST /v1/remove
+         {{"id": 18446744073709551615}}
+vendor   204
+answer   204
+"""
+    await hold(
+        tmp_path,
+        "operations: {delete: {method: POST, path: /remove, json: {id: {from: id, as: integer}}}}",
+        dialogue,
+    )
+
+
+def sid_of(text: str) -> str:
+    """Return what a client would make to have this text in a path."""
+    common = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:@~"
+    number, digits, base = sum(68**length for length in range(1, 22)), [*text.encode()], 256
+    if {*text} <= {*common}:
+        number, digits, base = 0, [common.index(each) for each in text], 68
+    number += sum(base**length for length in range(1, len(digits)))
+    return f"{number + sum(digit * base**at for at, digit in enumerate(reversed(digits))):032x}"
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [
+        "f" * 32,
+        "fffffffffffffffffffffffffffffff0",
+        *map(sid_of, (".", "..", "../x", "..\\", "a/b", "%2e%2e", "\n")),
+    ],
+)
+async def test_found_c8_a_sid_that_no_text_leads_to(digits: str, tmp_path: Path) -> None:
+    assert build_codec("short_text", b"").encode("a.b c", "") == f"PN{sid_of('a.b c')}"
+    await hold(
+        tmp_path,
+        "{ids: {codec: short_text}, caller_id: {id: /id}}",
+        f"""
+program  GET OutgoingCallerIds/PN{digits}
+answer   404
+""",
+    )
+
+
+@given(st.text(min_size=1, max_size=21), st.text(min_size=1, max_size=21))
+@settings(max_examples=300)
+def test_found_c8_short_texts_are_reversible(one: str, other: str) -> None:
+    codec = build_codec("short_text", b"")
+    sids = []
+    for text in (one, other):
+        try:
+            sids.append(codec.encode(text, ""))
+        except UnreadableError:
+            is_long = len(text.encode("utf-8", "surrogatepass")) > 15
+            assert is_long or re.search(r"[\ud800-\udfff\x00-\x1f\x7f/\\%]", text) or text in (".", "..")
+        else:
+            assert codec.decode(sids[-1], "") == text
+    assert len(sids) < 2 or (sids[0] == sids[1]) == (one == other)
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_found_c8_each_sid_has_one_text_or_none(number: int) -> None:
+    codec, sid = build_codec("short_text", b""), f"PN{number:032x}"
+    try:
+        text = codec.decode(sid, "")
+    except LegacyError:
+        return
+    assert codec.encode(text, "") == sid
