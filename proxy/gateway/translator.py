@@ -60,6 +60,7 @@ from proxy.observe.counters import REPLACED_NAMES, LimitName, Rejection
 from proxy.observe.failures import FailureLog
 from proxy.profile.calls import NoReplyError
 from proxy.profile.codes import SIX_DIGITS, Codes
+from proxy.profile.id_memory import IdStore
 from proxy.upstream.api import Upstream
 
 _CALL_LIFETIME = 600  # seconds within which the code may be typed: then the number joins the list
@@ -94,6 +95,7 @@ class SharedState:
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     pending: PendingCalls = field(default_factory=PendingCalls)
     buckets: TokenBuckets = field(default_factory=SharedTokenBuckets)
+    ids: IdStore | None = None
 
 
 class Translator:

@@ -1,7 +1,8 @@
 """How an upstream's ids become Sids and back: the settings, the codecs and their rows in `ID_CODECS`. Pure.
 
-A Sid is `PN` and 32 hexadecimal digits: 128 bits. Codecs keep no state. A number or an integer takes the
-first 64 bits and a keyed check value the rest, so that a forged Sid is recognised without an upstream call.
+A Sid is `PN` and 32 hexadecimal digits: 128 bits. Codecs keep no state, but for that of stored ids.
+A number or an integer takes the first 64 bits and a keyed check value the rest, so that a forged Sid is
+recognised without an upstream call.
 
 To add a codec, add its name to `CodecName`, write its class and add a row to the table.
 """
@@ -20,9 +21,10 @@ from pydantic import Field, StrictBool
 from proxy.errors import NOT_FOUND, LegacyError
 from proxy.profile.base import Frozen
 from proxy.profile.conversions import UnreadableError, WriteName, list_readers
+from proxy.profile.id_memory import IdMemory
 
 CodecName = Literal[
-    "identity", "uuid", "base64url", "hex32", "ulid", "hex24", "e164", "integer", "short_text"
+    "identity", "uuid", "base64url", "hex32", "ulid", "hex24", "e164", "integer", "short_text", "stored"
 ]
 
 
@@ -248,6 +250,37 @@ class Keyed(Codec):
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[: 32 - self.width]
 
 
+_MAX_STORED = 1024  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Codec):
+    """Any text: the Sid is an HMAC-SHA256 over it and its account, and a store keeps what it stands for."""
+
+    key: bytes
+    memory: IdMemory
+
+    def encode(self, upstream_id: str, account: str) -> str:
+        try:
+            sid = self._sign(upstream_id, account)
+        except UnicodeEncodeError:
+            sid = ""
+        if not sid or not 0 < len(upstream_id) <= _MAX_STORED:
+            raise UnreadableError(f"an id of 1 to {_MAX_STORED} characters")
+        self.memory.learn(sid.lower(), upstream_id)
+        return sid
+
+    def decode(self, sid: str, account: str) -> str:
+        upstream_id = self.memory.recall(sid)
+        if upstream_id is None or self._sign(upstream_id, account).lower() != sid.lower():
+            raise LegacyError(NOT_FOUND)
+        return upstream_id
+
+    def _sign(self, upstream_id: str, account: str) -> str:
+        text = f"{len(account)} {account} {upstream_id}"
+        return f"PN{hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:32]}"
+
+
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _HEX24 = re.compile("[0-9a-f]{24}")
 _INTEGER = re.compile("0|[1-9][0-9]{0,19}")
@@ -264,6 +297,8 @@ class IdCodec(NamedTuple):
     """Whether its Sids are signed with the secret; without one, anything can forge them."""
     is_free_text: bool = False
     """Whether clients can make Sids that stand for texts of their choice."""
+    is_stored: bool = False
+    """Whether it needs a store to know an id by its Sid."""
     holds_numbers: bool = False
     """Whether the id of a caller ID is its phone number."""
 
@@ -280,6 +315,7 @@ ID_CODECS: Mapping[CodecName, IdCodec] = {
     ),
     "integer": IdCodec(lambda key: Keyed(_INTEGER, "", key), list_readers("account"), is_keyed=True),
     "short_text": IdCodec(lambda _: Rewritten(_pack_text, _unpack_text), is_free_text=True),
+    "stored": IdCodec(lambda key: Stored(key, IdMemory()), list_readers("account"), is_stored=True),
 }
 
 
@@ -287,3 +323,9 @@ def build_codec(name: CodecName, key: bytes, prefix: str = "") -> Codec:
     """Return the codec of that name; `key` signs its check values, `prefix` starts every id."""
     codec = ID_CODECS[name].build(key)
     return Prefixed(prefix, codec) if prefix else codec
+
+
+def find_memory(codec: Codec) -> IdMemory | None:
+    """Return what a codec remembers, None where its Sids hold the ids."""
+    inner = codec.codec if isinstance(codec, Prefixed) else codec
+    return inner.memory if isinstance(inner, Stored) else None

@@ -30,7 +30,7 @@ from proxy.profile.auth import authorize
 from proxy.profile.calls import Call, Reply
 from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
-from proxy.profile.ids import build_codec
+from proxy.profile.ids import build_codec, find_memory
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
 from proxy.profile.values import (
@@ -108,6 +108,8 @@ class Profile:
         """Host and port of the upstream."""
         self._answers = AnswerReader(settings, self._base_url)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
+        self.id_memory = find_memory(self._codec)
+        """What Sids stand for that do not hold their ids."""
         self._read_items = compile_items_reader(settings.caller_id, self._codec)
         self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
 

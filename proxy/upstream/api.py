@@ -32,9 +32,11 @@ from proxy.model import (
 from proxy.observe.counters import UpstreamOperation
 from proxy.observe.failures import ReportFailure, UpstreamFailure
 from proxy.profile.calls import Call, NoReplyError, Reply
+from proxy.profile.id_memory import IdStore
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, FoundItem, Profile, StartedValidation, T, UpstreamPage
 from proxy.upstream.held_answers import holding
+from proxy.upstream.id_store import KnownIds
 from proxy.upstream.listing import (
     END_STATUSES,
     CursorExpiredError,
@@ -96,10 +98,16 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(
-        self, profile: Profile, client: Sender, name: str = "", report: ReportFailure = lambda _: None
+        self,
+        profile: Profile,
+        client: Sender,
+        name: str = "",
+        report: ReportFailure = lambda _: None,
+        id_store: IdStore | None = None,
     ) -> None:
-        """Report each failure, by the `name` of the upstream."""
+        """Report each failure, by the `name` of the upstream; `id_store` keeps ids that are in no Sid."""
         self._profile = profile
+        self._ids = KnownIds(profile.id_memory, id_store) if profile.id_memory else None
         # Clients ask for the same again and again
         self._exchange = lru_cache(_MAX_KNOWN)(profile.exchange)
         self._first_page = lru_cache(_MAX_KNOWN)(profile.list)
@@ -119,6 +127,7 @@ class Upstream:
         A rename is not retried once the `state` of the account's data has changed: another write may have
         renamed the same caller ID since.
         """
+        await self._recall(operation.sid)
         item = None
         if self._profile.needs_item(operation):
             with _sending_nothing():
@@ -134,6 +143,7 @@ class Upstream:
 
                 exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
             result = await self._send(exchange)
+        await self._save_ids()
         return result or await self._find_renamed(operation, account)
 
     async def _find_renamed(self, operation: Rename | Delete, account: Account) -> CallerId:
@@ -176,8 +186,11 @@ class Upstream:
 
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""
+        await self._recall(operation.sid)
         with self._reporting("fetch", account):
-            return await self._load_one(self._exchange(operation, account), previous)
+            result = await self._load_one(self._exchange(operation, account), previous)
+        await self._save_ids()
+        return result
 
     async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Return everything that may match, filtered as far as the upstream can; each Sid once.
@@ -186,12 +199,17 @@ class Upstream:
         earlier page, is an UpstreamError: a listing that stops early would have a wrong total.
         """
         with self._reporting("list", account):
-            if lookup := self._profile.lookup(operation, account):
-                return await self._look_up(lookup, previous)
-            first = self._first_page(operation, account)
-            with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
-                return (await self._follow_pages(first, account, previous)).result()
+            result = await self._list_all(operation, account, previous)
+        await self._save_ids()
+        return result
+
+    async def _list_all(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
+        if lookup := self._profile.lookup(operation, account):
+            return await self._look_up(lookup, previous)
+        first = self._first_page(operation, account)
+        with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
             return (await self._follow_pages(first, account, previous)).result()
+        return (await self._follow_pages(first, account, previous)).result()
 
     async def _follow_pages(
         self, first: Exchange[UpstreamPage], account: Account, previous: PageDigests = ()
@@ -223,7 +241,9 @@ class Upstream:
         not contradict it, and whether an item comes again on another page.
         """
         with self._reporting("list", account):
-            return await self._load_page(operation, account)
+            page = await self._load_page(operation, account)
+        await self._save_ids()
+        return page
 
     async def _load_page(self, operation: List, account: Account) -> DirectPage | None:
         start, size = operation.page * operation.page_size, operation.page_size
@@ -287,6 +307,16 @@ class Upstream:
         result = await _read(reply, exchange.read, reply)
         found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
         return ListingResult(found, digests)
+
+    async def _recall(self, sid: str) -> None:
+        if self._ids:
+            with _sending_nothing():
+                await self._ids.recall(sid)
+
+    async def _save_ids(self) -> None:
+        """Save the ids of what is shown before it is shown: another worker may be asked for it next."""
+        if self._ids:
+            await self._ids.save()
 
     @contextmanager
     def _reporting(self, operation: UpstreamOperation, account: Account) -> Iterator[None]:

@@ -1,15 +1,20 @@
 """What operations of real vendors look like: each test is a dialogue, with the profile that it needs."""
 
+import contextlib
+import hashlib
+import hmac
 import json
 import re
+import sqlite3
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dialogues import PROXY_YAML, example_rest, hold, put
+from support.valkey import Server
 
 from proxy.errors import LegacyError
 from proxy.model import Account, Credentials, Delete, List
@@ -1126,3 +1131,133 @@ def test_found_c8_each_sid_has_one_text_or_none(number: int) -> None:
     except LegacyError:
         return
     assert codec.encode(text, "") == sid
+
+
+LONG = "numbers/US/+14158675309/primary/" + "x" * 100
+STORED = "{ids: {codec: stored}, caller_id: {id: /id}}"
+IN_A_FILE = PROXY_YAML + "ids: {file: kept/ids.sqlite}\nsnapshots: {fresh: 0}\n"
+
+
+def stored_sid(upstream_id: str, account: str = "acme") -> str:
+    key = hashlib.sha256(b"callerid-proxy").digest()
+    text = f"{len(account)} {account} {upstream_id}".encode()
+    return f"PN{hmac.new(key, text, hashlib.sha256).hexdigest()[:32]}"
+
+
+def listing_of(*ids: str) -> str:
+    items = json.dumps([{"id": each, "number": "+14158675309"} for each in ids])
+    sids = "…".join(f"<Sid>{stored_sid(each)}</Sid>" for each in ids)
+    return f"""
+program  GET OutgoingCallerIds
+proxy    {LIST}?limit=100&offset=0
+vendor   200 {{"items": {items}, "total": {len(ids)}}}
+answer   200 {sids}
+"""
+
+
+def deletion_of(upstream_id: str) -> str:
+    return f"""
+program  DELETE OutgoingCallerIds/{stored_sid(upstream_id).replace("a", "A")}
+proxy    DELETE /v1/accounts/acme/caller-ids/{quote(upstream_id, safe="")}
+vendor   204
+answer   204
+"""
+
+
+TEXTS_TO_STORE = [
+    LONG,
+    "x",
+    "007",
+    "..",
+    "\u00e9\u4e2d\U0001f4de" * 9,
+    "a b&c=d?e#f",
+    "' OR 1=1 --",
+    "x" * 1024,
+]
+
+
+async def test_found_c8_an_id_of_any_text_is_stored(tmp_path: Path) -> None:
+    """Its Sid stays over restarts, and is known without another listing."""
+    (tmp_path / "kept").mkdir()
+    deletions = [deletion_of(each) for each in TEXTS_TO_STORE]
+    await hold(tmp_path, STORED, listing_of(*TEXTS_TO_STORE), *deletions, proxy_yaml=IN_A_FILE)
+    await hold(tmp_path, STORED, *deletions, listing_of(*TEXTS_TO_STORE), proxy_yaml=IN_A_FILE)
+
+
+async def test_found_c8_a_store_that_was_lost_is_filled_again(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    await hold(tmp_path, STORED, listing_of(LONG), proxy_yaml=IN_A_FILE)
+    for file in (tmp_path / "kept").iterdir():
+        file.unlink()
+    unknown = f"program  GET OutgoingCallerIds/{stored_sid(LONG)}\nanswer   404\n"
+    await hold(tmp_path, STORED, unknown, listing_of(LONG), deletion_of(LONG), proxy_yaml=IN_A_FILE)
+
+
+async def test_found_c8_a_sid_belongs_to_its_account(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    sids = [stored_sid(LONG, "another"), stored_sid("never shown"), f"PN{'0' * 32}"]
+    await hold(
+        tmp_path,
+        STORED,
+        listing_of(LONG),
+        *(f"program  GET OutgoingCallerIds/{sid}\nanswer   404\n" for sid in sids),
+        proxy_yaml=IN_A_FILE,
+    )
+    connection = sqlite3.connect(tmp_path / "kept" / "ids.sqlite")
+    with contextlib.closing(connection), connection:
+        connection.execute("UPDATE ids SET upstream_id = 'another id'")
+        connection.execute("INSERT INTO ids VALUES (?, ?)", (sids[0].lower(), LONG))
+    other = (
+        f"program  DELETE OutgoingCallerIds/{sid}\nanswer   404\n" for sid in (stored_sid(LONG), sids[0])
+    )
+    await hold(tmp_path, STORED, *other, proxy_yaml=IN_A_FILE)
+
+
+async def test_found_c8_a_store_that_cannot_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Lists go on; of a Sid that is not remembered nothing is said that may be wrong."""
+    await hold(
+        tmp_path,
+        STORED,
+        listing_of(LONG),
+        deletion_of(LONG),
+        f"program  GET OutgoingCallerIds/{stored_sid('unknown')}\nanswer   503\n",
+        proxy_yaml=IN_A_FILE,
+    )
+    assert "cannot be saved" in caplog.text
+    assert "cannot be read" in caplog.text
+    assert LONG not in caplog.text
+
+
+@pytest.mark.parametrize("upstream_id", ["", "x" * 1025, "\\ud800", None, True, 1.5])
+async def test_found_c8_what_is_no_id_is_not_stored(upstream_id: object, tmp_path: Path) -> None:
+    item = json.dumps({"id": upstream_id, "number": "+14158675309"}).replace("\\\\u", "\\u")
+    await hold(
+        tmp_path,
+        STORED,
+        f"""
+program  GET OutgoingCallerIds
+proxy    {LIST}?limit=100&offset=0
+vendor   200 {{"items": [{item}], "total": 1}}
+answer   502
+""",
+        proxy_yaml=IN_A_FILE,
+    )
+
+
+async def test_found_c8_replicas_share_ids_in_redis(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    in_redis = (
+        PROXY_YAML + f"snapshots: {{fresh: 0, redis: {{url: '{server.url}', secret: '${{OLD_TOKEN}}'}}}}\n"
+    )
+    try:
+        await hold(tmp_path, STORED, listing_of(*TEXTS_TO_STORE), proxy_yaml=in_redis)
+        await hold(tmp_path, STORED, *map(deletion_of, TEXTS_TO_STORE), proxy_yaml=in_redis)
+        for name in server.client.keys("callerid-proxy:id:*"):
+            server.client.set(name, b"another id")
+        forged = f"program  DELETE OutgoingCallerIds/{stored_sid(LONG)}\nanswer   404\n"
+        await hold(tmp_path, STORED, forged, proxy_yaml=in_redis)
+    finally:
+        server.stop()
+    gone = f"program  GET OutgoingCallerIds/{stored_sid(LONG)}\nanswer   503\n"
+    await hold(tmp_path, STORED, gone, proxy_yaml=in_redis)
