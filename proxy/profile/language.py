@@ -14,7 +14,8 @@ from proxy.net.addresses import check_url
 from proxy.profile.auth import Auth
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
 from proxy.profile.codes import Codes
-from proxy.profile.conversions import DefaultName, ReadName, WriteName
+from proxy.profile.conversions import WRITE, DefaultName, ReadName, WriteName
+from proxy.profile.filters import ESCAPES, FILTER, Escape, FilterTemplate
 from proxy.profile.ids import Ids
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
 
@@ -187,6 +188,18 @@ class ServerFilter(Frozen):
     mode: Literal["server", "server_superset"]
     parameter: Name
     as_: WriteName = Field("text", alias="as")
+    template: FilterTemplate | None = None
+    """The parameter's text, where it is an expression that holds the value as {filter}."""
+    escape: Escape = "none"
+    """How the value is written inside of quotation marks of the template."""
+
+    def write(self, value: str) -> str | int | None:
+        """Return the parameter; None where the value cannot be put into the template as it is."""
+        written: str | int = WRITE[self.as_](value)
+        if self.template is None:
+            return written
+        escaped = ESCAPES[self.escape](str(written))
+        return None if escaped is None else self.template.replace(FILTER, escaped)
 
 
 class LookupFilter(Frozen):
@@ -210,10 +223,17 @@ class Filters(Frozen):
 
     phone_number: PhoneNumberFilter = ClientFilter()
     friendly_name: FriendlyNameFilter = ClientFilter()
+    join: str | None = None
+    """What is between two expressions of one parameter."""
 
     def on_server(self) -> Mapping[str, ServerFilter]:
         """Return the filters that the upstream applies, by name."""
         return {name: by for name, by in self if isinstance(by, ServerFilter)}
+
+    def joined_parameters(self) -> frozenset[str]:
+        """Return the parameters that hold several expressions."""
+        used = [by.parameter for by in self.on_server().values() if by.template is not None]
+        return frozenset(used) if self.join is not None else frozenset()
 
 
 class Condition(Frozen):

@@ -125,9 +125,13 @@ class Profile:
         """
         endpoint = self._settings.operations.list
         first = self._build_call(endpoint, operation, account)
+        joined = endpoint.filters.joined_parameters()
         for by, value in self._choose_filters(operation):
-            if isinstance(by, language.ServerFilter):
-                first = first.with_parameters({by.parameter: WRITE[by.as_](value)})
+            if isinstance(by, language.ServerFilter) and (written := by.write(value)) is not None:
+                given = {**first.query, **first.body}.get(by.parameter) if by.parameter in joined else None
+                if given is not None:
+                    written = f"{given}{endpoint.filters.join}{written}"
+                first = first.with_parameters({by.parameter: written})
         if endpoint.page_size.parameter:
             first = first.with_parameters({endpoint.page_size.parameter: endpoint.page_size.max})
         start = paging.start_position(endpoint.paging, first, offset, endpoint.page_size.max)
@@ -166,7 +170,7 @@ class Profile:
         can_be_default = name and is_default_name(name) and not (field and field.is_required)
         by_name = language.ClientFilter() if can_be_default else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
-        return [(by, value) for by, value in pairs if value is not None]
+        return [(_choose_exact(by, value), value) for by, value in pairs if value is not None]
 
     def _request_page(
         self, first: Call, here: paging.Position, account: Account, wanted: str
@@ -378,6 +382,14 @@ _SAFE = frozenset({List, Fetch})
 
 # Operations that are idempotent; a profile may declare so of its request for renaming
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}
+
+
+def _choose_exact(
+    by: language.PhoneNumberFilter | language.FriendlyNameFilter, value: str
+) -> language.PhoneNumberFilter | language.FriendlyNameFilter:
+    """Return a filter, or that of the proxy where the upstream's expressions cannot hold the value."""
+    is_inexact = isinstance(by, language.ServerFilter) and by.write(value) is None
+    return language.ClientFilter() if is_inexact else by
 
 
 def _find_item(caller_ids: CallerIds, items: Sequence[Any], wanted: str) -> FoundItem | None:

@@ -154,7 +154,10 @@ def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -
 
 def _check_filters(profile: ProfileSettings) -> Iterator[Violation]:
     for name, by in profile.operations.list.filters.on_server().items():
-        yield from _check_write(("operations", "list", "filters", name, "as"), name, by.as_)
+        here = ("operations", "list", "filters", name)
+        yield from _check_write((*here, "as"), name, by.as_)
+        if by.escape != "none" and by.template is None:
+            yield (*here, "escape"), "a value is escaped inside of a template: the key 'template' is missing"
 
 
 def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Violation]:
@@ -202,9 +205,9 @@ def _check_bodies(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Ite
 
 def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
     """Find parameters of a list that overwrite each other."""
-    seen = set()
+    seen, joined = set(), profile.operations.list.filters.joined_parameters()
     for key_path, name in _name_parameters(profile.operations.list):
-        if name in seen:
+        if name in seen and name not in joined:
             yield ("operations", "list", *key_path), f"the list request has a parameter {name!r} already"
         seen.add(name)
 

@@ -411,6 +411,7 @@ STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
 CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Parameters", "from"): (language.WriteValue, "from"),
     ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
+    ("Filters", "escape"): (language.ServerFilter, "escape"),
     ("Credentials", "scheme"): (Auth, "scheme"),
     ("Ids", "codec"): (Ids, "codec"),
     ("Validation", "validation"): (ProfileSettings, "validation"),

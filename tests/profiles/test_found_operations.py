@@ -7,7 +7,7 @@ import json
 import re
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 import yaml
@@ -1261,3 +1261,60 @@ async def test_found_c8_replicas_share_ids_in_redis(tmp_path: Path) -> None:
         server.stop()
     gone = f"program  GET OutgoingCallerIds/{stored_sid(LONG)}\nanswer   503\n"
     await hold(tmp_path, STORED, gone, proxy_yaml=in_redis)
+
+
+# Filters that are expressions
+
+RSQL = """
+operations:
+  list:
+    query: {q: {constant: "live==true"}}
+    filters:
+      join: ;
+      phone_number: {mode: server, parameter: q, template: "number=={filter}", as: digits}
+      friendly_name: {mode: server, parameter: q, template: 'name=="{filter}"', escape: ESCAPE}
+"""
+
+
+def asked(query: str, expression: str) -> str:
+    return f"""
+program  GET OutgoingCallerIds?{query}
+proxy    {LIST}?q={quote_plus(expression)}&limit=100&offset=0
+vendor   200 {{"items": [], "total": 0}}
+answer   200 total="0"
+"""
+
+
+@pytest.mark.parametrize(
+    ("escape", "name", "written"),
+    [
+        ("none", "Bob", "Bob"),
+        ("none", "Zo\u00eb-1", "Zo\u00eb-1"),
+        ("none", "Bob Cell", None),
+        ("none", '"', None),
+        ("none", "a;number==*", None),
+        ("backslash", "Bob Cell Phone", "Bob Cell Phone"),
+        ("backslash", 'say "hi"', 'say \\"hi\\"'),
+        ("backslash", "O'Hara", "O\\'Hara"),
+        ("backslash", "a\\", "a\\\\"),
+        ("backslash", "a*", None),
+        ("double", "O'Hara", "O''Hara"),
+        ("double", '"; x=="', '""; x==""'),
+        ("double", "a\\", None),
+        ("double", "100%", None),
+    ],
+)
+async def test_a_filter_is_an_expression(escape: str, name: str, written: str | None, tmp_path: Path) -> None:
+    """Where a value cannot be a part of it, the proxy filters alone."""
+    expression = "live==true" if written is None else f'live==true;name=="{written}"'
+    await hold(
+        tmp_path,
+        RSQL.replace("ESCAPE", escape),
+        asked(f"FriendlyName={quote(name, safe='')}", expression),
+        asked("PhoneNumber=4158675309", "live==true;number==14158675309"),
+        asked(
+            f"PhoneNumber=4158675309&FriendlyName={quote(name, safe='')}",
+            expression.replace("true", "true;number==14158675309"),
+        ),
+        asked("page=0", "live==true"),
+    )
