@@ -139,11 +139,11 @@ def _overlaps(one: Address, other: Address) -> bool:
 
 def _check_id_stores(configuration: Configuration) -> Iterator[Violation]:
     settings = configuration.settings
-    if settings.ids.file is not None or settings.snapshots.redis is not None:
+    if settings.ids.database is not None or settings.snapshots.redis is not None:
         return
     for key_path, _, profile in _list_distinct_targets(configuration):
         if ID_CODECS[profile.ids.codec].is_stored:
-            where = "name a file with ids.file, or use snapshots.redis"
+            where = "name a file with ids.database, or use snapshots.redis"
             yield key_path, f"the profile {profile.name} has ids that have to be kept: {where}"
 
 

@@ -390,7 +390,7 @@ class SnapshotSettings(Frozen):
 class IdSettings(Frozen):
     """Where ids are kept that do not fit into Sids: for profiles with `ids.codec: stored`."""
 
-    file: Annotated[str, Field(min_length=1)] | None = None
+    database: Annotated[str, Field(min_length=1)] | None = None
     """A file of SQLite, which all workers share. Without it, they are kept in `snapshots.redis`."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from proxy.cache import (
     Bucket,
@@ -63,6 +63,7 @@ from proxy.profile.codes import SIX_DIGITS, Codes
 from proxy.profile.id_memory import IdStore
 from proxy.upstream.api import Upstream
 
+CodeForm: TypeAlias = Codes
 _CALL_LIFETIME = 600  # seconds within which the code may be typed: then the number joins the list
 _READING = ("GET", "HEAD")
 _MAX_PARSED = 4096  # requests

@@ -119,7 +119,7 @@ def create_state(
     memory = memory or LimitMemory.create()
     buckets, records = SharedTokenBuckets(memory.tokens), MemoryRecords(memory.pending)
     snapshots = configuration.settings.snapshots
-    file = configuration.settings.ids.file
+    file = configuration.settings.ids.database
     ids: IdStore | None = SqliteIds(Path(file)) if file else None
     if snapshots.redis is None:
         return SharedState(failures, pending=PendingCalls(records), buckets=buckets, ids=ids)

@@ -24,10 +24,9 @@ from proxy.errors import (
     Fault,
     LegacyError,
 )
-from proxy.gateway.translator import Translator
+from proxy.gateway.translator import CodeForm, Translator
 from proxy.legacy import Answer, parse_body
 from proxy.legacy.text import legible
-from proxy.profile.codes import SIX_DIGITS, Codes
 
 PATH = "/caller-id-code"
 
@@ -98,7 +97,7 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get(hdrs.HOST)
 
 
-def _refused(fault: Fault, codes: Codes, number: str = "", account: str = "") -> Answer:
+def _refused(fault: Fault, codes: CodeForm, number: str = "", account: str = "") -> Answer:
     unavailable = "The phone service does not answer as it should. Try again in a minute"
     about, words = _FOR_PEOPLE.get(
         fault.kind, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
@@ -110,7 +109,7 @@ def _refused(fault: Fault, codes: Codes, number: str = "", account: str = "") ->
 
 def _form(  # noqa: PLR0913, PLR0917 - what the form shows
     status: int,
-    codes: Codes,
+    codes: CodeForm,
     number: str = "",
     account: str = "",
     said: str = "",
@@ -126,7 +125,7 @@ def _form(  # noqa: PLR0913, PLR0917 - what the form shows
         said=said and f'<p id="said" class="said wrong" role="alert">{html.escape(said)}</p>\n',
         path=PATH,
         codes=codes,
-        label="Six-digit code" if codes == SIX_DIGITS else "Code",
+        label="Six-digit code" if codes == CodeForm() else "Code",
         pattern=f" *({codes.pattern}[ \\-]*){{{_write_length(codes)}}}",
         keyboard="numeric" if codes.characters == "digits" else "text",
         longest_code=codes.length[1] + _SEPARATORS,
@@ -140,7 +139,7 @@ def _form(  # noqa: PLR0913, PLR0917 - what the form shows
     return _page(f"Not confirmed: {title}" if said else title, content, status, headers)
 
 
-def _write_length(codes: Codes) -> str:
+def _write_length(codes: CodeForm) -> str:
     shortest, longest = codes.length
     return f"{shortest}" if shortest == longest else f"{shortest},{longest}"
 

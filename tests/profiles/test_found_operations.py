@@ -1135,7 +1135,7 @@ def test_found_c8_each_sid_has_one_text_or_none(number: int) -> None:
 
 LONG = "numbers/US/+14158675309/primary/" + "x" * 100
 STORED = "{ids: {codec: stored}, caller_id: {id: /id}}"
-IN_A_FILE = PROXY_YAML + "ids: {file: kept/ids.sqlite}\nsnapshots: {fresh: 0}\n"
+IN_A_FILE = PROXY_YAML + "ids: {database: kept/ids.sqlite}\nsnapshots: {fresh: 0}\n"
 
 
 def stored_sid(upstream_id: str, account: str = "acme") -> str:
