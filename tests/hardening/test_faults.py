@@ -348,9 +348,8 @@ def test_fault_08_not_json(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b" "])
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_fault_08_an_empty_body_is_no_empty_list(body: bytes, method: str) -> None:
-    assert told(asked_once(ok(body), method=method, target=AN_INSTANCE)[0]) == (502, NONSENSE, None)
+def test_fault_08_an_empty_body_is_no_empty_list(body: bytes) -> None:
+    assert told(asked_once(ok(body), target=AN_INSTANCE)[0]) == (502, NONSENSE, None)
 
 
 def test_fault_08_a_byte_order_mark_does_no_harm() -> None:
