@@ -15,6 +15,7 @@ _DIGIT = re.compile(r"\d")
 _SEPARATORS = re.compile(
     r"[\s().\-/\u00b7\u200b\u200e\u200f\u2010-\u2015\u202a-\u202e\u2060\u2066-\u2069\u2212\ufeff]"
 )
+_UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffe\\uffff]")
 _EXTENSION = re.compile(r"[0-9).\s](?:[,;x#]|\s*(?:ext|extension)\b)", re.IGNORECASE)
 _MAX_WRITTEN = 256  # characters
 
@@ -44,10 +45,7 @@ def read_number(written: str, complete: Callable[[str], str] = str) -> str:
     text = written.strip()
     if text[:4].lower() == "tel:":
         text = _read_uri(text[4:])
-    if "(0)" in text:
-        raise UnreadableError("a phone number without a trunk prefix in brackets")
-    if _EXTENSION.search(text):
-        raise UnreadableError("a phone number without an extension")
+    _check_single(text)
     digits = complete(_SEPARATORS.sub("", text))
     if digits.startswith("00"):
         digits = f"+{digits[2:]}"
@@ -57,7 +55,16 @@ def read_number(written: str, complete: Callable[[str], str] = str) -> str:
         raise UnreadableError("a phone number with its country code")
     if _PLAIN.fullmatch(digits):  # without a plus sign: the digits are shown as they are
         return digits
+    if _PLAIN.fullmatch(_UNPRINTABLE.sub("", digits)):  # the legacy side replaces the rest
+        return written
     raise UnreadableError("a phone number in digits")
+
+
+def _check_single(text: str) -> None:
+    if "(0)" in text:
+        raise UnreadableError("a phone number without a trunk prefix in brackets")
+    if _EXTENSION.search(text):
+        raise UnreadableError("a phone number without an extension")
 
 
 def _read_uri(text: str) -> str:
