@@ -127,6 +127,7 @@ DECLINED = Fault(503, "The upstream API declines requests at the moment", 20503)
 OVERLOADED = DECLINED.saying("Too much is being received at the moment").with_header("Retry-After", "1")
 BUSY = DECLINED.saying("Too many requests are being carried out at the moment")
 TOO_SLOW = Fault(504, "The upstream API took too long to answer", 20504)
+NO_IDS = DECLINED.saying("The ids of caller IDs cannot be read at the moment").with_header("Retry-After", "1")
 UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
 NOT_SHOWN_YET = TOO_SLOW.saying("The change was made, but may not show for some seconds")
@@ -154,7 +155,7 @@ _FAILURES: Mapping[Reason, tuple[Fault, str]] = {
     Reason.ITEM_KEY: (BAD_UPSTREAM, "a required value is missing"),
     Reason.ITEM_TYPE: (BAD_UPSTREAM, "a value is not what the profile says"),
     Reason.ID: (BAD_UPSTREAM, "an id does not fit the codec"),
-    Reason.CODE: (BAD_UPSTREAM, "there is no validation code of six digits"),
+    Reason.CODE: (BAD_UPSTREAM, "there is no validation code as the profile describes it"),
     Reason.TOTAL: (BAD_UPSTREAM, "the total is no number"),
     Reason.CURSOR: (BAD_UPSTREAM, "the next page cannot be requested"),
     Reason.ORIGIN: (BAD_UPSTREAM, "the next page is a URL of another origin, which is refused"),

@@ -77,7 +77,7 @@ class ValidationRequest:
     phone_number: str
     friendly_name: str | None
     validation_code: str = field(repr=False)
-    """Six digits as text: leading zeros count."""
+    """As text: leading zeros count."""
 
 
 @dataclass(frozen=True, slots=True)

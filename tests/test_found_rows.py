@@ -12,6 +12,7 @@ FINDINGS = TESTS.parents[1] / "shared" / "findings.md"
 ROWS = (
     *(f"a{row}" for row in range(1, 6)),
     *(f"b{row}" for row in range(1, 11)),
+    *(f"c{row}" for row in (1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 15, 16, 17)),
     *(f"d{row}" for row in range(1, 11)),
     *(f"e{row}" for row in range(1, 13) if row != 8),  # e8 belongs to upstreams
     *(f"f{row}" for row in range(1, 13)),

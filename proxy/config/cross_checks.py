@@ -137,6 +137,16 @@ def _overlaps(one: Address, other: Address) -> bool:
     )
 
 
+def _check_id_stores(configuration: Configuration) -> Iterator[Violation]:
+    settings = configuration.settings
+    if settings.ids.database is not None or settings.snapshots.redis is not None:
+        return
+    for key_path, _, profile in _list_distinct_targets(configuration):
+        if ID_CODECS[profile.ids.codec].is_stored:
+            where = "name a file with ids.database, or use snapshots.redis"
+            yield key_path, f"the profile {profile.name} has ids that have to be kept: {where}"
+
+
 def _list_account_targets(configuration: Configuration) -> Iterator[tuple[UpstreamTarget, UpstreamAccount]]:
     """Yield the target of each account, with the account's settings for it."""
     accounts = configuration.settings.accounts or {}
@@ -152,6 +162,7 @@ ERROR_RULES: Sequence[Rule] = (
     _check_credentials,
     _check_headers,
     _check_addresses,
+    _check_id_stores,
 )
 
 

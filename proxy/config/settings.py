@@ -387,6 +387,13 @@ class SnapshotSettings(Frozen):
         return self
 
 
+class IdSettings(Frozen):
+    """Where ids are kept that do not fit into Sids: for profiles with `ids.codec: stored`."""
+
+    database: Annotated[str, Field(min_length=1)] | None = None
+    """A file of SQLite, which all workers share. Without it, they are kept in `snapshots.redis`."""
+
+
 class RateSettings(Frozen):
     """How many within how many seconds."""
 
@@ -468,6 +475,7 @@ class Settings(Frozen):
     numbers: NumberSettings = NumberSettings()
     validation: ValidationSettings = ValidationSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    ids: IdSettings = IdSettings()
     metrics: MetricsSettings = MetricsSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()

@@ -8,8 +8,9 @@ from proxy.config import Configuration
 from proxy.config.settings import UpstreamTarget
 from proxy.config.yaml_source import Source
 from proxy.legacy import Request, Route, route
-from proxy.model import List, Operation
+from proxy.model import Fetch, List, Operation
 from proxy.profile.calls import Call
+from proxy.profile.language import FromList
 from proxy.profile.provenance import Part, trace_answer, trace_call
 
 _MASK = "********"
@@ -66,14 +67,13 @@ class Explanation:
         return account.upstream.account or "the account's credentials" if account else "no account"
 
     def _operation_name(self) -> str:
-        operation, filters = self._operation, self._target.profile.operations.list.filters
+        operation, operations = self._operation, self._target.profile.operations
         looks_up = isinstance(operation, List) and operation.phone_number is not None
-        # Where a number is its own id, the filter fetches it
-        return (
-            "fetch"
-            if looks_up and filters.phone_number.mode == "lookup"
-            else type(operation).__name__.lower()
-        )
+        if looks_up and operations.list.filters.phone_number.mode == "lookup":
+            return "fetch"  # where a number is its own id, the filter fetches it
+        if isinstance(operation, Fetch) and isinstance(operations.fetch, FromList):
+            return "list"
+        return type(operation).__name__.lower()
 
     def _rows(self, parts: Iterable[Part]) -> Iterator[Row]:
         settings = self._target.settings

@@ -62,7 +62,10 @@ class Reader:
             return found
         if page := await self._direct_page(parsed, view, upstream):
             return page
-        found = own.cut(await view.get_or_load(own.key, loader=self._loader(operation, parsed, upstream)))
+        load = operation
+        if isinstance(operation, Fetch) and upstream.fetches_from_list:
+            load, own = everything, unfiltered
+        found = own.cut(await view.get_or_load(own.key, loader=self._loader(load, parsed, upstream)))
         if found is None:  # the upstream has the item, but the list leaves it out
             raise LegacyError(NOT_FOUND)
         return found

@@ -1,10 +1,9 @@
 """The translator between the two sides: it parses, dispatches and renders, and nothing else."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from proxy.cache import (
     Bucket,
@@ -60,8 +59,11 @@ from proxy.net.deadlines import GRACE, Deadlines, begin_request
 from proxy.observe.counters import REPLACED_NAMES, LimitName, Rejection
 from proxy.observe.failures import FailureLog
 from proxy.profile.calls import NoReplyError
+from proxy.profile.codes import SIX_DIGITS, Codes
+from proxy.profile.id_memory import IdStore
 from proxy.upstream.api import Upstream
 
+CodeForm: TypeAlias = Codes
 _CALL_LIFETIME = 600  # seconds within which the code may be typed: then the number joins the list
 _READING = ("GET", "HEAD")
 _MAX_PARSED = 4096  # requests
@@ -94,6 +96,7 @@ class SharedState:
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     pending: PendingCalls = field(default_factory=PendingCalls)
     buckets: TokenBuckets = field(default_factory=SharedTokenBuckets)
+    ids: IdStore | None = None
 
 
 class Translator:
@@ -121,7 +124,10 @@ class Translator:
         self._reader = Reader(lists, style, self._limiter, self._counters)
         # A function of the accounts alone: a cycle would keep a translator and all its lists after a reload
         self._parse_known = lru_cache(maxsize=_MAX_PARSED)(lambda *parts: parse(accounts, Request(*parts)))
-        self.takes_codes = any(upstream.has_spoken_codes for upstream in upstreams.values())
+        forms = [upstream.codes for upstream in upstreams.values() if upstream.has_spoken_codes]
+        self.takes_codes = bool(forms)
+        self.codes = Codes.covering(forms) if forms else SIX_DIGITS
+        """The form of the codes that are taken."""
 
     @cached_property
     def _read_deadlines(self) -> Deadlines:
@@ -233,8 +239,8 @@ class Translator:
         number = e164(readable_number)
         if number is None:
             raise LegacyError(BAD_PHONE_NUMBER)
-        if not re.fullmatch("[0-9]{6}", code):
-            raise LegacyError(BAD_CODE)
+        if not self.codes.is_match(code):
+            raise LegacyError(BAD_CODE.saying(f"A code has {self.codes}"))
         taken = await self.buckets.take(Bucket(Purpose.PEERS, "codes of a peer", peer, _TRIES_OF_PEER))
         if isinstance(taken, Refusal) and not taken.is_full:  # then the tries of each call have to do
             self.failures.request_rejected("codes")
@@ -253,6 +259,8 @@ class Translator:
 
     async def _verify(self, number: str, call: PendingCall, code: str) -> Confirmation:
         account = call.account
+        if not self._upstreams[account.upstream].codes.is_match(code):
+            raise LegacyError(WRONG_CODE)
         taken = await self.buckets.take(Bucket(Purpose.CODES, "call", call.id, _TRIES_OF_CALL))
         if isinstance(taken, Refusal):
             raise LegacyError(WRONG_CODE)

@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from proxy import __version__
@@ -30,10 +31,12 @@ from proxy.model import Credentials
 from proxy.net.addresses import normalize_origin
 from proxy.observe.counters import LimitName
 from proxy.observe.failures import FailureLog
+from proxy.profile.id_memory import IdStore
 from proxy.profile.profile import Profile
 from proxy.profile.rules import names_account
 from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
+from proxy.upstream.id_store import SqliteIds
 
 _LIST_FORMAT = "columns with their end"
 """The format of `RenderedList.to_bytes` and of a saved list: another one in each version that changes it."""
@@ -55,7 +58,7 @@ def assemble(
     profiles = {name: create_profile(configuration, each) for name, each in distinct.items()}
     report = state.failures.upstream_failed
     upstreams = {
-        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.origin}", report)
+        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.origin}", report, state.ids)
         for name, profile in profiles.items()
     }
     settings = configuration.settings
@@ -116,9 +119,12 @@ def create_state(
     memory = memory or LimitMemory.create()
     buckets, records = SharedTokenBuckets(memory.tokens), MemoryRecords(memory.pending)
     snapshots = configuration.settings.snapshots
+    file = configuration.settings.ids.database
+    ids: IdStore | None = SqliteIds(Path(file)) if file else None
     if snapshots.redis is None:
-        return SharedState(failures, pending=PendingCalls(records), buckets=buckets)
-    from proxy.cache.redis_limits import RedisRecords, RedisTokenBuckets  # noqa: PLC0415 - an extra
+        return SharedState(failures, pending=PendingCalls(records), buckets=buckets, ids=ids)
+    from proxy.cache.redis_ids import RedisIds  # noqa: PLC0415 - an extra
+    from proxy.cache.redis_limits import RedisRecords, RedisTokenBuckets  # noqa: PLC0415
     from proxy.cache.redis_store import RedisStore  # noqa: PLC0415
 
     if not isinstance(store, RedisStore):
@@ -129,6 +135,7 @@ def create_state(
         failures,
         pending=PendingCalls(shared),
         buckets=RedisTokenBuckets(store.pipeline, secret, buckets, snapshots.replicas),
+        ids=ids or RedisIds(store.pipeline),
     )
 
 

@@ -1,11 +1,12 @@
 """Rules about what a profile reads in answers: ids, values, conditions, codes and errors."""
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from proxy.profile.base import Frozen, KeyPath, Rule, Violation, join_names
-from proxy.profile.conversions import WRITE, list_readers
+from proxy.profile.conversions import READ, WRITE, ReadName, UnreadableError, list_readers
 from proxy.profile.ids import ID_CODECS
-from proxy.profile.language import Condition, ProfileSettings, ReadValue, ValidateEndpoint
+from proxy.profile.language import Condition, OperationName, ProfileSettings, ReadValue, ValidateEndpoint
 
 
 def _check_ids(profile: ProfileSettings) -> Iterator[Violation]:
@@ -48,9 +49,24 @@ def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
         for index, when in enumerate(profile.operations.list.include_when)
     ]
     conditions += [(("errors", "when"), profile.errors.when), (("errors", "unless"), profile.errors.unless)]
+    conditions += [
+        (("operations", "list", "empty", index, "when"), row.when)
+        for index, row in enumerate(profile.operations.list.empty)
+    ]
     for key_path, when in conditions:
-        if when and sum(each is not None for each in (when.equals, when.one_of, when.present)) != 1:
-            yield key_path, "give exactly one of equals, one_of and present"
+        if when and len(when.tests()) != 1:
+            yield key_path, "give exactly one of equals, one_of, present and empty"
+
+
+def _check_empty(profile: ProfileSettings) -> Iterator[Violation]:
+    for index, row in enumerate(profile.operations.list.empty):
+        here = ("operations", "list", "empty", index)
+        if not row.model_fields_set:
+            yield here, "every answer would be an empty list: give status, code or when"
+        if row.status is not None and not 200 <= row.status <= 599:
+            yield (*here, "status"), f"an answer has a status of 200 to 599, not {row.status}"
+        if row.code is not None and profile.errors.code is None:
+            yield (*here, "code"), "errors has no code: it has to point to the code"
 
 
 def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
@@ -60,6 +76,26 @@ def check_validation(profile: ProfileSettings) -> Iterator[Violation]:
         yield ("operations", "validate"), "code_shown needs a pointer to the code: the key 'code'"
     if mode == "code_on_phone" and profile.operations.verify is None:
         yield ("validation",), "code_on_phone needs the operation verify, which sends the code back"
+
+
+def _check_codes(profile: ProfileSettings) -> Iterator[Violation]:
+    code, codes = getattr(profile.operations.validate_, "code", None), profile.codes
+    if codes is None or code is None or "as_" not in code.model_fields_set:
+        return
+    shortest, longest = codes.length
+    if profile.validation == "code_shown" and not any(
+        _can_read(code.as_, "0" * length) for length in range(shortest, longest + 1)
+    ):
+        message = f"{code.as_} reads no code of {codes}: leave the key out"
+        yield ("operations", "validate", "code", "as"), message
+
+
+def _can_read(conversion: ReadName, text: str) -> bool:
+    try:
+        READ[conversion](text)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _check_verify(profile: ProfileSettings) -> Iterator[Violation]:
@@ -78,7 +114,7 @@ def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
         yield ("errors", "present"), "every answer would be an error: point into it, for example /error"
     if errors.code is None and any(row.code is not None for row in errors.map):
         yield ("errors",), "the rows of map compare codes: the key 'code' has to point to the code"
-    seen: list[tuple[int, str | None]] = []
+    seen: list[tuple[int, str | None, frozenset[str]]] = []
     for index, row in enumerate(errors.map):
         here = ("errors", "map", index)
         code = None if row.code is None else str(row.code)
@@ -87,16 +123,22 @@ def _check_errors(profile: ProfileSettings) -> Iterator[Violation]:
         elif row.status < 300 and not (errors.present or errors.when or errors.unless):
             how = "present, when or unless has to say how to recognise an error"
             yield (*here, "status"), f"{row.status} is a success: {how}"
-        if (row.status, None) in seen or (row.status, code) in seen:
+        operations = frozenset(get_args(OperationName) if row.operation is None else row.operation)
+        if not operations:
+            yield (*here, "operation"), "a row for no operation is never used: leave the key out"
+        above = [names for status, other, names in seen if status == row.status and other in (None, code)]
+        if operations and operations <= frozenset().union(*above):
             yield here, "a row above matches these answers already"
-        seen.append((row.status, code))
+        seen.append((row.status, code, operations))
 
 
 ANSWER_RULES: Sequence[Rule] = (
     _check_ids,
     _check_values,
     _check_conditions,
+    _check_empty,
     check_validation,
+    _check_codes,
     _check_verify,
     _check_errors,
 )

@@ -50,7 +50,8 @@ def find_closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     return by_lower[parts[close[0]]] if close else None
 
 
-def _wrap_text(value: Any) -> Any:
+def wrap_text(value: Any) -> Any:
+    """Let a plain string stand for a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -72,7 +73,7 @@ Pointer = Annotated[str, AfterValidator(_check_pointer)]
 Pointers = Annotated[
     tuple[Pointer, ...],
     AfterValidator(_check_not_empty),
-    BeforeValidator(_wrap_text, json_schema_input_type=str | tuple[str, ...]),
+    BeforeValidator(wrap_text, json_schema_input_type=str | tuple[str, ...]),
 ]
 """Where a value is: the first pointer that leads to something other than null counts."""
 Scalar = str | StrictBool | StrictInt

@@ -20,7 +20,7 @@ def _quote(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
-def _nest(values: Mapping[str, Any]) -> Any:
+def nest_parameters(values: Mapping[str, Any]) -> Any:
     """Put each value where its name points to, if the name is a JSON Pointer: it starts with a slash."""
     document: dict[str, Any] = {}
     for name, value in values.items():
@@ -40,10 +40,26 @@ def _make_arrays(value: Any) -> Any:
     return list(inner.values()) if is_array else inner
 
 
-BodyType = Literal["form", "json"]
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """Return `target` with the changes of a JSON Merge Patch (RFC 7396 section 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = apply_merge_patch(merged.get(name), value)
+    return merged
+
+
+BodyType = Literal["form", "json", "merge", "item"]
+"""An item is written as it is; the others nest parameters whose names are JSON Pointers."""
 _BODY_TYPES: Mapping[BodyType, tuple[str, Callable[[Mapping[str, Any]], bytes]]] = {
     "form": ("application/x-www-form-urlencoded", lambda values: _write_form(values).encode("ascii")),
-    "json": ("application/json", lambda values: orjson.dumps(_nest(values))),
+    "json": ("application/json", lambda values: orjson.dumps(nest_parameters(values))),
+    "merge": ("application/merge-patch+json", lambda values: orjson.dumps(nest_parameters(values))),
+    "item": ("application/json", orjson.dumps),
 }
 
 

@@ -41,7 +41,7 @@ def _check_methods(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_same_requests(profile: ProfileSettings) -> Iterator[Violation]:
     seen: dict[str, str] = {}
     for here, operation, endpoint in _list_endpoints(profile):
-        parts = {"method", "path", "headers", "query", "form", "json_"}
+        parts = {"method", "path", "headers", "query", "form", "json_", "merge"}
         other = seen.setdefault(endpoint.model_dump_json(include=parts), operation)
         if other != operation:
             yield here, f"{operation} sends the same request as {other}: the upstream cannot tell them apart"
@@ -62,7 +62,7 @@ def _check_query_of_paths(profile: ProfileSettings) -> Iterator[Violation]:
     for here, _, endpoint in _list_endpoints(profile):
         own = {name for name, _ in parse_qsl(endpoint.path.partition("?")[2], keep_blank_values=True)}
         added = endpoint.added_parameters() if isinstance(endpoint, ListEndpoint) else ()
-        is_in_query = endpoint.form is None and endpoint.json_ is None
+        is_in_query = not endpoint.has_body()
         names = {*endpoint.query, *set_names(profile.auth, "query")}
         names |= {name for _, name in added if is_in_query}
         for name in sorted(own & names):
@@ -74,7 +74,7 @@ def _check_body_types(profile: ProfileSettings) -> Iterator[Violation]:
         kind = {**profile.headers, **endpoint.headers}.get("Content-Type", "").lower()
         if endpoint.form is not None and "json" in kind:
             yield (*here, "form"), "the Content-Type says JSON, but the body is a form"
-        if endpoint.json_ is not None and "form" in kind:
+        if (endpoint.json_ is not None or endpoint.merge is not None) and "form" in kind:
             yield (*here, "json"), "the Content-Type says that the body is a form, but it is JSON"
 
 
@@ -93,9 +93,15 @@ def _check_calls(profile: ProfileSettings) -> Iterator[Violation]:
 
 def _check_content(profile: ProfileSettings) -> Iterator[Violation]:
     for here, operation, endpoint in _list_endpoints(profile):
-        is_read = operation in (*_READS, "rename") or getattr(endpoint, "code", None) is not None
+        is_read = operation in _READS or getattr(endpoint, "code", None) is not None
         if is_read and endpoint.success and _WITHOUT_CONTENT.issuperset(endpoint.success):
             yield (*here, "success"), f"an answer to {operation} is read, but these statuses have no content"
+
+
+def _check_item(profile: ProfileSettings) -> Iterator[Violation]:
+    fetch = profile.operations.fetch
+    if isinstance(fetch, ItemEndpoint) and fetch.item is None:
+        yield ("operations", "fetch", "item"), "an answer to fetch holds the caller ID: point at it"
 
 
 def _list_places(profile: ProfileSettings) -> Iterator[tuple[KeyPath, Sequence[str]]]:
@@ -170,6 +176,7 @@ CONSISTENCY_RULES: Sequence[Rule] = (
     _check_body_types,
     _check_calls,
     _check_content,
+    _check_item,
     _check_places,
     _check_error_places,
     _check_same_conditions,
@@ -221,9 +228,8 @@ def _check_literal_braces(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_starts(profile: ProfileSettings) -> Iterator[Violation]:
     """Find pointers that seem to begin at the answer instead of the item."""
     endpoints = profile.operations.endpoints().values()
-    above = {each.item for each in endpoints if isinstance(each, ItemEndpoint)} | {
-        profile.operations.list.items
-    }
+    above = {each.item or "" for each in endpoints if isinstance(each, ItemEndpoint)}
+    above.add(profile.operations.list.items)
     for name, value in _list_fields(profile.caller_id):
         for start in sorted(above - {""}):
             if any(pointer.startswith(f"{start}/") for pointer in value.at):

@@ -47,6 +47,7 @@ class UnreadableError(ValueError):
 # Texts and whole numbers
 
 _MAX_WRITTEN = 256  # characters of a number or a date as people write them
+_JSON_INTEGERS = range(-(2**63), 2**64)
 _MAX_TOKEN = 8 * 1024  # characters of what goes back to the upstream
 
 
@@ -65,14 +66,14 @@ def _read_texts(column: list[Any]) -> list[Any]:
 
 def read_integer(value: Any) -> str:
     digits = read_text(value)
-    if not re.fullmatch("-?[0-9]{1,18}", digits):
+    if not re.fullmatch("-?[0-9]{1,20}", digits):
         raise UnreadableError("a whole number")
     return digits
 
 
 def _write_integer(value: Any) -> int:
     """Write an account or an id as a number; one that is not a number does not fit its upstream."""
-    if not re.fullmatch("-?[0-9]{1,18}", str(value)):
+    if not re.fullmatch("-?[0-9]{1,20}", str(value)) or int(value) not in _JSON_INTEGERS:
         raise UpstreamError(Reason.REQUEST, expected="a whole number")
     return int(value)
 
@@ -97,7 +98,7 @@ def read_opaque(value: Any) -> str | int:
     match value:
         case str() if len(value) <= _MAX_TOKEN and not re.search("[\ud800-\udfff]", value):
             return value
-        case int() if not isinstance(value, bool) and value.bit_length() < 64:
+        case int() if not isinstance(value, bool) and value in _JSON_INTEGERS:
             return value
     raise UnreadableError("text or a number that a call can hold")
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 from unicodedata import category
 
 from proxy.errors import (
@@ -18,7 +18,8 @@ from proxy.errors import (
     Fault,
 )
 from proxy.profile.calls import Reply
-from proxy.profile.language import ErrorRow, Errors
+from proxy.profile.documents import NOT_JSON
+from proxy.profile.language import EmptyAnswer, ErrorRow, Errors, OperationName
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.values import compile_condition
 
@@ -49,13 +50,48 @@ def is_error(document: Any, errors: Errors) -> bool:
     )
 
 
-def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]) -> Fault:
-    """Return the legacy error for `reply`; a message that would show one of `secrets` is replaced."""
+def read_code(document: Any, errors: Errors) -> str | None:
+    """Return the upstream's error code as text."""
     code = compile_pointers(errors.code or ())(document)
-    code = str(code) if isinstance(code, str | int | float) else None
+    return str(code) if isinstance(code, str | int | float) else None
+
+
+class IsEmptyAnswer(Protocol):
+    """Whether an answer to a request for the list says that there are no items."""
+
+    def __call__(self, reply: Reply, document: Any, *, is_success: bool) -> bool: ...
+
+
+def compile_empty_answer(row: EmptyAnswer, errors: Errors) -> IsEmptyAnswer:
+    """Return a predicate: whether an answer is as `row` says.
+
+    What is absent may be so because the answer is an error: a row about that does not hold for errors.
+    """
+    when = row.when
+    holds = compile_condition(when) if when else lambda _: True
+    holds_by_absence = when is not None and (when.present is False or when.empty is True)
+
+    def is_empty(reply: Reply, document: Any, *, is_success: bool) -> bool:
+        if document is NOT_JSON and (row.code is not None or when):
+            return False
+        if not (is_success if row.status is None else row.status == reply.status):
+            return False
+        if holds_by_absence and is_error(document, errors):
+            return False
+        return (row.code is None or str(row.code) == read_code(document, errors)) and holds(document)
+
+    return is_empty
+
+
+def derive_fault(
+    reply: Reply, document: Any, errors: Errors, operation: OperationName, secrets: Sequence[str]
+) -> Fault:
+    """Return the legacy error for `reply`; a message that would show one of `secrets` is replaced."""
+    code = read_code(document, errors)
     message = _sanitize_message(compile_pointers(errors.message or ())(document), secrets)
     for row in errors.map:
-        if row.status == reply.status and (row.code is None or str(row.code) == code):
+        is_for = row.operation is None or operation in row.operation
+        if is_for and row.status == reply.status and (row.code is None or str(row.code) == code):
             return _apply_row(row, message, reply)
     if fault := _STANDARD_FAULTS.get(reply.status):
         return _add_retry_after(fault, reply)

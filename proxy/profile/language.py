@@ -5,15 +5,17 @@ this package names a field of a vendor's JSON; only a profile does.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
 from proxy.net.addresses import check_url
 from proxy.profile.auth import Auth
-from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar
-from proxy.profile.conversions import DefaultName, ReadName, WriteName
+from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
+from proxy.profile.codes import Codes
+from proxy.profile.conversions import WRITE, DefaultName, ReadName, WriteName
+from proxy.profile.filters import ESCAPES, FILTER, Escape, FilterTemplate
 from proxy.profile.ids import Ids
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
 
@@ -25,12 +27,14 @@ def _expand_text(key: str, model: Any) -> BeforeValidator:
     )
 
 
-def _tell_apart(key: str, otherwise: str) -> Discriminator:
-    """Choose the model that has `key`. Angle brackets are not in keys, which errors name likewise."""
+def _tell_apart(*keys: str, otherwise: str) -> Discriminator:
+    """Choose the model that has one of `keys`. Angle brackets are not in keys, which errors name likewise."""
+
+    def has(value: Any, key: str) -> bool:
+        return key in value if isinstance(value, dict) else hasattr(value, key) or hasattr(value, f"{key}_")
 
     def choose(value: Any) -> str:
-        is_chosen = key in value if isinstance(value, dict) else hasattr(value, key)
-        return f"<{key if is_chosen else otherwise}>"
+        return f"<{next((key for key in keys if has(value, key)), otherwise)}>"
 
     return Discriminator(choose)
 
@@ -82,16 +86,26 @@ class WriteValue(Frozen):
 class Constant(Frozen):
     """A parameter that is always the same."""
 
-    constant: Scalar
+    constant: Scalar | None
+
+
+class ItemValue(Frozen):
+    """A value of the caller ID as the upstream has it, which is fetched before the request."""
+
+    from_item: Pointer
+    default: Scalar | None = None
+    """Sent where the item does not have the value; without one the parameter is left out."""
 
 
 Read = Annotated[ReadValue, _expand_text("at", ReadValue)]
 """A plain string is its pointer."""
 ReadFriendlyName = Annotated[NameValue, _expand_text("at", NameValue)]
 Write = Annotated[
-    Annotated[WriteValue, Tag("<from>")] | Annotated[Constant, Tag("<constant>")],
-    _tell_apart("constant", "from"),
-    _expand_text("from", WriteValue | Constant),
+    Annotated[WriteValue, Tag("<from>")]
+    | Annotated[Constant, Tag("<constant>")]
+    | Annotated[ItemValue, Tag("<from_item>")],
+    _tell_apart("constant", "from_item", otherwise="from"),
+    _expand_text("from", WriteValue | Constant | ItemValue),
 ]
 """A plain string is the name of a value of the operation."""
 
@@ -121,15 +135,34 @@ class Endpoint(Frozen):
     query: Mapping[str, Write] = {}
     form: Parameters | None = None
     json_: Parameters | None = Field(None, alias="json")
-    success: tuple[StrictInt, ...] = (200,)
+    merge: Parameters | None = None
+    """Changes of the item (RFC 7396): PATCH sends them alone, PUT and POST the item with these changes."""
+    success: tuple[StrictInt, ...] | None = None
+    """The statuses that are no errors; None stands for all from 200 to 299."""
     retries: StrictInt | None = Field(None, ge=0, le=3)
     """How often it is sent again after a 5xx or no answer. Default: 1 for list, fetch and delete, else 0."""
 
+    def is_success(self, status: int) -> bool:
+        return 200 <= status < 300 if self.success is None else status in self.success
+
     def parameters(self) -> Iterator[tuple[KeyPath, str, Write]]:
         """Yield each parameter: its key path from here, its name and how it is written."""
-        for kind, table in (("query", self.query), ("form", self.form), ("json", self.json_)):
+        tables = (("query", self.query), ("form", self.form), ("json", self.json_), ("merge", self.merge))
+        for kind, table in tables:
             for name, how in (table or {}).items():
                 yield (kind, name), name, how
+
+    def has_body(self) -> bool:
+        return any(table is not None for table in (self.form, self.json_, self.merge))
+
+    def sends_whole_item(self) -> bool:
+        """Whether the body is the item with changes."""
+        return self.merge is not None and self.method != "PATCH"
+
+    def needs_item(self) -> bool:
+        """Whether the item has to be fetched before the request."""
+        is_read = any(isinstance(how, ItemValue) for _, _, how in self.parameters())
+        return is_read or self.sends_whole_item()
 
     def written_values(self) -> set[str]:
         """Return the names of the values that parameters hold."""
@@ -139,7 +172,14 @@ class Endpoint(Frozen):
 class ItemEndpoint(Endpoint):
     """A request that is answered with one caller ID."""
 
-    item: Pointer = ""
+    item: Pointer | None = ""
+    """None where the answer has none: then it is fetched."""
+
+
+class FromList(Frozen):
+    """The upstream has no request for one caller ID: the list holds it."""
+
+    from_: Literal["list"] = Field(alias="from")
 
 
 class ServerFilter(Frozen):
@@ -148,6 +188,18 @@ class ServerFilter(Frozen):
     mode: Literal["server", "server_superset"]
     parameter: Name
     as_: WriteName = Field("text", alias="as")
+    template: FilterTemplate | None = None
+    """The parameter's text, where it is an expression that holds the value as {filter}."""
+    escape: Escape = "none"
+    """How the value is written inside of quotation marks of the template."""
+
+    def write(self, value: str) -> str | int | None:
+        """Return the parameter; None where the value cannot be put into the template as it is."""
+        written: str | int = WRITE[self.as_](value)
+        if self.template is None:
+            return written
+        escaped = ESCAPES[self.escape](str(written))
+        return None if escaped is None else self.template.replace(FILTER, escaped)
 
 
 class LookupFilter(Frozen):
@@ -171,10 +223,17 @@ class Filters(Frozen):
 
     phone_number: PhoneNumberFilter = ClientFilter()
     friendly_name: FriendlyNameFilter = ClientFilter()
+    join: str | None = None
+    """What is between two expressions of one parameter."""
 
     def on_server(self) -> Mapping[str, ServerFilter]:
         """Return the filters that the upstream applies, by name."""
         return {name: by for name, by in self if isinstance(by, ServerFilter)}
+
+    def joined_parameters(self) -> frozenset[str]:
+        """Return the parameters that hold several expressions."""
+        used = [by.parameter for by in self.on_server().values() if by.template is not None]
+        return frozenset(used) if self.join is not None else frozenset()
 
 
 class Condition(Frozen):
@@ -184,6 +243,22 @@ class Condition(Frozen):
     equals: Scalar | None = None
     one_of: tuple[Scalar, ...] | None = None
     present: StrictBool | None = None
+    empty: StrictBool | None = None
+    """Whether the value is absent, null, or an object, an array or a text without content."""
+
+    def tests(self) -> Sequence[object]:
+        """Return what is given of the keys of which a condition has one."""
+        given = (self.equals, self.one_of, self.present, self.empty)
+        return [each for each in given if each is not None]
+
+
+class EmptyAnswer(Frozen):
+    """An answer that says that the list has no items, or no more; everything that is given holds."""
+
+    status: StrictInt | None = None
+    code: Scalar | None = None
+    """At the place of the codes of errors."""
+    when: Condition | None = None
 
 
 class ListEndpoint(Endpoint):
@@ -196,6 +271,7 @@ class ListEndpoint(Endpoint):
     total: Total = WalkTotal(strategy="walk")
     filters: Filters = Filters()
     include_when: tuple[Condition, ...] = ()
+    empty: tuple[EmptyAnswer, ...] = ()
 
     def added_parameters(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield the parameters that are not in a table: the key path of each from here, and its name."""
@@ -218,15 +294,19 @@ class ValidateEndpoint(Endpoint):
 
 
 _NoOperation = Annotated[Unsupported, Tag("<unsupported>")]
-_has_operation = _tell_apart("unsupported", "endpoint")
-Operation = Annotated[_NoOperation | Annotated[ItemEndpoint, Tag("<endpoint>")], _has_operation]
+_has_operation = _tell_apart("unsupported", otherwise="endpoint")
+_has_fetch = _tell_apart("unsupported", "from", otherwise="endpoint")
+_OneCallerId = Annotated[ItemEndpoint, Tag("<endpoint>")]
+Operation = Annotated[_NoOperation | _OneCallerId, _has_operation]
+FetchOperation = Annotated[_NoOperation | Annotated[FromList, Tag("<from>")] | _OneCallerId, _has_fetch]
+OperationName = Literal["list", "fetch", "rename", "delete", "validate", "call", "verify"]
 
 
 class Operations(Frozen):
     """One endpoint for each operation, or why there is none; then the answer is 501."""
 
     list: ListEndpoint
-    fetch: Operation
+    fetch: FetchOperation
     rename: Operation
     delete: Operation
     validate_: Annotated[_NoOperation | Annotated[ValidateEndpoint, Tag("<endpoint>")], _has_operation] = (
@@ -255,11 +335,19 @@ class CallerIdFields(Frozen):
     date_updated: Read | None = None
 
 
+OperationNames = Annotated[
+    tuple[OperationName, ...],
+    BeforeValidator(wrap_text, json_schema_input_type=OperationName | tuple[OperationName, ...]),
+]
+
+
 class ErrorRow(Frozen):
     """An upstream's status and code, and the legacy error for them."""
 
     status: StrictInt
     code: Scalar | None = None
+    operation: OperationNames | None = None
+    """The operations that are answered so; None stands for all."""
     to_status: StrictInt = Field(ge=400, le=599)
     to_code: StrictInt | None = None
     to_message: str | None = None
@@ -301,6 +389,8 @@ class ProfileSettings(Frozen):
     ids: Ids = Ids()
     operations: Operations
     validation: ValidationMode = "code_shown"
+    codes: Codes | None = None
+    """The form of validation codes. None stands for six digits, where one is typed; any code is shown."""
     caller_id: CallerIdFields
     errors: Errors = Errors()
     limits: ListingLimits = ListingLimits()

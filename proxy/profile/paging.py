@@ -296,7 +296,7 @@ Total = Annotated[WalkTotal | PointerTotal | LengthTotal, Field(discriminator="s
 
 
 def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | None:
-    """Return the upstream's number of items in the whole list; None where it states none."""
+    """Return the upstream's number of items in the whole list; None where it states no whole number."""
     if read := PAGING_KINDS[paging.strategy].read_total:
         return read(reply)
     where = total.at if isinstance(total, PointerTotal) else getattr(paging, "count", None)
@@ -304,7 +304,7 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
     is_number = isinstance(found, str | int) and not isinstance(found, bool)
     if is_number and re.fullmatch("[0-9]{1,18}", str(found)[:19]):
         return int(found)
-    if isinstance(total, PointerTotal):
+    if isinstance(total, PointerTotal) and isinstance(found, dict | list):  # the pointer is wrong
         raise UpstreamError(Reason.TOTAL, pointer=total.at[0])
     return None
 
@@ -347,7 +347,7 @@ def next_position(
         if not more and count < size:
             return None
         guess: Literal["no", "full", "short"] = "no"
-        if is_open:
+        if is_open or not more:
             guess = "short" if count < size else "full"
         call = first._replace(is_probe=guess == "short")
         largest = max(count, here.largest)
@@ -355,11 +355,7 @@ def next_position(
             paging, Position(call, offset, here.number + 1, largest=largest, guess=guess), size
         )
     following = kind.next_call(paging, first, here.call, contents)
-    if following is None:
-        return None
-    if not count:
-        raise UpstreamError(Reason.CURSOR, items=0)  # an empty page with a next one may go on for ever
-    return Position(following, offset)
+    return Position(following, offset) if following else None  # the bound on pages ends empty ones
 
 
 _ENDS = {"full": frozenset({404, 416}), "short": frozenset({400, 404, 410, 416, 422})}

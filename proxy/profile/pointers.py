@@ -42,6 +42,15 @@ def compile_pointers_of_column(pointers: tuple[str, ...]) -> Callable[[Sequence[
     return find_each
 
 
+def is_null(document: Any, pointer: str) -> bool:
+    """Whether `pointer` leads to a null that is there, not to nothing."""
+    if not pointer:
+        return document is None
+    *path, last = parse_pointer(pointer)
+    holder = _find(document, tuple(path))
+    return isinstance(holder, dict) and last in holder and holder[last] is None
+
+
 def is_index(token: str) -> bool:
     """Whether a token of a pointer may lead into an array."""
     return _INDEX.fullmatch(token) is not None

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import uritemplate
 
-from proxy.errors import BAD_CALL_DELAY, NOT_FOUND, UNSUPPORTED, Fault, LegacyError, Reason, UpstreamError
+from proxy.errors import BAD_CALL_DELAY, NOT_FOUND, UNSUPPORTED, LegacyError, Reason, UpstreamError
 from proxy.model import (
     Account,
+    CallerId,
     CallerIds,
     Delete,
     Deleted,
@@ -24,19 +25,20 @@ from proxy.model import (
     Verify,
 )
 from proxy.profile import language, paging
-from proxy.profile.auth import authorize, encode_basic
-from proxy.profile.calls import BodyType, Call, Reply
+from proxy.profile.answers import AnswerReader
+from proxy.profile.auth import authorize
+from proxy.profile.calls import Call, Reply
+from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
-from proxy.profile.documents import NOT_JSON, parse_json
-from proxy.profile.faults import derive_fault, is_error
-from proxy.profile.ids import build_codec
+from proxy.profile.ids import build_codec, find_memory
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
 from proxy.profile.values import (
+    ITEM,
     compile_condition,
     compile_items_reader,
     compile_reader,
-    write_parameters,
+    write_body,
     write_texts,
 )
 
@@ -52,6 +54,13 @@ class Exchange(NamedTuple, Generic[T]):
     read: Callable[[Reply], T]
 
 
+class FoundItem(NamedTuple):
+    """One caller ID, and the item of the upstream's JSON that it was read from."""
+
+    caller_id: CallerId
+    item: Any
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamPage:
     """One upstream page of a list and the way to the next one."""
@@ -63,6 +72,8 @@ class UpstreamPage:
     """Items of the whole list, where the upstream states it."""
     next: "Callable[[Account], Exchange[UpstreamPage]] | None"
     """Requests the next page, on behalf of an account that may see this one."""
+    found: FoundItem | None = None
+    """The caller ID that the list is read for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +97,45 @@ class Profile:
         """Compile `settings`; `base_url` and `variables` replace those of the profile."""
         self.limits = settings.limits
         self.has_spoken_codes = settings.validation == "code_on_phone"
+        self.codes = settings.codes or SIX_DIGITS
+        self.has_fetch = isinstance(settings.operations.fetch, language.ItemEndpoint)
+        """Whether the upstream has a request for one caller ID."""
+        self.fetches_from_list = isinstance(settings.operations.fetch, language.FromList)
         self._settings = settings
         self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
         self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
         self.origin = urlsplit(self._base_url).netloc.rpartition("@")[2]
         """Host and port of the upstream."""
+        self._answers = AnswerReader(settings, self._base_url)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
+        self.id_memory = find_memory(self._codec)
+        """What Sids stand for that do not hold their ids."""
         self._read_items = compile_items_reader(settings.caller_id, self._codec)
         self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
 
     # The list
 
-    def list(self, operation: List, account: Account, offset: int = 0) -> Exchange[UpstreamPage]:
+    def list(
+        self, operation: List, account: Account, offset: int = 0, wanted: str = ""
+    ) -> Exchange[UpstreamPage]:
         """Request a page of the list, filtered as far as the upstream can.
 
         It is the first page, or the page that holds item `offset` where the upstream `has_direct_pages`.
+        Pages say whether they hold the `wanted` Sid.
         """
         endpoint = self._settings.operations.list
         first = self._build_call(endpoint, operation, account)
+        joined = endpoint.filters.joined_parameters()
         for by, value in self._choose_filters(operation):
-            if isinstance(by, language.ServerFilter):
-                first = first.with_parameters({by.parameter: WRITE[by.as_](value)})
+            if isinstance(by, language.ServerFilter) and (written := by.write(value)) is not None:
+                given = {**first.query, **first.body}.get(by.parameter) if by.parameter in joined else None
+                if given is not None:
+                    written = f"{given}{endpoint.filters.join}{written}"
+                first = first.with_parameters({by.parameter: written})
         if endpoint.page_size.parameter:
             first = first.with_parameters({endpoint.page_size.parameter: endpoint.page_size.max})
         start = paging.start_position(endpoint.paging, first, offset, endpoint.page_size.max)
-        return self._request_page(first, start, account)
+        return self._request_page(first, start, account, wanted)
 
     def has_direct_pages(self, operation: List) -> bool:
         """Whether the upstream states the exact total and gives any page of what `operation` requests.
@@ -125,7 +150,7 @@ class Profile:
             and all(by.mode == "server" for by, _ in self._choose_filters(operation))
         )
 
-    def lookup(self, operation: List, account: Account) -> Exchange[Result] | None:
+    def lookup(self, operation: List, account: Account) -> Exchange[Result | None] | None:
         """Fetch the one number that `operation` filters by, where a number is its own id; else None."""
         mode = self._settings.operations.list.filters.phone_number.mode
         if mode != "lookup" or operation.phone_number is None:
@@ -145,20 +170,20 @@ class Profile:
         can_be_default = name and is_default_name(name) and not (field and field.is_required)
         by_name = language.ClientFilter() if can_be_default else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
-        return [(by, value) for by, value in pairs if value is not None]
+        return [(_choose_exact(by, value), value) for by, value in pairs if value is not None]
 
-    def _request_page(self, first: Call, here: paging.Position, account: Account) -> Exchange[UpstreamPage]:
+    def _request_page(
+        self, first: Call, here: paging.Position, account: Account, wanted: str
+    ) -> Exchange[UpstreamPage]:
         endpoint = self._settings.operations.list
-        items_of = compile_pointers((endpoint.items,))
 
         def read(reply: Reply) -> UpstreamPage:
             try:
-                page = self._read_document(endpoint, account, reply)
+                page, items = self._answers.read_page(account, reply)
             except LegacyError as error:
                 if not paging.is_end(here, reply, error.fault):
                     raise
-                page = None
-            items = items_of(page)
+                page = items = None
             if items is None and here.guess != "no":
                 items = []
             if not isinstance(items, list):
@@ -166,9 +191,11 @@ class Profile:
             total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
             contents = paging.PageContents(reply, page, len(items), total, items[-1] if items else None)
             position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
-            following = partial(self._request_page, first, position) if position else None
-            caller_ids = self._read_items(self._apply_conditions(items), account)
-            return UpstreamPage(caller_ids, here.offset, total, following)
+            following = partial(self._request_page, first, position, wanted=wanted) if position else None
+            included = self._apply_conditions(items)
+            caller_ids = self._read_items(included, account)
+            found = _find_item(caller_ids, included, wanted) if wanted else None
+            return UpstreamPage(caller_ids, here.offset, total, following, found)
 
         return self._authorize(here.call, account, read)
 
@@ -181,16 +208,35 @@ class Profile:
 
     # One number
 
-    def exchange(self, operation: Fetch | Rename | Delete, account: Account) -> Exchange[Result]:
-        """Request an operation on one caller ID; LegacyError 501 where the upstream does not offer it."""
-        operations = self._settings.operations
-        endpoints = {Fetch: operations.fetch, Rename: operations.rename, Delete: operations.delete}
-        endpoint = _require_endpoint(endpoints[type(operation)])
-        item_of = compile_pointers((endpoint.item,))
+    def find(self, sid: str, account: Account) -> Exchange[FoundItem]:
+        """Request one caller ID, as `exchange` does for a Fetch."""
+        endpoint, operation = _require_endpoint(self._settings.operations.fetch), Fetch(account.sid, sid)
 
-        def read(reply: Reply) -> Result:
+        def read(reply: Reply) -> FoundItem:
+            document = self._answers.read("fetch", endpoint, account, reply)
+            return self._read_item(endpoint, document, sid, account)
+
+        return self._authorize(self._build_call(endpoint, operation, account), account, read)
+
+    def needs_item(self, operation: Rename | Delete) -> bool:
+        """Whether `exchange` needs the caller ID as the upstream has it, to send more of it."""
+        _, endpoint = self._find_operation(operation)
+        return isinstance(endpoint, language.ItemEndpoint) and endpoint.needs_item()
+
+    def exchange(
+        self, operation: Fetch | Rename | Delete, account: Account, item: Any = None
+    ) -> Exchange[Result | None]:
+        """Request an operation on one caller ID; LegacyError 501 where the upstream does not offer it.
+
+        `item` is what the upstream has, where the operation `needs_item`. The result is None where the answer
+        to a rename does not hold the caller ID: then it is looked up.
+        """
+        name, offered = self._find_operation(operation)
+        endpoint = _require_endpoint(offered)
+
+        def read(reply: Reply) -> Result | None:
             try:
-                document = self._read_document(endpoint, account, reply)
+                document = self._answers.read(name, endpoint, account, reply)
             except LegacyError as error:
                 is_gone = NOT_FOUND.status in (reply.status, error.fault.status)
                 if isinstance(operation, Delete) and reply.is_repeated and is_gone:
@@ -198,15 +244,40 @@ class Profile:
                 raise
             if isinstance(operation, Delete):
                 return Deleted()
-            if document is None:  # an empty answer does not even say that there is none
-                raise UpstreamError(Reason.ITEM_KEY, pointer=endpoint.item)
-            item = item_of(document)
-            if (item is None and endpoint.item) or not self._apply_conditions([item]):
-                raise LegacyError(NOT_FOUND)
-            (caller_id,) = self._read_items([item], account)
-            return caller_id
+            try:
+                return self._read_item(endpoint, document, operation.sid, account).caller_id
+            except LegacyError:
+                if isinstance(operation, Rename):
+                    return None  # the caller ID has its new name, whatever the answer holds
+                raise
 
-        return self._authorize(self._build_call(endpoint, operation, account), account, read)
+        return self._authorize(self._build_call(endpoint, operation, account, item), account, read)
+
+    def _find_operation(
+        self, operation: Fetch | Rename | Delete
+    ) -> tuple[language.OperationName, language.FetchOperation]:
+        operations = self._settings.operations
+        match operation:
+            case Fetch():
+                return "fetch", operations.fetch
+            case Rename():
+                return "rename", operations.rename
+            case Delete():
+                return "delete", operations.delete
+
+    def _read_item(
+        self, endpoint: language.ItemEndpoint, document: Any, sid: str, account: Account
+    ) -> FoundItem:
+        """Return the caller ID in an answer; LegacyError 404 where there is none or another one."""
+        if document is None or endpoint.item is None:  # this does not even say that there is none
+            raise UpstreamError(Reason.ITEM_KEY, pointer=endpoint.item or "")
+        item = compile_pointers((endpoint.item,))(document)
+        if (item is None and endpoint.item) or not self._apply_conditions([item]):
+            raise LegacyError(NOT_FOUND)
+        (caller_id,) = self._read_items([item], account)
+        if self._settings.ids.compare and caller_id.sid.lower() != sid.lower():
+            raise LegacyError(NOT_FOUND)
+        return FoundItem(caller_id, item)
 
     def validate(
         self, operation: Validate, account: Account
@@ -220,10 +291,14 @@ class Profile:
             raise LegacyError(fault)
         shown = self._settings.validation == "code_shown"
         read_name, read_pending = compile_reader(endpoint.friendly_name), compile_reader(endpoint.pending)
-        read_code = compile_reader(endpoint.code, Reason.CODE)
+        codes = self._settings.codes
+        has_conversion = endpoint.code is not None and "as_" in endpoint.code.model_fields_set
+        read_code = compile_reader(
+            endpoint.code, Reason.CODE, codes.read if codes and not has_conversion else None
+        )
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
-            document = self._read_document(endpoint, account, reply)
+            document = self._answers.read("validate", endpoint, account, reply)
             name = operation.friendly_name and (read_name(document) or operation.friendly_name)
             code = read_code(document) if shown else ""
             request = ValidationRequest(account.sid, operation.phone_number, name, code)
@@ -243,38 +318,39 @@ class Profile:
         if endpoint is None:
             return None
         verify = Verify(account.sid, operation.phone_number, started.pending, code="")
-        return self._acknowledge(endpoint, verify, account)
+        return self._acknowledge("call", endpoint, verify, account)
 
     def verify(self, operation: Verify, account: Account) -> Exchange[None]:
         """Send back the code of a call; LegacyError for a wrong one."""
         endpoint = self._settings.operations.verify
         if endpoint is None:
             raise LegacyError(UNSUPPORTED)
-        return self._acknowledge(endpoint, operation, account)
+        return self._acknowledge("verify", endpoint, operation, account)
 
     def _acknowledge(
-        self, endpoint: language.Endpoint, operation: Verify, account: Account
+        self,
+        name: language.OperationName,
+        endpoint: language.Endpoint,
+        operation: Verify,
+        account: Account,
     ) -> Exchange[None]:
         def read(reply: Reply) -> None:
-            self._read_document(endpoint, account, reply)
+            self._answers.read(name, endpoint, account, reply)
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
     # Operation → Call
 
-    def _build_call(self, endpoint: language.Endpoint, operation: _Operation, account: Account) -> Call:
-        values = self._collect_values(operation, account)
+    def _build_call(
+        self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any = None
+    ) -> Call:
+        values = {**self._collect_values(operation, account), ITEM: item}
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
         query = write_texts(endpoint.query, values) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         is_safe = type(operation) in _SAFE
-        body_type: BodyType | None = None
-        body: Mapping[str, Any] = {}
-        if endpoint.json_ is not None:
-            body, body_type = write_parameters(endpoint.json_, values), "json"
-        elif endpoint.form is not None:
-            body, body_type = write_texts(endpoint.form, values), "form"
+        body, body_type = write_body(endpoint, values)
         return Call(endpoint.method, address, headers, query, body, body_type, retries, is_safe)
 
     def _collect_values(self, operation: _Operation, account: Account) -> Mapping[str, Any]:
@@ -301,60 +377,30 @@ class Profile:
 
         return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read_reply)
 
-    # Reply → model
 
-    def _read_document(self, endpoint: language.Endpoint, account: Account, reply: Reply) -> Any:
-        """Return the JSON of an answer, None where it is empty; LegacyError where it is an error."""
-        document = parse_json(reply.body)
-        if reply.status not in endpoint.success or is_error(document, self._settings.errors):
-            secrets = _collect_secrets(account, self._base_url, self._settings.base_url)
-            fault = derive_fault(reply, document, self._settings.errors, secrets)
-            reason = _find_reason(fault, reply, account)
-            shown = None if reason is Reason.CREDENTIALS else fault
-            error = LegacyError(fault) if reason is None else UpstreamError(reason, shown)
-            error.has_no_effect = _is_refusal(fault, reply)
-            raise error
-        # An HTML page does not come from the API
-        if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
-            is_encoded = bool(reply.headers.get("content-encoding"))
-            raise UpstreamError(Reason.ENCODING if is_encoded else Reason.NOT_JSON)
-        return document
-
-
-def _find_reason(fault: Fault, reply: Reply, account: Account) -> Reason | None:
-    """Return why an error answer is a failure; None where it only says that the request is wrong."""
-    if fault.status in (401, 403):
-        return Reason.UNAUTHORIZED if account.is_own else Reason.CREDENTIALS
-    if fault.status == 429 or reply.status in (429, 503):
-        return Reason.DECLINED
-    return Reason.STATUS if fault.status >= 500 else None
-
-
-def _is_refusal(fault: Fault, reply: Reply) -> bool:
-    """Whether an error answer says that the call changed nothing; an earlier sending may have."""
-    is_refused = bool(_REFUSALS & {reply.status, fault.status}) and reply.status < 500
-    return is_refused and not reply.is_repeated
-
-
-_REFUSALS = frozenset({401, 403, 404})
 _SAFE = frozenset({List, Fetch})
 
 # Operations that are idempotent; a profile may declare so of its request for renaming
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}
 
 
-def _require_endpoint(endpoint: E | language.Unsupported) -> E:
+def _choose_exact(
+    by: language.PhoneNumberFilter | language.FriendlyNameFilter, value: str
+) -> language.PhoneNumberFilter | language.FriendlyNameFilter:
+    """Return a filter, or that of the proxy where the upstream's expressions cannot hold the value."""
+    is_inexact = isinstance(by, language.ServerFilter) and by.write(value) is None
+    return language.ClientFilter() if is_inexact else by
+
+
+def _find_item(caller_ids: CallerIds, items: Sequence[Any], wanted: str) -> FoundItem | None:
+    """Return the caller ID with the `wanted` Sid, whose letters may be small or large."""
+    pairs = zip(caller_ids, items, strict=True)
+    return next((FoundItem(*each) for each in pairs if each[0].sid.lower() == wanted.lower()), None)
+
+
+def _require_endpoint(endpoint: E | language.Unsupported | language.FromList) -> E:
     if isinstance(endpoint, language.Unsupported):
         raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
+    if isinstance(endpoint, language.FromList):
+        raise LegacyError(UNSUPPORTED)
     return endpoint
-
-
-def _collect_secrets(account: Account, *urls: str) -> Sequence[str]:
-    """Return what an upstream's message must not show to a client: hosts, and credentials not its own."""
-    credentials = account.credentials
-    private = (account.upstream_id, credentials.username)
-    hosts = (urlsplit(url).hostname or "" for url in urls)
-    own = (text for text in private if text != account.sid)
-    password = credentials.password
-    sent = (password, quote(password, safe=""), quote_plus(password), encode_basic(credentials).rstrip("="))
-    return (*sent, *hosts, *own)

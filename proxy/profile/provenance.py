@@ -30,7 +30,11 @@ def trace_call(profile: ProfileSettings, operation: str, call: Call) -> Iterator
     yield Part("base URL", profile.base_url, ("base_url",))
     yield Part("path", endpoint.path, (*here, "path"))
     body: Mapping[str, object] = call.body
-    for kind, table in (("header", call.headers), ("query", call.query), (call.body_type or "form", body)):
+    for kind, table in (
+        ("header", call.headers),
+        ("query", call.query),
+        ("merge" if call.body_type == "item" else call.body_type or "form", body),
+    ):
         for name, value in table.items():
             key_path = set_by.get((kind, name)) or set_by.get(("", name)) or (*here, kind, name)
             text = f"{name}: {value}" if kind == "header" else f"{name}={value}"
@@ -40,7 +44,8 @@ def trace_call(profile: ProfileSettings, operation: str, call: Call) -> Iterator
 def trace_answer(profile: ProfileSettings, operation: str) -> Iterator[Part]:
     """Yield what the profile reads in an answer to `operation`."""
     endpoint, here = profile.operations.endpoints()[operation], ("operations", operation)
-    yield Part("success", " ".join(map(str, endpoint.success)), (*here, "success"))
+    success = "200 to 299" if endpoint.success is None else " ".join(map(str, endpoint.success))
+    yield Part("success", success, (*here, "success"))
     for key in _READ_BY.get(operation, ()):
         if (value := getattr(endpoint, key)) not in (None, (), ""):
             yield Part(key, _summarize(value), (*here, key))
@@ -53,7 +58,7 @@ def trace_answer(profile: ProfileSettings, operation: str) -> Iterator[Part]:
 
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
-    "list": ("items", "include_when", "paging", "total"),
+    "list": ("items", "empty", "include_when", "paging", "total"),
     "fetch": ("item",),
     "rename": ("item",),
     "validate": ("code", "friendly_name", "pending"),

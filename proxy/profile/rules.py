@@ -16,7 +16,15 @@ from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
 from proxy.profile.consistency import CONSISTENCY_RULES
 from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
-from proxy.profile.language import Endpoint, ItemEndpoint, ListEndpoint, ProfileSettings, WriteValue
+from proxy.profile.language import (
+    Constant,
+    Endpoint,
+    ItemEndpoint,
+    ItemValue,
+    ListEndpoint,
+    ProfileSettings,
+    WriteValue,
+)
 from proxy.profile.paging import PAGING_KINDS, has_direct_pages
 
 
@@ -73,6 +81,8 @@ _VALUES_OF: Mapping[str, frozenset[str]] = {
 }
 BUILT_IN = frozenset().union(*_VALUES_OF.values())
 """Names of the values of all operations."""
+_OF_AN_ITEM = frozenset({"rename", "delete"})
+"""Operations before which the item may be fetched."""
 _OPTIONAL = {"validate": {"friendly_name", "call_delay"}}
 """Values that a request may lack, so that no path can hold them."""
 _NEEDED: Mapping[str, Sequence[frozenset[str]]] = {
@@ -118,6 +128,17 @@ def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Vi
 
 
 @_for_each_endpoint
+def _check_plain_ids(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
+    """Find ids that would be part of a path as they are, though clients choose them."""
+    operator = re.search(r"\{[+/;?&.]id\}", endpoint.path)
+    if operator and ID_CODECS[profile.ids.codec].is_free_text:
+        yield (
+            ("path",),
+            f"an id of codec {profile.ids.codec} is percent-encoded: write {{id}}, not {operator[0]}",
+        )
+
+
+@_for_each_endpoint
 def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
     values = _VALUES_OF[operation]
     for here, _, how in endpoint.parameters():
@@ -125,11 +146,18 @@ def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -
             if how.from_ not in values:
                 yield here, f"{operation} has no value {how.from_!r}: it has {', '.join(sorted(values))}"
             yield from _check_write((*here, "as"), how.from_, how.as_)
+        elif isinstance(how, ItemValue) and operation not in _OF_AN_ITEM:
+            yield here, f"{operation} is about no item: from_item is for {join_names(sorted(_OF_AN_ITEM))}"
+        elif isinstance(how, Constant) and how.constant is None and here[0] in ("query", "form"):
+            yield here, "null is a value of JSON only: leave the parameter out"
 
 
 def _check_filters(profile: ProfileSettings) -> Iterator[Violation]:
     for name, by in profile.operations.list.filters.on_server().items():
-        yield from _check_write(("operations", "list", "filters", name, "as"), name, by.as_)
+        here = ("operations", "list", "filters", name)
+        yield from _check_write((*here, "as"), name, by.as_)
+        if by.escape != "none" and by.template is None:
+            yield (*here, "escape"), "a value is escaped inside of a template: the key 'template' is missing"
 
 
 def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Violation]:
@@ -154,27 +182,32 @@ def _check_needed(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Ite
 @_for_each_endpoint
 def _check_json_pointers(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
     """Find JSON parameters inside another one that is a plain value, and two with one pointer."""
-    paths = {name: name if name.startswith("/") else f"/{name}" for name in endpoint.json_ or {}}
-    for name, path in paths.items():
-        if any(path.startswith(f"{other}/") for other in paths.values()):
-            yield ("json", name), "the parameter is inside another one, which is a plain value"
-        if name.startswith("/") and list(paths.values()).count(path) > 1:
-            yield ("json", name), "another parameter has the same JSON Pointer"
+    for kind, table in (("json", endpoint.json_), ("merge", endpoint.merge)):
+        paths = {name: name if name.startswith("/") else f"/{name}" for name in table or {}}
+        for name, path in paths.items():
+            if any(path.startswith(f"{other}/") for other in paths.values()):
+                yield (kind, name), "the parameter is inside another one, which is a plain value"
+            if name.startswith("/") and list(paths.values()).count(path) > 1:
+                yield (kind, name), "another parameter has the same JSON Pointer"
 
 
 @_for_each_endpoint
-def _check_bodies(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
+def _check_bodies(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
     if endpoint.form is not None and endpoint.json_ is not None:
         yield ("json",), "a request has a form or JSON, not both"
-    if endpoint.method == "GET" and (endpoint.form is not None or endpoint.json_ is not None):
+    if endpoint.merge is not None and not (endpoint.form is None and endpoint.json_ is None):
+        yield ("merge",), "a request has a form, JSON or merge, not two of them"
+    if endpoint.merge is not None and operation not in _OF_AN_ITEM:
+        yield ("merge",), f"{operation} is about no item: merge is for {join_names(sorted(_OF_AN_ITEM))}"
+    if endpoint.method == "GET" and endpoint.has_body():
         yield ("method",), "a GET has no body: use query"
 
 
 def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
     """Find parameters of a list that overwrite each other."""
-    seen = set()
+    seen, joined = set(), profile.operations.list.filters.joined_parameters()
     for key_path, name in _name_parameters(profile.operations.list):
-        if name in seen:
+        if name in seen and name not in joined:
             yield ("operations", "list", *key_path), f"the list request has a parameter {name!r} already"
         seen.add(name)
 
@@ -224,11 +257,11 @@ def _check_headers(profile: ProfileSettings) -> Iterator[Violation]:
 
 @_for_each_endpoint
 def _check_success(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
-    for index, status in enumerate(endpoint.success):
+    for index, status in enumerate(endpoint.success or ()):
         if not 200 <= status < 300:
             yield ("success", index), f"{status} is not a success status: expected 200 to 299"
-    if not endpoint.success:
-        yield ("success",), "without a status nothing is a success: write [200]"
+    if endpoint.success == ():
+        yield ("success",), "without a status nothing is a success: leave the key out"
 
 
 @_for_each_endpoint
@@ -252,7 +285,7 @@ def _check_paging(profile: ProfileSettings) -> Iterator[Violation]:
     if has_direct_pages(endpoint.paging) and "page_size" not in endpoint.model_fields_set:
         message = f"{strategy} needs page_size: the first page that is not full is the last"
         yield (*here, "paging"), message
-    if kind.success and kind.success not in endpoint.success:
+    if kind.success and not endpoint.is_success(kind.success):
         message = f"{strategy} is answered with {kind.success}: write success: [200, {kind.success}]"
         yield (*here, "success"), message
 
@@ -333,6 +366,7 @@ RULES: Sequence[Rule] = (
     _check_variables,
     _check_placeholders,
     _check_paths,
+    _check_plain_ids,
     _check_parameters,
     _check_filters,
     _check_needed,

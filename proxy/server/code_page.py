@@ -16,7 +16,6 @@ from string import Template
 from aiohttp import hdrs
 
 from proxy.errors import (
-    BAD_CODE,
     BAD_PHONE_NUMBER,
     FORBIDDEN,
     METHOD_NOT_ALLOWED,
@@ -25,7 +24,7 @@ from proxy.errors import (
     Fault,
     LegacyError,
 )
-from proxy.gateway.translator import Translator
+from proxy.gateway.translator import CodeForm, Translator
 from proxy.legacy import Answer, parse_body
 from proxy.legacy.text import legible
 
@@ -36,6 +35,7 @@ _PAGE, _FORM, _DONE = (
     Template((_FOLDER / name).read_text(encoding="utf-8"))
     for name in ("code_page.html", "code_form.html", "code_done.html")
 )
+_SEPARATORS = 14  # characters between those of a code
 _LONGEST = 40  # characters of a phone number, however it is written
 _STYLE = _PAGE.template.partition("<style>")[2].partition("</style>")[0]
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -55,7 +55,6 @@ _ELSEWHERE = FORBIDDEN.saying("This form was sent from another site. To confirm 
 _FOR_PEOPLE: Mapping[object, tuple[str, str]] = {
     BAD_PHONE_NUMBER.kind: ("number", "This is not a phone number. Type all of it, with the area code"),
     WRONG_CODE.kind: ("code", "Wrong code"),
-    BAD_CODE.kind: ("code", "The code has six digits. Check it and type it again"),
     TOO_MANY_REQUESTS.kind: ("", "Too many tries. Wait ten minutes, then ask for a new call"),
     METHOD_NOT_ALLOWED.kind: ("", METHOD_NOT_ALLOWED.message),
     _ELSEWHERE.kind: ("", _ELSEWHERE.message),
@@ -68,11 +67,11 @@ async def answer(
 ) -> Answer:
     """Show the page for a GET, take number, code and account for a POST; statuses are those of the Faults."""
     if method in ("GET", "HEAD"):
-        return _form(200)
+        return _form(200, translator.codes)
     if method != "POST":
-        return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"))
+        return _refused(METHOD_NOT_ALLOWED.with_header("Allow", "GET, HEAD, POST"), translator.codes)
     if _is_from_elsewhere(headers):
-        return _refused(_ELSEWHERE)
+        return _refused(_ELSEWHERE, translator.codes)
     number = account = ""
     try:
         form = parse_body(headers.get(hdrs.CONTENT_TYPE), body)
@@ -80,7 +79,7 @@ async def answer(
         code = re.sub(r"[\s-]", "", form.get("Code", ""))
         confirmed = await translator.bring_code(number, code, account, peer)
     except LegacyError as error:
-        return _refused(error.fault, number, account)
+        return _refused(error.fault, translator.codes, number, account)
     label = confirmed.label and f"<p>Account: {_shown(confirmed.label)}</p>\n"
     done = _DONE.substitute(number=_shown(number), account=label, path=PATH)
     return _page("Number confirmed", done, confirmed.status)
@@ -98,16 +97,19 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get(hdrs.HOST)
 
 
-def _refused(fault: Fault, number: str = "", account: str = "") -> Answer:
+def _refused(fault: Fault, codes: CodeForm, number: str = "", account: str = "") -> Answer:
     unavailable = "The phone service does not answer as it should. Try again in a minute"
     about, words = _FOR_PEOPLE.get(
         fault.kind, ("", unavailable) if fault.status >= 500 else ("code", fault.message)
     )
-    return _form(fault.status, number, account, words.rstrip(".") + ".", about, fault.headers)
+    if fault.message == f"A code has {codes}":
+        words = f"The code has {codes}. Check it and type it again"
+    return _form(fault.status, codes, number, account, words.rstrip(".") + ".", about, fault.headers)
 
 
 def _form(  # noqa: PLR0913, PLR0917 - what the form shows
     status: int,
+    codes: CodeForm,
     number: str = "",
     account: str = "",
     said: str = "",
@@ -122,6 +124,11 @@ def _form(  # noqa: PLR0913, PLR0917 - what the form shows
     content = _FORM.substitute(
         said=said and f'<p id="said" class="said wrong" role="alert">{html.escape(said)}</p>\n',
         path=PATH,
+        codes=codes,
+        label="Six-digit code" if codes == CodeForm() else "Code",
+        pattern=f" *({codes.pattern}[ \\-]*){{{_write_length(codes)}}}",
+        keyboard="numeric" if codes.characters == "digits" else "text",
+        longest_code=codes.length[1] + _SEPARATORS,
         longest=_LONGEST,
         number=_shown(number),
         account=_shown(account),
@@ -130,6 +137,11 @@ def _form(  # noqa: PLR0913, PLR0917 - what the form shows
     )
     title = "Confirm a phone number"
     return _page(f"Not confirmed: {title}" if said else title, content, status, headers)
+
+
+def _write_length(codes: CodeForm) -> str:
+    shortest, longest = codes.length
+    return f"{shortest}" if shortest == longest else f"{shortest},{longest}"
 
 
 def _page(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from proxy.errors import (
     NOT_FOUND,
+    NOT_SHOWN_YET,
     TOO_SLOW_TO_TELL,
     UNKNOWN_OUTCOME,
     LegacyError,
@@ -31,9 +32,11 @@ from proxy.model import (
 from proxy.observe.counters import UpstreamOperation
 from proxy.observe.failures import ReportFailure, UpstreamFailure
 from proxy.profile.calls import Call, NoReplyError, Reply
+from proxy.profile.id_memory import IdStore
 from proxy.profile.paging import UnevenPagesError
-from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
+from proxy.profile.profile import Exchange, FoundItem, Profile, StartedValidation, T, UpstreamPage
 from proxy.upstream.held_answers import holding
+from proxy.upstream.id_store import KnownIds
 from proxy.upstream.listing import (
     END_STATUSES,
     CursorExpiredError,
@@ -95,10 +98,16 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(
-        self, profile: Profile, client: Sender, name: str = "", report: ReportFailure = lambda _: None
+        self,
+        profile: Profile,
+        client: Sender,
+        name: str = "",
+        report: ReportFailure = lambda _: None,
+        id_store: IdStore | None = None,
     ) -> None:
-        """Report each failure, by the `name` of the upstream."""
+        """Report each failure, by the `name` of the upstream; `id_store` keeps ids that are in no Sid."""
         self._profile = profile
+        self._ids = KnownIds(profile.id_memory, id_store) if profile.id_memory else None
         # Clients ask for the same again and again
         self._exchange = lru_cache(_MAX_KNOWN)(profile.exchange)
         self._first_page = lru_cache(_MAX_KNOWN)(profile.list)
@@ -106,7 +115,9 @@ class Upstream:
         self._name = name
         self._report = report
         self.has_spoken_codes = profile.has_spoken_codes
+        self.codes = profile.codes
         self.has_direct_pages = profile.has_direct_pages
+        self.fetches_from_list = profile.fetches_from_list
 
     async def write(
         self, operation: Rename | Delete, account: Account, state: Callable[[], Awaitable[object]]
@@ -116,9 +127,14 @@ class Upstream:
         A rename is not retried once the `state` of the account's data has changed: another write may have
         renamed the same caller ID since.
         """
+        await self._recall(operation.sid)
+        item = None
+        if self._profile.needs_item(operation):
+            with _sending_nothing():
+                item = (await self._find(operation.sid, account)).item
         with self._reporting("rename" if isinstance(operation, Rename) else "delete", account):
             with _sending_nothing():
-                exchange = self._profile.exchange(operation, account)
+                exchange = self._profile.exchange(operation, account, item)
             if exchange.call.retries and isinstance(operation, Rename):
                 begun = await state()
 
@@ -126,7 +142,19 @@ class Upstream:
                     return begun is None or await state() != begun
 
                 exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
-            return await self._send(exchange)
+            result = await self._send(exchange)
+        await self._save_ids()
+        return result or await self._find_renamed(operation, account)
+
+    async def _find_renamed(self, operation: Rename | Delete, account: Account) -> CallerId:
+        """Return the caller ID that has been renamed, where the answer to that did not hold it."""
+        try:
+            return (await self._find(operation.sid, account)).caller_id
+        except LegacyError as error:
+            error.has_no_effect = False
+            if error.fault.status < 500:
+                raise
+            raise LegacyError(NOT_SHOWN_YET) from error
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Start one phone call, never two; where it may have been started, the LegacyError says so."""
@@ -158,8 +186,11 @@ class Upstream:
 
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""
+        await self._recall(operation.sid)
         with self._reporting("fetch", account):
-            return await self._load_one(self._exchange(operation, account), previous)
+            result = await self._load_one(self._exchange(operation, account), previous)
+        await self._save_ids()
+        return result
 
     async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Return everything that may match, filtered as far as the upstream can; each Sid once.
@@ -168,15 +199,24 @@ class Upstream:
         earlier page, is an UpstreamError: a listing that stops early would have a wrong total.
         """
         with self._reporting("list", account):
-            if lookup := self._profile.lookup(operation, account):
-                return await self._look_up(lookup, previous)
-            with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
-                return await self._follow_pages(operation, account, previous)
-            return await self._follow_pages(operation, account, previous)
+            result = await self._list_all(operation, account, previous)
+        await self._save_ids()
+        return result
 
-    async def _follow_pages(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
+    async def _list_all(self, operation: List, account: Account, previous: PageDigests) -> ListingResult:
+        if lookup := self._profile.lookup(operation, account):
+            return await self._look_up(lookup, previous)
+        first = self._first_page(operation, account)
+        with suppress(CursorExpiredError):  # the list has changed much, or the listing took long
+            return (await self._follow_pages(first, account, previous)).result()
+        return (await self._follow_pages(first, account, previous)).result()
+
+    async def _follow_pages(
+        self, first: Exchange[UpstreamPage], account: Account, previous: PageDigests = ()
+    ) -> FullListing:
+        """Follow a list from its first page to its end, or to the caller ID that it is read for."""
         listing = FullListing(self._profile.limits, previous)
-        exchange: Exchange[UpstreamPage] | None = self._first_page(operation, account)
+        exchange: Exchange[UpstreamPage] | None = first
         while exchange is not None:
             listing.record_call(exchange.call)
             try:
@@ -190,8 +230,9 @@ class Upstream:
                 await _read(each[1], listing.read, *each)
                 if len(unread) > 1:  # each is some milliseconds' work
                     await asyncio.sleep(0)
-            exchange = listing.following(account) if listing.following else None
-        return listing.result()
+            following = None if listing.found else listing.following
+            exchange = following(account) if following else None
+        return listing
 
     async def load_page(self, operation: List, account: Account) -> DirectPage | None:
         """Load the page that `operation` asks for; None where the answers are inconsistent: then list all.
@@ -200,7 +241,9 @@ class Upstream:
         not contradict it, and whether an item comes again on another page.
         """
         with self._reporting("list", account):
-            return await self._load_page(operation, account)
+            page = await self._load_page(operation, account)
+        await self._save_ids()
+        return page
 
     async def _load_page(self, operation: List, account: Account) -> DirectPage | None:
         start, size = operation.page * operation.page_size, operation.page_size
@@ -209,7 +252,7 @@ class Upstream:
         exchange: Exchange[UpstreamPage] | None = first
         page: UpstreamPage | None = None
         pages: list[CallerIds] = []
-        offset, total = None, 0
+        offset, total = None, None
         while exchange is not None:
             reply = await self._client.send(exchange.call)
             if start and page is None and reply.status in END_STATUSES:
@@ -220,7 +263,10 @@ class Upstream:
                 page = await _read(reply, exchange.read, reply)
             except UnevenPagesError:
                 return None
-            offset, total = page.offset if offset is None else offset, page.total or 0
+            total = total if page.total is None else page.total
+            if total is None and (page.next or page.offset):
+                return None
+            offset = page.offset if offset is None else offset
             pages.append(page.caller_ids)
             count = sum(map(len, pages))
             is_enough = beyond or offset + count >= start + size
@@ -229,9 +275,23 @@ class Upstream:
         if page is None or len(set(whole.sid)) < len(whole):
             return None
         shown = NO_CALLER_IDS if beyond else whole[start - (offset or 0) :][:size]
+        total = total or 0  # the first page is empty, and states no total
         return DirectPage(shown, total) if len(shown) == max(0, min(size, total - start)) else None
 
-    async def _look_up(self, exchange: Exchange[Result], previous: PageDigests) -> ListingResult:
+    async def _find(self, sid: str, account: Account) -> FoundItem:
+        """Load one caller ID, from the list where there is no other way; LegacyError 404 without one."""
+        if self._profile.has_fetch:
+            with self._reporting("fetch", account):
+                return await self._send(self._profile.find(sid, account))
+        with self._reporting("list", account):
+            everything = List(account.sid, page=0, page_size=1)
+            first = self._profile.list(everything, account, wanted=sid)
+            found = (await self._follow_pages(first, account)).found
+        if found is None:
+            raise LegacyError(NOT_FOUND)
+        return found
+
+    async def _look_up(self, exchange: Exchange[Result | None], previous: PageDigests) -> ListingResult:
         try:
             return await self._load_one(exchange, previous)
         except LegacyError as error:
@@ -239,7 +299,7 @@ class Upstream:
                 return ListingResult(NO_CALLER_IDS, ())
             raise
 
-    async def _load_one(self, exchange: Exchange[Result], previous: PageDigests) -> ListingResult:
+    async def _load_one(self, exchange: Exchange[Result | None], previous: PageDigests) -> ListingResult:
         reply = await self._client.send(exchange.call)
         digests = (PageDigest(await _hash(reply, digest, reply)),)
         if digests == previous:
@@ -247,6 +307,16 @@ class Upstream:
         result = await _read(reply, exchange.read, reply)
         found = CallerIds.of([result]) if isinstance(result, CallerId) else NO_CALLER_IDS
         return ListingResult(found, digests)
+
+    async def _recall(self, sid: str) -> None:
+        if self._ids:
+            with _sending_nothing():
+                await self._ids.recall(sid)
+
+    async def _save_ids(self) -> None:
+        """Save the ids of what is shown before it is shown: another worker may be asked for it next."""
+        if self._ids:
+            await self._ids.save()
 
     @contextmanager
     def _reporting(self, operation: UpstreamOperation, account: Account) -> Iterator[None]:

@@ -12,7 +12,7 @@ from proxy.errors import DECLINED, LIST_TOO_LARGE, LegacyError, Reason, Upstream
 from proxy.model import Account, CallerIds
 from proxy.profile.calls import Call, Reply
 from proxy.profile.language import ListingLimits
-from proxy.profile.profile import Exchange, UpstreamPage
+from proxy.profile.profile import Exchange, FoundItem, UpstreamPage
 
 
 class CursorExpiredError(UpstreamError):
@@ -123,6 +123,11 @@ class FullListing:
     def has_begun(self) -> bool:
         """Whether a page has arrived."""
         return self._size > 0
+
+    @property
+    def found(self) -> FoundItem | None:
+        """The caller ID that the list is read for, if the last page holds it."""
+        return self._last.found if self._last else None
 
     def result(self) -> ListingResult:
         """Return all that was read, each Sid once."""

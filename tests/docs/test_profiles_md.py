@@ -1,9 +1,7 @@
 """docs/profiles.md against the program: its examples run, its tables have every key of the language.
 
-An example is one or more blocks of YAML and one block of text, the exchange. A message of the exchange begins
-with its speaker: `program` and `proxy` send requests, `vendor` and `answer` are answers. The lines under it
-are its headers and its body. The lines of an `answer` are excerpts that must be found in this order; `…`
-stands for any text between them.
+An example is one or more blocks of YAML and one block of text, the exchange: support/dialogues.py says how it
+is written.
 """
 
 import json
@@ -15,9 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -26,10 +22,19 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from pydantic import BaseModel
+from support.dialogues import (
+    VARIABLES,
+    Line,
+    assert_found,
+    conversation,
+    example_rest,
+    exchanges,
+    put,
+    run_exchange,
+)
 from support.markdown import Block, blocks, code, tables
 from support.running import running_proxy_of
-from support.seed import LIST, basic
-from support.wire import Message, ScriptedUpstream, ask, scripted_upstream
+from support.wire import scripted_upstream
 
 from proxy import config
 from proxy.config import yaml_source
@@ -38,25 +43,16 @@ from proxy.legacy import rfc_2822_writer
 from proxy.profile import language, paging, rules
 from proxy.profile.auth import Auth
 from proxy.profile.base import Frozen
+from proxy.profile.codes import Codes
 from proxy.profile.conversions import READ, WRITE, UnreadableError
 from proxy.profile.ids import Ids
 from proxy.profile.language import ProfileSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "profiles.md"
-VARIABLES = {"OLD_TOKEN": "demo-token", "VENDOR_KEY": "vendor-key"}
 
 
 # Examples
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One message of an exchange: its speaker, its first line and the lines under it."""
-
-    speaker: str
-    first: str
-    more: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +90,7 @@ def examples() -> list[Example]:
     return found
 
 
-def conversation(text: str) -> list[Line]:
-    said: list[Line] = []
-    for line in text.splitlines():
-        if found := re.fullmatch(r"(program|proxy|vendor|answer) +(.+)", line):
-            said.append(Line(found[1], found[2], []))
-        elif line:
-            assert line.startswith(" " * 9), f"no speaker for {line!r}"
-            said[-1] = Line(said[-1].speaker, said[-1].first, [*said[-1].more, line.strip()])
-    return said
-
-
 EXAMPLES = examples()
-
-
-@cache
-def _example_rest() -> dict[str, Any]:
-    profile: dict[str, Any] = yaml.safe_load(config.shipped_profiles()["example-rest"].read_text("utf-8"))
-    return profile
-
-
-def example_rest() -> dict[str, Any]:
-    """Return a copy of the profile, to be changed."""
-    return deepcopy(_example_rest())
 
 
 def merged(example: Example) -> dict[str, Any]:
@@ -125,23 +99,6 @@ def merged(example: Example) -> dict[str, Any]:
     for piece in example.pieces:
         put(profile, piece, ())
     return profile
-
-
-_OPENED = (("operations",), ("operations", "list", "filters"), ("caller_id",), ("errors",))
-"""Mappings that are merged key by key, as operations are; other values are replaced as a whole."""
-
-
-def put(into: dict[str, Any], piece: Mapping[str, Any], place: tuple[str, ...]) -> None:
-    for key, value in piece.items():
-        here = (*place, key)
-        is_operation = here[0] == "operations" and len(here) == 2 and "unsupported" not in value
-        if key in into and (is_operation or here in _OPENED):
-            put(into[key], value, here)
-        else:
-            into[key] = value
-    for one, other in (("form", "json"), ("json", "form")):
-        if one in piece:
-            into.pop(other, None)
 
 
 @pytest.fixture
@@ -172,78 +129,6 @@ async def test_example(example: Example, tmp_path: Path) -> None:
         async with running_proxy_of(loaded) as port:
             for one in exchanges(example.conversation):
                 await run_exchange(one, port, upstream)
-
-
-def exchanges(conversation: Sequence[Line]) -> Iterator[Sequence[Line]]:
-    """Split a conversation into the messages of each request of the program."""
-    starts = [i for i, said in enumerate(conversation) if said.speaker == "program"]
-    assert starts[0] == 0
-    for start, end in zip(starts, [*starts[1:], len(conversation)], strict=True):
-        yield conversation[start:end]
-
-
-async def run_exchange(conversation: Sequence[Line], port: int, upstream: ScriptedUpstream) -> None:
-    """Send the program's request, and compare the upstream exchange and the answer."""
-    program, *between, answer = conversation
-    asked, told = between[::2], between[1::2]
-    assert answer.speaker == "answer"
-    assert [said.speaker for said in asked] == ["proxy"] * len(asked)
-    assert [said.speaker for said in told] == ["vendor"] * len(asked)
-    upstream.received.clear()
-    upstream.then(*map(vendor_answer, told))
-    came = await ask(port, program_request(program).encode())
-    assert [each.start for each in upstream.received] == [f"{said.first} HTTP/1.1" for said in asked]
-    for said, received in zip(asked, upstream.received, strict=True):
-        assert_received(said, received)
-    status, _, rest = answer.first.partition(" ")
-    assert came.status == int(status)
-    assert_found([rest, *answer.more], came.body.decode())
-
-
-def program_request(said: Line) -> Message:
-    method, target = said.first.split(" ")
-    target = target if target.startswith("/") else LIST.removesuffix("OutgoingCallerIds") + target
-    headers = (("Host", "api.twilio.com"), ("Authorization", basic()))
-    return Message(f"{method} {target} HTTP/1.1", headers, "".join(said.more).encode())
-
-
-def split(said: Line) -> tuple[dict[str, str], str]:
-    """Return the headers and the body of a message."""
-    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z-]*: ", line)]
-    body = "".join(line for line in said.more if line not in headers)
-    return {name: value for name, _, value in (line.partition(": ") for line in headers)}, body
-
-
-def vendor_answer(said: Line) -> Message:
-    headers, more = split(said)
-    status, _, body = said.first.partition(" ")
-    if body:
-        json.loads(body + more)
-    content_type = {"Content-Type": "application/json"} if body else {}
-    length = {} if body or status == "204" else {"Content-Length": "0"}
-    return Message(
-        f"HTTP/1.1 {status} X", tuple({**content_type, **length, **headers}.items()), (body + more).encode()
-    )
-
-
-def assert_received(said: Line, received: Message) -> None:
-    headers, body = split(said)
-    for name, value in headers.items():
-        came = received.header(name) or "(absent)"
-        assert (came.partition(":")[0] if name == "Host" else came) == value, name
-    if body.startswith("{"):
-        assert json.loads(received.body) == json.loads(body)
-    elif body:
-        assert received.body.decode() == body
-
-
-def assert_found(excerpts: Sequence[str], text: str) -> None:
-    """Find the excerpts in this order."""
-    at = 0
-    for excerpt in "…".join(excerpts).split("…"):
-        found = text.find(excerpt, at)
-        assert found >= 0, f"{excerpt!r} is not in {text[at:]!r}"
-        at = found + len(excerpt)
 
 
 def test_the_proxy_reads_every_piece(tmp_path: Path) -> None:
@@ -486,14 +371,15 @@ def of_endpoint(model: type[BaseModel]) -> dict[str, Any]:
 KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("The file", 0): {"": ProfileSettings},
     ("Operations", 0): {"": language.Operations},
-    ("Operations", 1): {"": language.Unsupported},
+    ("Operations", 1): {"": language.Unsupported, " ": language.FromList},
     ("A request", 0): {"": language.ItemEndpoint},
-    ("Parameters", 0): {"": language.WriteValue, " ": language.Constant},
+    ("Parameters", 0): {"": language.WriteValue, " ": language.Constant, "  ": language.ItemValue},
     ("Reading values", 0): {"": language.NameValue},
     ("The fields of a caller ID", 0): {"": language.CallerIdFields},
     ("The list", 0): {
         "": language.ListEndpoint,
         "page_size.": paging.PageSize,
+        "empty.": language.EmptyAnswer,
         "include_when.": language.Condition,
     },
     ("Filters", 0): {"": language.Filters},
@@ -501,6 +387,7 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("Ids", 0): {"": Ids},
     ("Errors", 0): {"": language.Errors, "map.": language.ErrorRow},
     ("Validation", 0): {"": language.ValidateEndpoint},
+    ("Validation", 1): {"codes.": Codes},
     ("Limits", 0): {"": language.ListingLimits},
 }
 """The models of each table of keys: heading and index → prefix of the keys → model."""
@@ -524,6 +411,7 @@ STRATEGIES: Mapping[tuple[str, str], Sequence[type[BaseModel]]] = {
 CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Parameters", "from"): (language.WriteValue, "from"),
     ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
+    ("Filters", "escape"): (language.ServerFilter, "escape"),
     ("Credentials", "scheme"): (Auth, "scheme"),
     ("Ids", "codec"): (Ids, "codec"),
     ("Validation", "validation"): (ProfileSettings, "validation"),

@@ -348,9 +348,8 @@ def test_fault_08_not_json(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b" "])
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_fault_08_an_empty_body_is_no_empty_list(body: bytes, method: str) -> None:
-    assert told(asked_once(ok(body), method=method, target=AN_INSTANCE)[0]) == (502, NONSENSE, None)
+def test_fault_08_an_empty_body_is_no_empty_list(body: bytes) -> None:
+    assert told(asked_once(ok(body), target=AN_INSTANCE)[0]) == (502, NONSENSE, None)
 
 
 def test_fault_08_a_byte_order_mark_does_no_harm() -> None:
@@ -674,9 +673,11 @@ def test_fault_20_a_cycle(way: list[int]) -> None:
 
 @pytest.mark.parametrize("before", [0, 1])
 def test_fault_20_an_empty_page_with_another_one(before: int) -> None:
+    """It is followed: some upstreams filter a page after they have cut it out."""
     pages = [ok(page(item(), following=following(1)))] * before
-    answer, upstream = asked_once(*pages, ok(page(following=following(2))), LISTED)
-    assert (told(answer), upstream.hits()) == ((502, NONSENSE, None), before + 1)
+    last = ok(page(item("Company", COMPANY)))
+    answer, upstream = asked_once(*pages, ok(page(following=following(2))), last)
+    assert (shown(answer), upstream.hits()) == (["Bob"] * before + ["Company"], before + 2)
 
 
 async def endless(between: Proxied, body: int = 0) -> tuple[tuple[int, str, str | None], int]:
@@ -988,12 +989,11 @@ def test_fault_36_no_code(code: object) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 202, 206])
-@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
-def test_fault_36_another_kind_of_success(status: int, method: str) -> None:
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_fault_36_a_success_without_its_content(status: int, method: str) -> None:
     """Its answer does not refuse the client's request: a call may have been placed."""
     said = json_answer(status, b'{"code": 20001, "message": "Accepted"}').encode()
-    target = AN_INSTANCE if method == "PUT" else LIST
-    seen, upstream = asked_once(said, CODE, method=method, target=target)
+    seen, upstream = asked_once(said, CODE, method=method)
     assert told(seen) == (502, PERHAPS if method == "POST" else NONSENSE, None)
     assert upstream.begun == 1
 
