@@ -69,8 +69,8 @@ def load(
     warnings = _locate(source, (violation for rule in WARNING_RULES for violation in rule(configuration)))
     warnings += [warning for found in profiles.values() for warning in found.warnings]
     hints = _locate(source, check_proxy_variables(configuration, variables))
-    hints += _locate(source, check_container(configuration)) if is_inside_container(variables) else ()
-    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))), hints=hints)
+    hints += _locate(source, check_container(configuration)) if is_inside_container(variables) else []
+    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))), hints=tuple(hints))
 
 
 def load_listen(file: Path, variables: Mapping[str, str] = os.environ) -> Listen:

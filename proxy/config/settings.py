@@ -305,7 +305,7 @@ _NO_PROXY = "write http://HOST:PORT: a proxy is asked by HTTP CONNECT, without T
 
 def _check_proxy_url(text: str) -> str:
     if "@" in text:
-        raise ValueError("credentials do not belong into the URL of a proxy: use the key credentials")
+        raise ValueError("credentials do not belong in the URL of a proxy: use the key credentials")
     try:
         check_url(text)
         is_good = urlsplit(text).scheme == "http" and not urlsplit(text).path.strip("/")

@@ -127,8 +127,8 @@ async def test_found_f6_a_proxy_has_no_more() -> None:
 
     async with serving(serve) as url:
         origin = "http://127.0.0.1:1"
-        async with Client({origin: UpstreamRoute(proxy=url)}) as client:
-            assert (await failure(client, Call("GET", origin))).fault == BAD_UPSTREAM
+        async with Client({"way": UpstreamRoute(proxy=url)}) as client:
+            assert (await failure(client, Call("GET", origin, route="way"))).fault == BAD_UPSTREAM
 
 
 # F7 and G5: whose capacity
