@@ -140,21 +140,24 @@ class Client:
         return self._routes[name].for_origin(origin) if name else None
 
     def _create_caller(self, origin: str, caller: int, route: str) -> CallerState:
+        found, place = self._find_route(route, origin), origin
+        if found and found.unix_path:
+            place = found.unix_path
         if (shared := self._origins.get((route, origin))) is None:
             clock = self._clock
             strangers, known = (
-                self._create_breaker(origin, whose, CallerCounts(clock), _LONGEST_OPEN)
+                self._create_breaker(place, whose, CallerCounts(clock), _LONGEST_OPEN)
                 for whose in ("callers that the upstream has not served yet", "known callers")
             )
             shared = self._origins[route, origin] = OriginState(
-                Origin(origin, self._find_route(route, origin), self._trust),
+                Origin(origin, found, self._trust),
                 RetryBudget(clock),
                 Cooldowns(clock),
                 ConnectionSlots(),
                 strangers,
                 known,
             )
-        breakers = CallerBreakers(caller, self._create_breaker(origin), shared.strangers, shared.known)
+        breakers = CallerBreakers(caller, self._create_breaker(place), shared.strangers, shared.known)
         return CallerState(shared, breakers, CallerConnections())
 
     def _create_breaker(self, origin: str, whose: str = "a caller", *how: Any) -> _Breaker:

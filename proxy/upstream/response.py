@@ -82,6 +82,7 @@ class ResponseReader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._end_without_body(error)
             self.may_reuse = False
             if not (self.is_complete and self._has_no_body()):
                 raise MalformedResponseError(exception=type(error).__name__) from error
@@ -96,6 +97,11 @@ class ResponseReader:
             raise MalformedResponseError
         if self._is_damaged:
             raise UndecodableError
+
+    def _end_without_body(self, error: Exception) -> None:
+        """Take a head for a whole answer if it is wrong about a length that its status cannot have."""
+        if not self._status and "Content-Length" in str(error) and self._parser.get_status_code() == 204:
+            self._status, self.is_complete = 204, True
 
     def end(self) -> bool:
         """Take the end of the connection for the end of the body where it is; return whether it was."""

@@ -87,7 +87,7 @@ async def running_nginx(
     program, variables = find_program("nginx")
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
-    listen = f"unix:{path}" if path else f"127.0.0.1:{port}{' ssl' if tls else ''}"
+    listen = (f"unix:{path}" if path else f"127.0.0.1:{port}") + (" ssl" if tls else "")
     certified = _CERTIFIED.format(folder=folder) if tls else ""
     file = folder / "nginx.conf"
     text = _NGINX.format(folder=folder, to=to, user=user, listen=listen, tls=certified)

@@ -197,6 +197,21 @@ async def test_found_e8_a_unix_socket(tmp_path: Path, prefix: str) -> None:
     assert upstream.received[0].target.startswith(f"{prefix.rstrip('/')}{UPSTREAM_LIST}.json")
 
 
+async def test_found_e8_a_unix_socket_with_tls(tmp_path: Path) -> None:
+    write_certificates(tmp_path, "api.internal")
+    path = tmp_path / "api.sock"
+    files = f"certificate: {tmp_path / 'client.pem'}, key: {tmp_path / 'client.key'}"
+    tls = f"  tls: {{ca: {tmp_path / 'ca.pem'}, {files}, server_name: api.internal}}\n"
+    async with (
+        scripted_upstream(LISTED) as upstream,
+        running_nginx(tmp_path, upstream.port, path, tls=True),
+        configured(f"https+unix://{path}:/v2", tls) as client,
+    ):
+        assert shown(await client.ask()) == ["Bob"]
+    assert names_of_clients(upstream) == ["CN=callerid-proxy"]
+    assert upstream.received[0].target.startswith("/v2/")
+
+
 async def test_found_e8_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     with logged() as records:
         async with configured(f"http+unix://{tmp_path}/none.sock:/v1", "  resolve_every: 60\n") as client:
@@ -330,6 +345,10 @@ ENDINGS = {
     "a length": (b"Content-Length: 2\r\n", b"{}"),
     "a length, and nothing": (b"Content-Length: 2\r\n", b""),
     "a length of zero": (b"Content-Length: 0\r\n", b""),
+    "a length and chunks": (b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    "chunks and a length": (b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", b"0\r\n\r\n"),
+    "two lengths": (b"Content-Length: 2\r\nContent-Length: 3\r\n", b""),
+    "no length": (b"Content-Length: none\r\nX: y\r\n", b"{}"),
     "neither": (b"", b""),
     "compressed": (b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
 }
