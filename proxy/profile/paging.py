@@ -267,7 +267,7 @@ def _parse_origin(url: SplitResult) -> tuple[str, str | None, int | None, bool]:
 
 
 def _move_inside(url: SplitResult, base_url: str) -> str:
-    """Return the URL with this path and query below `base_url`; ValueError where the path leads out of it.
+    """Return the URL with this path and query below `base_url`; UpstreamError where it may lead out of it.
 
     An upstream behind a gateway does not know of the prefix that the base URL has.
     """
@@ -275,7 +275,7 @@ def _move_inside(url: SplitResult, base_url: str) -> str:
     prefix, path = base_url[len(origin) :].rstrip("/"), url.path
     if prefix:
         if {".", ".."} & {*unquote(path).replace("\\", "/").split("/")}:
-            raise ValueError(path)
+            raise UpstreamError(Reason.ORIGIN, expected="a path without dots below the base URL")
         if not f"{path}/".startswith(f"{prefix}/"):
             path = prefix + path
     return f"{origin}{path}{'?' if url.query else ''}{url.query}"

@@ -61,7 +61,8 @@ class ResponseReader:
         self._status = 0  # once the final head is complete
         self._interim = self._without_body = self._wire = 0
         self._inflater: Inflater | None = None
-        self._is_malformed = self._is_damaged = self.is_complete = self.may_reuse = False
+        self._arrived = self._body  # or what is still to be inflated
+        self._is_malformed = self.is_complete = self.may_reuse = False
 
     def feed(self, data: bytes) -> bool:
         """Read on; return whether the answer is complete.
@@ -86,6 +87,8 @@ class ResponseReader:
             self.may_reuse = False
             if not (self.is_complete and self._has_no_body()):
                 raise MalformedResponseError(exception=type(error).__name__) from error
+        if self._inflater and self._arrived:
+            self._inflate(self._inflater)
         self._without_body = 0 if len(self._body) > before else self._without_body + len(data)
         if len(self._body) > _MAX_BODY:
             raise UpstreamError(Reason.TOO_LARGE, limit=f"{_MAX_BODY} bytes")
@@ -95,8 +98,17 @@ class ResponseReader:
             raise MalformedResponseError(limit=f"{_MAX_WITHOUT_BODY} bytes")
         if self._is_malformed:
             raise MalformedResponseError
-        if self._is_damaged:
+        if self.is_complete and self._inflater and not self._inflater.is_whole:
             raise UndecodableError
+
+    def _inflate(self, inflater: Inflater) -> None:
+        try:
+            inflated = inflater.feed(bytes(self._arrived), _MAX_BODY + 1 - len(self._body))
+        except zlib.error as error:
+            raise UndecodableError(exception=type(error).__name__) from error
+        self._body += inflated
+        self.inflated += max(0, len(inflated) - len(self._arrived))
+        self._arrived.clear()
 
     def _end_without_body(self, error: Exception) -> None:
         """Take a head for a whole answer if it is wrong about a length that its status cannot have."""
@@ -111,8 +123,9 @@ class ResponseReader:
 
     def reply(self) -> Reply:
         """Return a complete answer, and keep nothing of it: the connection may be idle for long."""
-        body, self._body = bytes(self._body), bytearray()
-        self._inflater = None
+        body = bytes(self._body)
+        self._body, self._inflater = bytearray(), None
+        self._arrived = self._body
         del self._parser  # which holds on to the reader
         headers = self._headers
         asked = headers.get("retry-after")
@@ -159,7 +172,7 @@ class ResponseReader:
         is_unclear = self.is_complete and not self._is_head and self._announces_body()
         self.may_reuse = self._parser.should_keep_alive() and status != 101 and not is_unclear
         if (coding := self._headers.get("content-encoding")) and (inflater := find_inflater(coding)):
-            self._inflater = inflater
+            self._inflater, self._arrived = inflater, bytearray()
             del self._headers["content-encoding"]
 
     def _announces_body(self) -> bool:
@@ -168,21 +181,8 @@ class ResponseReader:
     def on_body(self, data: bytes) -> None:
         if self.is_complete:
             self.may_reuse = False
-        elif self._inflater is None:
-            self._body += data
         else:
-            self._inflate(self._inflater, data)
-
-    def _inflate(self, inflater: Inflater, data: bytes) -> None:
-        try:
-            inflated = inflater.feed(data, _MAX_BODY + 1 - len(self._body))
-        except zlib.error:
-            self._is_damaged = True
-            return
-        self._body += inflated
-        self.inflated += max(0, len(inflated) - len(data))
+            self._arrived += data
 
     def on_message_complete(self) -> None:
         self.is_complete = self._status > 0  # and not an interim answer's
-        if self._inflater and not self._inflater.is_whole:
-            self._is_damaged = True

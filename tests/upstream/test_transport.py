@@ -280,6 +280,13 @@ async def test_found_c11_a_damaged_answer_is_a_502(coding: str, body: bytes) -> 
     assert " encoding: " in line
 
 
+async def test_found_c11_an_error_may_be_compressed_too() -> None:
+    body = gzip.compress(b'{"code": 20404, "message": "No such number", "status": 404}')
+    gone = ok(body, ("Content-Encoding", "gzip")).replace(b" 200 ", b" 404 ")
+    async with proxied(gone) as between:
+        assert (await between.ask("GET", AN_INSTANCE)).status == 404
+
+
 def test_found_c11_what_is_cut_is_requested_once_more() -> None:
     async def ask() -> None:
         cut = ok(gzip.compress(BOBS)[:-5], ("Content-Encoding", "gzip"))
