@@ -29,16 +29,17 @@ class Inflater:
             self._begin(data[0])
         if self._is_plain:
             return data
-        inflated = bytearray()
-        while data and len(inflated) < room:
+        parts: list[bytes] = []
+        while data and room > 0:
             if self._stream.eof:
                 data = data.lstrip(b"\0")  # padding
                 if not data:
                     break
                 self._begin_member(_GZIP)
-            inflated += self._stream.decompress(data, room - len(inflated))
+            parts.append(self._stream.decompress(data, room))
+            room -= len(parts[-1])
             data = self._stream.unused_data
-        return bytes(inflated)
+        return b"".join(parts)  # of one part, which is usual, no copy is made
 
     @property
     def is_whole(self) -> bool:
