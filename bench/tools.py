@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.processes import BUILT
 
-_DEBIAN = ("nginx", "libnginx-mod-http-lua", "lua-cjson", "haproxy")
+_DEBIAN = ("nginx", "libnginx-mod-http-lua", "lua-cjson", "haproxy", "tinyproxy-bin")
 _UNDICI = "undici@6.29.1"
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
@@ -35,11 +35,17 @@ def python() -> Path:
     return interpreter
 
 
+def has_debian() -> bool:
+    """Tell whether all of Debian's packages are unpacked already."""
+    stamp = BUILT / "debian" / "complete"
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == " ".join(_DEBIAN)
+
+
 @cache
 def debian() -> Path:
-    """Return a folder with nginx and HAProxy as Debian's packages hold them, unpacked."""
+    """Return a folder with nginx, HAProxy and tinyproxy as Debian's packages hold them, unpacked."""
     folder, archives = BUILT / "debian", BUILT / "archives"
-    if (folder / "complete").is_file():
+    if has_debian():
         return folder
     if not shutil.which("apt-get"):
         raise UnavailableError("needs Debian's packages")
@@ -57,7 +63,7 @@ def debian() -> Path:
         _run(*download)
     for archive in archives.glob("*.deb"):
         _run("dpkg-deb", "--extract", archive, folder)
-    (folder / "complete").touch()
+    (folder / "complete").write_text(" ".join(_DEBIAN), encoding="utf-8")
     return folder
 
 

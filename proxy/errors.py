@@ -146,7 +146,7 @@ _FAILURES: Mapping[Reason, tuple[Fault, str]] = {
     Reason.TIMEOUT: (TOO_SLOW, "the answer took too long"),
     Reason.RESET: (BAD_UPSTREAM, "the connection was lost before the end of the answer"),
     Reason.HEADERS: (BAD_UPSTREAM, "the answer is not valid HTTP/1.1"),
-    Reason.ENCODING: (BAD_UPSTREAM, "the answer is compressed, which was not asked for"),
+    Reason.ENCODING: (BAD_UPSTREAM, "the answer has a content encoding that cannot be read"),
     Reason.TOO_LARGE: (BAD_UPSTREAM, "the answer is larger than a limit"),
     Reason.REQUEST: (BAD_UPSTREAM, "the profile leads to a request that cannot be sent"),
     Reason.STATUS: (BAD_UPSTREAM, "the status is no success, and no error that the profile passes on"),

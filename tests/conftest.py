@@ -14,6 +14,8 @@ pytest.register_assert_rewrite("support")
 
 os.environ["container"] = ""  # noqa: SIM112 - the tests mean the same inside a container
 os.environ.pop("CALLERID_PROXY_DEFAULT_ADDRESS", None)
+for name in [each for each in os.environ if each.lower().endswith("_proxy")]:
+    del os.environ[name]  # `check` would say that it is not used
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("few", deadline=None, derandomize=True, max_examples=20)

@@ -16,7 +16,7 @@ from proxy.profile.base import KeyPath, find_closest, join_names, suggest
 
 M = TypeVar("M", bound=BaseModel)
 
-PATHS = ("certificate", "key", "file", "database")
+PATHS = ("ca", "certificate", "key", "file", "database")
 """Keys of paths, which are relative to the file that names them."""
 
 # Sentences for pydantic's error types; other types keep the message of the model

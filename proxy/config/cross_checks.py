@@ -4,7 +4,7 @@ Each rule is a function from a configuration to its violations. A profile with e
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import uritemplate
 
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.config.yaml_source import Expanded
-from proxy.net.addresses import Address, check_url, is_loopback
+from proxy.net.addresses import Address, check_url, is_loopback, split_socket
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
@@ -68,6 +68,16 @@ def _expand_base_url(upstream: UpstreamSettings, profile: ProfileSettings) -> st
     # What is missing is another rule's violation
     variables: dict[str, Any] = {name: filled.get(name) or "x" for name in rules.parse_placeholders(base_url)}
     return uritemplate.expand(base_url, variables)
+
+
+def _check_transport(configuration: Configuration) -> Iterator[Violation]:
+    """Find a way to an upstream that its URL cannot go."""
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        url, socket = split_socket(_expand_base_url(upstream, profile))
+        if upstream.tls and not url.lower().startswith("https:"):
+            yield (*key_path, "tls"), "tls needs a base URL with https"
+        if upstream.proxy and socket:
+            yield (*key_path, "proxy"), "a unix socket is not reached through a proxy"
 
 
 def _check_validation(configuration: Configuration) -> Iterator[Violation]:
@@ -158,6 +168,7 @@ def _list_account_targets(configuration: Configuration) -> Iterator[tuple[Upstre
 ERROR_RULES: Sequence[Rule] = (
     _check_variables,
     _check_base_urls,
+    _check_transport,
     _check_validation,
     _check_credentials,
     _check_headers,
@@ -251,3 +262,20 @@ def check_container(configuration: Configuration) -> Iterator[Violation]:
     if all(_is_loopback(address.host) for address in served):
         advice = f"listen on 0.0.0.0:{served[0].port} to be reached from outside"
         yield ("listen",), f"inside this container, {served[0]} is reached from inside only: {advice}"
+
+
+_PROXY_VARIABLES: Mapping[str, Sequence[str]] = {
+    scheme: tuple(name for word in (scheme, "all") for name in (f"{word}_proxy", f"{word}_proxy".upper()))
+    for scheme in ("http", "https")
+}
+"""The variables by which other programs find a proxy, by the scheme of a URL."""
+
+
+def check_proxy_variables(configuration: Configuration, variables: Mapping[str, str]) -> Iterator[Violation]:
+    """Yield which upstreams other programs would reach through a proxy of the environment."""
+    for key_path, upstream, profile in _list_distinct_targets(configuration):
+        url = urlsplit(_expand_base_url(upstream, profile))
+        names = [name for name in _PROXY_VARIABLES.get(url.scheme, ()) if variables.get(name)]
+        if names and upstream.proxy is None and not _is_loopback(url.hostname or ""):
+            meant = f"write proxy: ${{{names[0]}}} to go through that proxy"
+            yield key_path, f"{names[0]} of the environment is not used: {meant}"

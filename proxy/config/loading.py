@@ -8,7 +8,7 @@ from typing import Any
 from proxy.config import yaml_source
 from proxy.config.checking import PATHS, check, is_consequence
 from proxy.config.containers import is_inside_container
-from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, check_container
+from proxy.config.cross_checks import ERROR_RULES, WARNING_RULES, check_container, check_proxy_variables
 from proxy.config.settings import (
     DEFAULT_PROFILE,
     Configuration,
@@ -68,8 +68,9 @@ def load(
         raise ConfigurationError(mask_values(mistakes, read))
     warnings = _locate(source, (violation for rule in WARNING_RULES for violation in rule(configuration)))
     warnings += [warning for found in profiles.values() for warning in found.warnings]
-    hints = _locate(source, check_container(configuration)) if is_inside_container(variables) else ()
-    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))), hints=hints)
+    hints = _locate(source, check_proxy_variables(configuration, variables))
+    hints += _locate(source, check_container(configuration)) if is_inside_container(variables) else []
+    return configuration._replace(warnings=sorted(set(mask_values(warnings, read))), hints=tuple(hints))
 
 
 def load_listen(file: Path, variables: Mapping[str, str] = os.environ) -> Listen:
@@ -183,7 +184,7 @@ def _resolve_paths(file: Path, data: Any) -> None:
     for key, value in data.items() if isinstance(data, dict) else ():
         if key in PATHS and isinstance(value, str):
             data[key] = str(file.parent / value)
-        else:
+        elif key != "variables":  # whose names are anything
             _resolve_paths(file, value)
 
 

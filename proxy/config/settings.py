@@ -4,8 +4,9 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from ssl import SSLContext, SSLError
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -35,7 +36,7 @@ from proxy.config.yaml_source import (
 )
 from proxy.legacy.formats import OutsideNanp
 from proxy.net import redis_url, tls
-from proxy.net.addresses import Address, check_host, parse_address
+from proxy.net.addresses import Address, check_host, check_url, parse_address
 from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath, find_closest
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
@@ -76,6 +77,13 @@ NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
 _NO_PEM = "a certificate and its key, both as PEM and the key without a passphrase, are needed"
 
 
+def _explain_unusable(error: SSLError) -> str:
+    reason = tls.explain_unusable(error)
+    if reason and "key" not in reason:
+        return f"the certificate cannot be used: {reason}"
+    return reason or _NO_PEM
+
+
 class TlsListener(Frozen):
     """Where to listen with TLS 1.2 and up."""
 
@@ -98,10 +106,7 @@ class TlsListener(Frozen):
         try:
             self._ssl_context = tls.context(self.certificate, key, legacy=self.legacy)
         except SSLError as error:
-            reason = tls.explain_unusable(error)
-            if reason and "key" not in reason:
-                reason = f"the certificate cannot be used: {reason}"
-            raise ValueError(reason or _NO_PEM) from None
+            raise ValueError(_explain_unusable(error)) from None
         except OSError as error:  # a file that has been found missing already, or has gone since
             if not _is_without_secrets(info):
                 raise ValueError(f"the certificate cannot be read: {error.strerror}") from None
@@ -234,6 +239,114 @@ Zone = Annotated[Any, BeforeValidator(_parse_zone, json_schema_input_type=str), 
 ProfileName = Annotated[str, StringConstraints(min_length=1)]
 
 
+# The way to an upstream
+
+
+def _parse_host_name(value: Any) -> str:
+    try:
+        check_host(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("write a host name without a port, for example proxy.example.com") from None
+    return str(value).lower().removesuffix(".")
+
+
+HostName = Annotated[str, BeforeValidator(_parse_host_name, json_schema_input_type=str)]
+
+
+def _check_authorities(file: str, info: ValidationInfo) -> str:
+    try:
+        SSLContext(PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except SSLError:
+        raise ValueError("the file has no certificates of authorities as PEM") from None
+    except OSError as error:
+        if not _is_without_secrets(info):
+            raise ValueError(f"the file {file} cannot be read: {error.strerror}") from None
+    return file
+
+
+class UpstreamTls(Frozen):
+    """What TLS to an upstream needs beside what the system trusts."""
+
+    ca: Annotated[ReadableFile, AfterValidator(_check_authorities)] | None = None
+    """The authorities that are trusted, instead of those of the system."""
+    certificate: ReadableFile | None = None
+    """The certificate that the upstream asks for."""
+    key: ReadableFile | None = None
+    server_name: HostName | None = None
+    """The name in the upstream's certificate, instead of the host of the URL."""
+
+    _ssl_context: SSLContext | None = PrivateAttr(None)
+
+    @property
+    def ssl_context(self) -> SSLContext | None:
+        """The context of the files as they were at load time; None where the system's trust is enough."""
+        return self._ssl_context
+
+    @model_validator(mode="after")
+    def _load_context(self, info: ValidationInfo) -> "UpstreamTls":
+        if self.key and not self.certificate:
+            raise ValueError("a key needs its certificate: give both")
+        if self.ca is None and self.certificate is None:
+            return self
+        try:
+            if self.ca is None:
+                tls.check_system_trust()
+            self._ssl_context = tls.client_context(self.ca, self.certificate, self.key)
+        except SSLError as error:
+            raise ValueError(_explain_unusable(error)) from None
+        except OSError as error:
+            if not _is_without_secrets(info):
+                raise ValueError(f"the certificate cannot be read: {error.strerror}") from None
+        return self
+
+
+_NO_PROXY = "write http://HOST:PORT: a proxy is asked by HTTP CONNECT, without TLS to the proxy itself"
+
+
+def _check_proxy_url(text: str) -> str:
+    if "@" in text:
+        raise ValueError("credentials do not belong in the URL of a proxy: use the key credentials")
+    try:
+        check_url(text)
+        is_good = urlsplit(text).scheme == "http" and not urlsplit(text).path.strip("/")
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise ValueError(_NO_PROXY)
+    return text.rstrip("/")
+
+
+def _check_user(secret: SecretStr) -> SecretStr:
+    if ":" not in secret.get_secret_value() and secret.get_secret_value() != _UNKNOWN:
+        raise ValueError("the credentials of a proxy are USER:PASSWORD")
+    return secret
+
+
+def _hash_secret(secret: SecretStr | None) -> str | None:
+    """Return what tells secrets apart: upstreams with different ones are different."""
+    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest() if secret is not None else None
+
+
+class ProxySettings(Frozen):
+    """An HTTP proxy on the way to an upstream."""
+
+    url: Annotated[str, AfterValidator(_check_proxy_url)]
+    credentials: Annotated[
+        Annotated[Token, AfterValidator(_check_user)] | None, PlainSerializer(_hash_secret, when_used="json")
+    ] = None
+    """USER:PASSWORD, for the proxy alone."""
+
+
+def _expand_proxy(value: Any) -> Any:
+    """Let a plain value stand for the URL alone."""
+    return value if value is None or isinstance(value, Mapping | ProxySettings) else {"url": value}
+
+
+ProxyKey = Annotated[
+    ProxySettings | None, BeforeValidator(_expand_proxy, json_schema_input_type=str | ProxySettings | None)
+]
+
+
 class UpstreamSettings(Frozen):
     """Which API requests go to, and where."""
 
@@ -243,6 +356,10 @@ class UpstreamSettings(Frozen):
     """Values for the placeholders of the profile's URLs."""
     validation: ValidationMode | None = None
     """Instead of the profile's own."""
+    tls: UpstreamTls | None = None
+    proxy: ProxyKey = None
+    resolve_every: NonNegative = 60
+    """Seconds for which a connection is used again: what is made later follows the host's address."""
 
 
 class UpstreamAccount(Frozen):
@@ -256,12 +373,18 @@ class UpstreamAccount(Frozen):
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
     validation: ValidationMode | None = None
+    tls: UpstreamTls | None = None
+    proxy: ProxyKey = None
+    resolve_every: NonNegative | None = None
 
     def upstream(self, default: UpstreamSettings) -> UpstreamSettings:
         """Return the upstream of this account, which inherits only with the profile of `default`."""
         above = default if self.profile is None else UpstreamSettings(profile=self.profile)
-        own = self.model_dump(include={"base_url", "validation"}, exclude_none=True)
+        own = {key: value for key in _OWN_KEYS if (value := getattr(self, key)) is not None}
         return above.model_copy(update={**own, "variables": {**above.variables, **self.variables}})
+
+
+_OWN_KEYS = ("base_url", "validation", "tls", "proxy", "resolve_every")
 
 
 _SHA256SUM = re.compile(
@@ -425,17 +548,6 @@ class ValidationSettings(Frozen):
     """Validation calls."""
 
     limits: ValidationLimits = ValidationLimits()
-
-
-def _parse_host_name(value: Any) -> str:
-    try:
-        check_host(value if isinstance(value, str) else "")
-    except ValueError:
-        raise ValueError("write a host name without a port, for example proxy.example.com") from None
-    return str(value).lower().removesuffix(".")
-
-
-HostName = Annotated[str, BeforeValidator(_parse_host_name, json_schema_input_type=str)]
 
 
 class MetricsSettings(Frozen):

@@ -1,11 +1,12 @@
 """Addresses to listen on and to connect to: `HOST:PORT` as text and as a value."""
 
+import os
 import re
 import socket
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from yarl import URL
 
@@ -23,6 +24,14 @@ _OWN_NAMES = (
 """Names that the /etc/hosts of distributions gives to the loopback addresses."""
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123 section 2.1, and underscores
 _MAX_NAME = 253  # characters
+_MAX_SOCKET_PATH = 107  # bytes, as Linux has room for
+_UNIX_URL = re.compile(
+    r"(?P<scheme>https?)\+unix://(?P<path>[^:]*)(?::(?P<prefix>.*))?", re.DOTALL | re.IGNORECASE
+)
+_ORIGIN = re.compile("(?i:https?)://[^/?#]*")
+_WRITE_UNIX_URL = (
+    "write http+unix://PATH:PREFIX, as in http+unix:///run/api.sock:/v2, where both begin with a slash"
+)
 
 
 class Address(NamedTuple):
@@ -55,8 +64,42 @@ def parse_address(text: Any) -> Address:
     return Address(bare, int(port))
 
 
+def split_socket(url: str) -> tuple[str, str]:
+    """Return the URL of requests to `url`, and the path of the unix socket that takes them, '' for none.
+
+    `http+unix:///run/api.sock:/v2` is http://localhost/v2 at /run/api.sock. A colon in the path is %3A.
+    """
+    found = _UNIX_URL.fullmatch(url)
+    if found is None:
+        return url, ""
+    return f"{found['scheme'].lower()}://localhost{found['prefix'] or ''}", unquote(found["path"])
+
+
+def find_origin(url: str) -> str:
+    """Return scheme, host and port of an http or https URL as they are written; '' for another text."""
+    found = _ORIGIN.match(url)
+    return found[0] if found else ""
+
+
+def check_socket(path: str) -> None:
+    """ValueError for what is no path of a unix socket."""
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+        raise ValueError(f"the path of a socket has at most {_MAX_SOCKET_PATH} bytes")
+    if "\0" in path:
+        raise ValueError("the path of a socket has no NUL")
+
+
 def check_url(text: str) -> None:
-    """ValueError for what is no http or https URL to send requests to, below which paths begin."""
+    """ValueError for what is no URL to send requests to, below which paths begin.
+
+    It is an http or https URL, or one of a unix socket (see `split_socket`).
+    """
+    if text.partition(":")[0].lower() in ("unix", "http+unix", "https+unix"):
+        found = _UNIX_URL.fullmatch(text)
+        if not found or found["path"][:1] != "/" or (found["prefix"] or "/")[0] != "/":
+            raise ValueError(_WRITE_UNIX_URL)
+        text, path = split_socket(text)
+        check_socket(path)
     try:
         url = urlsplit(text if re.fullmatch("[!-z|~]*", text) else "")
     except ValueError:

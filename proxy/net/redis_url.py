@@ -6,7 +6,6 @@ password.
 
 import difflib
 import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from proxy.net.addresses import MAX_PORT, check_host
+from proxy.net.addresses import MAX_PORT, check_host, check_socket
 from proxy.net.tls import explain_unusable
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ _ENCODING = (
 )
 _URL = re.compile(r"(redis|rediss|unix)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?")
-_MAX_SOCKET_PATH = 107  # bytes, as Linux has room for
 
 _POSSIBLE: Mapping[str, Callable[[str], bool]] = {
     **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), lambda text: 0 < float(text) < math.inf),
@@ -122,8 +120,7 @@ def _is_kept(user: str) -> bool:
 def _check_socket(server: str, path: str) -> None:
     if server or not path:
         raise ValueError("write unix:///PATH: the path of a socket begins with a slash")
-    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
-        raise ValueError(f"the path of a socket has at most {_MAX_SOCKET_PATH} bytes")
+    check_socket(path)
 
 
 def _check_server(server: str) -> None:

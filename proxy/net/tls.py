@@ -1,5 +1,6 @@
-"""TLS contexts of listeners: versions, ciphers and certificate."""
+"""TLS contexts of listeners and of connections to upstreams: versions, ciphers, certificates."""
 
+import os
 import ssl
 import warnings
 
@@ -22,6 +23,29 @@ def context(certificate: str, key: str, *, legacy: bool) -> ssl.SSLContext:
     # With an empty password OpenSSL refuses an encrypted key; without one it would ask the terminal
     tls.load_cert_chain(certificate, key, password="")
     return tls
+
+
+def client_context(
+    ca: str | None = None, certificate: str | None = None, key: str | None = None
+) -> ssl.SSLContext:
+    """Return the context of connections to an upstream; OSError, also SSLError, for files that are unusable.
+
+    It trusts the authorities in the file `ca`, or else those of the system, and shows a certificate if given
+    one.
+    """
+    tls = ssl.create_default_context(cafile=ca)
+    # The same on each version: VERIFY_X509_STRICT of 3.13 refuses authorities that others accept
+    tls.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    tls.set_alpn_protocols(["http/1.1"])
+    if certificate is not None:
+        tls.load_cert_chain(certificate, key or certificate, password="")
+    return tls
+
+
+def check_system_trust() -> None:
+    """OSError, also SSLError, where SSL_CERT_FILE cannot be used: nothing would be trusted."""
+    if file := os.environ.get(ssl.get_default_verify_paths().openssl_cafile_env):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
 
 
 def explain_unusable(error: ssl.SSLError) -> str:

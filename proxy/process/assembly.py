@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from proxy import __version__
 from proxy.cache import (
@@ -21,22 +22,30 @@ from proxy.cache import (
     create_token_cells,
 )
 from proxy.config import Configuration, Settings
-from proxy.config.settings import AccountSettings, RateSettings, RedisSettings, UpstreamSettings
+from proxy.config.settings import (
+    AccountSettings,
+    ProxySettings,
+    RateSettings,
+    RedisSettings,
+    UpstreamSettings,
+)
 from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, DataScope, PassThrough
 from proxy.gateway.listing import Lists
 from proxy.gateway.pending_codes import PendingCalls
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.model import Credentials
-from proxy.net.addresses import normalize_origin
+from proxy.net.addresses import normalize_origin, split_socket
 from proxy.observe.counters import LimitName
 from proxy.observe.failures import FailureLog
 from proxy.profile.id_memory import IdStore
+from proxy.profile.language import ProfileSettings
 from proxy.profile.profile import Profile
 from proxy.profile.rules import names_account
 from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.id_store import SqliteIds
+from proxy.upstream.route import UpstreamRoute
 
 _LIST_FORMAT = "columns with their end"
 """The format of `RenderedList.to_bytes` and of a saved list: another one in each version that changes it."""
@@ -58,7 +67,7 @@ def assemble(
     profiles = {name: create_profile(configuration, each) for name, each in distinct.items()}
     report = state.failures.upstream_failed
     upstreams = {
-        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.origin}", report, state.ids)
+        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.place}", report, state.ids)
         for name, profile in profiles.items()
     }
     settings = configuration.settings
@@ -212,7 +221,43 @@ def create_profile(configuration: Configuration, settings: UpstreamSettings) -> 
     language = configuration.profiles[settings.profile].profile
     if settings.validation:
         language = language.model_copy(update={"validation": settings.validation})
-    return Profile(language, settings.base_url, settings.variables, _sid_key(configuration.settings))
+    sid_key = _sid_key(configuration.settings)
+    return Profile(language, settings.base_url, settings.variables, sid_key, _name_route(settings, language))
+
+
+def _name_route(settings: UpstreamSettings, language: ProfileSettings) -> str:
+    """Return the name of the way to an upstream, '' where it is connected to directly."""
+    is_direct = settings.tls is None and settings.proxy is None
+    is_usual = settings.resolve_every == UpstreamSettings().resolve_every
+    has_socket = bool(split_socket(settings.base_url or language.base_url)[1])
+    return "" if is_direct and is_usual and not has_socket else name_upstream(settings)
+
+
+def create_routes(configuration: Configuration) -> Mapping[str, UpstreamRoute]:
+    """Return the ways to upstreams that are not connected to directly, by their names."""
+    distinct = {name_upstream(each): each for each in configuration.upstreams().values()}
+    created = ((settings, create_profile(configuration, settings)) for settings in distinct.values())
+    return {profile.route: _create_route(settings, profile) for settings, profile in created if profile.route}
+
+
+def _create_route(settings: UpstreamSettings, profile: Profile) -> UpstreamRoute:
+    tls = settings.tls
+    return UpstreamRoute(
+        tls.ssl_context if tls else None,
+        _write_proxy_url(settings.proxy) if settings.proxy else "",
+        profile.socket,
+        (tls.server_name if tls else None) or "",
+        settings.resolve_every,
+        profile.base_origin,
+    )
+
+
+def _write_proxy_url(proxy: ProxySettings) -> str:
+    if proxy.credentials is None:
+        return proxy.url
+    user, _, password = proxy.credentials.get_secret_value().partition(":")
+    scheme, _, authority = proxy.url.partition("://")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{authority}"
 
 
 def name_upstream(settings: UpstreamSettings) -> str:

@@ -17,17 +17,27 @@ from proxy.net.sockets import Listener
 from proxy.observe import log
 from proxy.observe.counters import DROPPED_LINES, STALLED_WORKERS, CounterMemory, Counters
 from proxy.observe.failures import FailureLog
-from proxy.process.assembly import LimitMemory, assemble, create_state, create_store, server_options
+from proxy.process.assembly import (
+    LimitMemory,
+    assemble,
+    create_routes,
+    create_state,
+    create_store,
+    server_options,
+)
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
-from proxy.upstream.route import read_trust
+from proxy.upstream.route import UpstreamRoute, read_trust
 
 _log = logging.getLogger("proxy.process")
 
 Listeners = Mapping[str, Listener]
 """By key of `listen`: address, tls, legacy_tls, metrics."""
+
+
+Routes = Mapping[str, UpstreamRoute]
 
 
 class _SharedMemory(NamedTuple):
@@ -109,7 +119,8 @@ async def _run_proxy(
     counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
     state = create_state(configuration.now, FailureLog(counters), store, shared.limits)
     log.count_dropped(partial(counters.count, DROPPED_LINES))
-    async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
+    routes = create_routes(configuration.now)
+    async with Client(routes, state.failures) as client, AsyncExitStack() as stack:
         client.held.limit = configuration.now.settings.limits.answer_bytes
         stack.push_async_callback(store.close)
 
@@ -117,16 +128,23 @@ async def _run_proxy(
             translator = assemble(configuration.now, client, store, state=state)
             return translator, server_options(configuration.now.settings)
 
+        def rebuild() -> tuple[Translator, ServerOptions, Routes, SSLContext | None] | None:
+            """Read all files again; None where they cannot be used."""
+            if not configuration.reload():
+                return None
+            return *build(), create_routes(configuration.now), _read_trust()
+
         serving = await stack.enter_async_context(listening(*build(), listeners, counters, share))
 
         async def reload() -> None:
             if not (share.is_alone or configuration.follows()):
                 return
             # In a thread: it takes longer than requests may wait for the loop
-            if built := await asyncio.to_thread(lambda: build() if configuration.reload() else None):
-                serving.follow(*built)
+            if built := await asyncio.to_thread(rebuild):
+                translator, options, routes, trust = built
+                client.follow(routes, trust)  # first: requests that are translated anew name them
+                serving.follow(translator, options)
                 state.buckets.follow(configuration.now.settings.snapshots.replicas)
-                client.follow({}, await asyncio.to_thread(_read_trust))
                 client.held.limit = configuration.now.settings.limits.answer_bytes
                 if share.is_alone:  # else the supervisor logs it once for all workers
                     configuration.log_reload()

@@ -81,6 +81,8 @@ class Call(NamedTuple):
     """A hash that calls with the same credentials share; it reveals none of them."""
     caller: int = 0
     """A hash that calls of the same caller share: accounts in proxy.yaml may have the same credentials."""
+    route: str = ""
+    """The name of the way to the upstream, where it is not connected to directly."""
     is_probe: bool = False
     """Whether it requests a page of a list behind a short one, which is most likely the last."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None

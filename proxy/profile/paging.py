@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urldefrag, urljoin, urlsplit
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from proxy.errors import Fault, Reason, UpstreamError
+from proxy.net.addresses import find_origin
 from proxy.profile.base import Frozen, Name, Pointers
 from proxy.profile.calls import Call, Reply
 from proxy.profile.conversions import UnreadableError, read_opaque
@@ -46,6 +47,8 @@ class PageContents:
     """Items of the whole list, where the upstream states it."""
     last: Any = None
     """The last item of the page."""
+    base_url: str = ""
+    """What the URL of every page begins with."""
 
 
 class UnevenPagesError(UpstreamError):
@@ -116,9 +119,14 @@ class NextUrl(Frozen):
 
     strategy: Literal["next_url"]
     next: Pointers
+    path_only: StrictBool = False
+    """Whether only path and query of that URL count, since its scheme, host and port are internal ones."""
 
     def call_next(self, _: Call, here: Call, contents: PageContents) -> Call | None:
-        return _follow_url(here, compile_pointers(self.next)(contents.page))
+        target = compile_pointers(self.next)(contents.page)
+        if target is None or target == "":
+            return None
+        return _follow_url(here, target, contents.base_url, path_only=self.path_only)
 
 
 class Cursor(Frozen):
@@ -153,26 +161,47 @@ class AfterLast(Frozen):
         return _add_token(first, self.parameter, compile_pointers(self.of)(contents.last))
 
 
-_LINK_TARGET = re.compile(r"[\s,]*+<([^>]*+)>")
+class Link(NamedTuple):
+    """One link of a Link header."""
+
+    target: str
+    relations: str
+    """In lower case, with spaces between them."""
+    anchor: str | None
+    """Where the link begins, if that is not the page."""
+
+
+# An element of the list may be empty; between two there is a comma (RFC 9110 section 5.6.1)
+_LINK_TARGET = re.compile(r"[ \t]*+<([^>]*+)>")
 _LINK_PARAMETER = re.compile(
-    r"""\s*+;\s*+([^\s=;,"<>]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*+)))?"""
+    r"""[ \t]*+;[ \t]*+([^ \t=;,"<>]*+)(?:[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"|([^ \t;,"]*+)))?"""
 )
+_LINK_END = re.compile(r"[ \t]*+(?:,[ \t]*+)*+")
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def _parse_links(header: str) -> Iterator[tuple[str, str]]:
-    """Yield target and relations of each link (RFC 8288 section 3); UpstreamError for any other text."""
-    end = 0
+def _parse_links(header: str) -> Iterator[Link]:
+    """Yield each link (RFC 8288 section 3); UpstreamError for any other text."""
+    found = _LINK_END.match(header)
+    end = found.end() if found else 0
     while target := _LINK_TARGET.match(header, end):
-        end, relations = target.end(), ""
+        end, parameters = target.end(), dict[str, str]()
         while parameter := _LINK_PARAMETER.match(header, end):
             end = parameter.end()
             name, quoted, token = parameter.groups(default="")
-            if name.lower() == "rel":
-                relations = relations or _ESCAPED.sub(r"\1", quoted) or token  # the first one counts
-        yield target[1], relations.lower()
-    if header[end:].strip(" \t,"):
-        raise UpstreamError(Reason.CURSOR, expected="a Link header of RFC 8288")
+            if value := _ESCAPED.sub(r"\1", quoted) or token:
+                parameters.setdefault(name.lower(), value)  # the first one counts
+        yield Link(target[1], parameters.get("rel", "").lower(), parameters.get("anchor"))
+        following = _LINK_END.match(header, end)
+        if following is None or "," not in following[0]:
+            break
+        end = following.end()
+    if header[end:].strip(" \t"):
+        raise _unreadable_link()
+
+
+def _unreadable_link() -> UpstreamError:
+    return UpstreamError(Reason.CURSOR, expected="a Link header of RFC 8288")
 
 
 class LinkHeader(Frozen):
@@ -180,12 +209,27 @@ class LinkHeader(Frozen):
 
     strategy: Literal["link_header"]
     relation: Name = "next"
+    path_only: StrictBool = False
+    """As with `next_url`."""
 
     def call_next(self, _: Call, here: Call, contents: PageContents) -> Call | None:
         links = list(_parse_links(contents.reply.headers.get("link", "")))
         wanted = self.relation.lower()  # RFC 8288 section 2.1.1
-        target = next((target for target, relations in links if wanted in relations.split()), None)
-        return _follow_url(here, target)
+        found = (link for link in links if wanted in link.relations.split() and _is_about(link, here))
+        link = next(found, None)
+        if link is None:
+            return None
+        return _follow_url(here, link.target, contents.base_url, path_only=self.path_only)
+
+
+def _is_about(link: Link, here: Call) -> bool:
+    """Whether a link begins at this page; an `anchor` says where else it does (RFC 8288 section 3.2)."""
+    if link.anchor is None:
+        return True
+    try:
+        return urldefrag(urljoin(here.url, link.anchor)).url == urldefrag(here.url).url
+    except ValueError:
+        raise _unreadable_link() from None
 
 
 def _has_more(flag: tuple[str, ...], contents: PageContents) -> bool:
@@ -200,25 +244,41 @@ def _add_token(first: Call, parameter: str, token: Any) -> Call:
         raise UpstreamError(Reason.CURSOR, expected=str(error)) from None
 
 
-def _follow_url(here: Call, target: Any) -> Call | None:
-    """Return the call for a URL that a reply holds; LegacyError for one of another origin."""
-    if target is None or target == "":
-        return None
+def _follow_url(here: Call, target: Any, base_url: str, *, path_only: bool) -> Call:
+    """Return the call for a URL that a reply holds; UpstreamError for one of another origin."""
     # urljoin would turn a false value, as 0 or [], into the page's own URL, and keeps what it has split
     if not isinstance(target, str) or len(target) > _MAX_URL:
         raise UpstreamError(Reason.CURSOR, expected=f"a URL of at most {_MAX_URL} characters")
     try:
-        if _parse_origin(url := urljoin(here.url, target)) == _parse_origin(here.url):
-            return here.with_url(url)
+        url = urlsplit(urljoin(here.url, target))
+        is_taken = path_only and url.scheme in _PORTS and url.netloc
+        if is_taken or _parse_origin(url) == _parse_origin(urlsplit(here.url)):
+            return here.with_url(_move_inside(url, base_url or find_origin(here.url)))
     except ValueError:  # from urllib, for what is not a URL
         pass
     raise UpstreamError(Reason.ORIGIN)
 
 
-def _parse_origin(url: str) -> tuple[str, str | None, int | None, bool]:
-    split = urlsplit(url)
-    port = split.port or {"http": 80, "https": 443}.get(split.scheme)
-    return split.scheme, split.hostname, port, "@" in split.netloc
+_PORTS = {"http": 80, "https": 443}
+
+
+def _parse_origin(url: SplitResult) -> tuple[str, str | None, int | None, bool]:
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), "@" in url.netloc
+
+
+def _move_inside(url: SplitResult, base_url: str) -> str:
+    """Return the URL with this path and query below `base_url`; UpstreamError where it may lead out of it.
+
+    An upstream behind a gateway does not know of the prefix that the base URL has.
+    """
+    origin = find_origin(base_url)
+    prefix, path = base_url[len(origin) :].rstrip("/"), url.path
+    if prefix:
+        if {".", ".."} & {*unquote(path).replace("\\", "/").split("/")}:
+            raise UpstreamError(Reason.ORIGIN, expected="a path without dots below the base URL")
+        if not f"{path}/".startswith(f"{prefix}/"):
+            path = prefix + path
+    return f"{origin}{path}{'?' if url.query else ''}{url.query}"
 
 
 # The table

@@ -24,6 +24,7 @@ from proxy.model import (
     ValidationRequest,
     Verify,
 )
+from proxy.net.addresses import find_origin, split_socket
 from proxy.profile import language, paging
 from proxy.profile.answers import AnswerReader
 from proxy.profile.auth import authorize
@@ -93,8 +94,12 @@ class Profile:
         base_url: str | None = None,
         variables: Mapping[str, str] | None = None,
         sid_key: bytes = b"",
+        route: str = "",
     ) -> None:
-        """Compile `settings`; `base_url` and `variables` replace those of the profile."""
+        """Compile `settings`; `base_url` and `variables` replace those of the profile.
+
+        Calls go by the `route` of that name, or directly.
+        """
         self.limits = settings.limits
         self.has_spoken_codes = settings.validation == "code_on_phone"
         self.codes = settings.codes or SIX_DIGITS
@@ -103,9 +108,17 @@ class Profile:
         self.fetches_from_list = isinstance(settings.operations.fetch, language.FromList)
         self._settings = settings
         self._variables: dict[str, Any] = {**settings.variables, **(variables or {})}
-        self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
+        expanded = uritemplate.expand(base_url or settings.base_url, self._variables)
+        self._base_url, socket = split_socket(expanded)
+        self.socket = socket
+        """The path of the unix socket that takes requests, '' where none does."""
+        self.route = route
+        self.base_origin = find_origin(self._base_url)
+        """Scheme, host and port of every call."""
         self.origin = urlsplit(self._base_url).netloc.rpartition("@")[2]
         """Host and port of the upstream."""
+        self.place = self.socket or self.origin
+        """What to call the upstream."""
         self._answers = AnswerReader(settings, self._base_url)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self.id_memory = find_memory(self._codec)
@@ -189,7 +202,8 @@ class Profile:
             if not isinstance(items, list):
                 raise UpstreamError(Reason.NO_ITEMS, pointer=endpoint.items)
             total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
-            contents = paging.PageContents(reply, page, len(items), total, items[-1] if items else None)
+            last = items[-1] if items else None
+            contents = paging.PageContents(reply, page, len(items), total, last, self._base_url)
             position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
             following = partial(self._request_page, first, position, wanted=wanted) if position else None
             included = self._apply_conditions(items)
@@ -351,7 +365,9 @@ class Profile:
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
         is_safe = type(operation) in _SAFE
         body, body_type = write_body(endpoint, values)
-        return Call(endpoint.method, address, headers, query, body, body_type, retries, is_safe)
+        return Call(
+            endpoint.method, address, headers, query, body, body_type, retries, is_safe, route=self.route
+        )
 
     def _collect_values(self, operation: _Operation, account: Account) -> Mapping[str, Any]:
         """Return the values that a profile may write into a path or a parameter."""

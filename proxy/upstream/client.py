@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import weakref
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
@@ -22,9 +23,9 @@ from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
 from proxy.upstream.held_answers import AnswerBudget, HeldAnswers, holding
 from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlots
-from proxy.upstream.response import MalformedResponseError
+from proxy.upstream.response import MalformedResponseError, UndecodableError
 from proxy.upstream.retry import RetryBudget, retry_delay
-from proxy.upstream.route import Origin, UpstreamRoute
+from proxy.upstream.route import Origin, ProxyRefusalError, UpstreamRoute
 
 _MAX_ORIGINS, _MAX_CALLERS = 256, 1024
 _ACQUIRING = 10.0  # seconds for a connection, the wait for a slot included
@@ -44,6 +45,7 @@ _CONNECT_FAILURES: _Failures = (
 _EXCHANGE_FAILURES: _Failures = (
     (TimeoutError, False, Reason.TIMEOUT),
     (OSError, True, Reason.RESET),
+    (UndecodableError, True, Reason.ENCODING),
     (MalformedResponseError, True, Reason.HEADERS),
 )
 
@@ -103,8 +105,8 @@ class Client:
     def __init__(
         self, routes: Mapping[str, UpstreamRoute] | None = None, failures: FailureLog | None = None
     ) -> None:
-        """Take the `routes` to origins, as `https://host:port`, that are not connected to directly."""
-        self._routes = routes or {}
+        """Take the `routes` that calls name; a call that names none connects directly."""
+        self._routes = ChainMap(dict(routes or {}), {})
         self._trust: ssl.SSLContext | None = None  # what the system trusts, once it has been read again
         self._failures = failures or FailureLog()
         self.held = AnswerBudget()
@@ -113,7 +115,7 @@ class Client:
     async def __aenter__(self) -> Self:
         self._pool, self._deadlines = ConnectionPool(), Deadlines()
         self._clock = asyncio.get_running_loop().time
-        self._origins: LRUCache[str, OriginState] = LRUCache(_MAX_ORIGINS)
+        self._origins: LRUCache[tuple[str, str], OriginState] = LRUCache(_MAX_ORIGINS)
         self._caller = lru_cache(_MAX_CALLERS)(self._create_caller)
         return self
 
@@ -122,31 +124,40 @@ class Client:
         await self._pool.close()
 
     def follow(self, routes: Mapping[str, UpstreamRoute], trust: ssl.SSLContext | None) -> None:
-        """Reach origins by other routes from now on; answers that are under way still arrive.
+        """Take other routes from now on; answers that are under way still arrive.
 
-        `trust` is what the system trusts now; without it, that stays as it is.
+        Routes that are gone stay until the next change: listings that are under way name them. `trust` is
+        what the system trusts now; without it, that stays as it is.
         """
-        self._routes, self._trust = routes, trust or self._trust
-        for url, state in self._origins.items():
-            state.origin.follow(routes.get(url), self._trust)
+        self._routes, self._trust = ChainMap(dict(routes), self._routes.maps[0]), trust or self._trust
+        for (name, url), state in self._origins.items():
+            if not name or name in self._routes:
+                state.origin.follow(self._find_route(name, url), self._trust)
         self._pool.change_routes()
 
-    def _create_caller(self, origin: str, caller: int) -> CallerState:
-        if (shared := self._origins.get(origin)) is None:
+    def _find_route(self, name: str, origin: str) -> UpstreamRoute | None:
+        """Return a route as far as it is for `origin`; LookupError for none: no call goes another way."""
+        return self._routes[name].for_origin(origin) if name else None
+
+    def _create_caller(self, origin: str, caller: int, route: str) -> CallerState:
+        found, place = self._find_route(route, origin), origin
+        if found and found.unix_path:
+            place = found.unix_path
+        if (shared := self._origins.get((route, origin))) is None:
             clock = self._clock
             strangers, known = (
-                self._create_breaker(origin, whose, CallerCounts(clock), _LONGEST_OPEN)
+                self._create_breaker(place, whose, CallerCounts(clock), _LONGEST_OPEN)
                 for whose in ("callers that the upstream has not served yet", "known callers")
             )
-            shared = self._origins[origin] = OriginState(
-                Origin(origin, self._routes.get(origin), self._trust),
+            shared = self._origins[route, origin] = OriginState(
+                Origin(origin, found, self._trust),
                 RetryBudget(clock),
                 Cooldowns(clock),
                 ConnectionSlots(),
                 strangers,
                 known,
             )
-        breakers = CallerBreakers(caller, self._create_breaker(origin), shared.strangers, shared.known)
+        breakers = CallerBreakers(caller, self._create_breaker(place), shared.strangers, shared.known)
         return CallerState(shared, breakers, CallerConnections())
 
     def _create_breaker(self, origin: str, whose: str = "a caller", *how: Any) -> _Breaker:
@@ -164,9 +175,9 @@ class Client:
         """
         try:
             origin, target = encoding.origin_and_target(call.url)
-            caller = self._caller(origin, call.caller)
+            caller = self._caller(origin, call.caller, call.route)
             request = encoding.encode(call, target, caller.shared.origin.host_header)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise NoReplyError(Reason.REQUEST, was_sent=False) from error
         if fault := caller.shared.cooldowns.fault_for(call.credentials):
             raise NoReplyError(Reason.DECLINED, fault, was_sent=False)
@@ -244,7 +255,8 @@ class Client:
             for kind, may_pass, reason in failures:
                 if isinstance(error, kind):
                     failure = NoReplyError(reason, was_sent=was_sent, may_pass=may_pass)
-                    failure.add_details(**_describe(error))
+                    between = {} if was_sent else shared.origin.details
+                    failure.add_details(**_describe(error), **between)
                     raise failure from error
             if isinstance(error, asyncio.CancelledError) and self._deadlines.has_expired():
                 raise _out_of_time(was_sent=was_sent) from error
@@ -271,7 +283,9 @@ def _describe(error: BaseException) -> Mapping[str, str | int]:
     """Return what tells an operator why; messages of exceptions may quote what an upstream has sent."""
     if isinstance(error, MalformedResponseError):
         return error.details
-    details = {"exception": type(error).__name__}
+    details: dict[str, str | int] = {"exception": type(error).__name__}
+    if isinstance(error, ProxyRefusalError):
+        return {**details, "proxy_status": error.status}
     if isinstance(error, ssl.SSLCertVerificationError):
         return {**details, "certificate": error.verify_message}
     if isinstance(error, ssl.SSLError) and error.reason:

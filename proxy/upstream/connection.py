@@ -18,6 +18,8 @@ class UpstreamConnection(asyncio.Protocol):
     transport: asyncio.Transport
     routes_version = 0
     """Of the routes by which it was made."""
+    ends = 0.0
+    """When it is too old to carry another request, by the clock of the loop."""
 
     def __init__(self, on_lost: Callable[["UpstreamConnection"], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -90,7 +92,11 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             if self._held:
                 self._held.add(len(data))
-            if self._response.feed(data):
+            is_complete = self._response.feed(data)
+            if self._held and self._response.inflated:
+                self._held.add(self._response.inflated)
+                self._response.inflated = 0
+            if is_complete:
                 self._answer.set_result(None)
         except UpstreamError as error:
             self._fail(error)

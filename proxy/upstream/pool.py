@@ -98,25 +98,30 @@ class ConnectionPool:
             connection = caller.idle.pop()
             del self._idle[connection]
             if not connection.is_closing:
-                return connection
+                if connection.ends > self._loop.time():
+                    return connection
+                connection.close()
         version = self._routes_version
         async with asyncio.timeout_at(deadline):
             connection = await origin.connect(lambda: UpstreamConnection(self._forget))
         if connection.is_closing:
             raise ConnectionError("closed as soon as it was made")
         connection.routes_version = version
+        connection.ends = self._loop.time() + origin.max_age
         self._open.add(connection)
         return connection
 
     def release(self, connection: UpstreamConnection, caller: CallerConnections, *, keep: bool) -> None:
         """Keep a connection among those of its caller; close it if it may not be reused."""
-        if not (keep and connection.may_reuse and connection.routes_version == self._routes_version):
+        now = self._loop.time()
+        is_current = connection.routes_version == self._routes_version and connection.ends > now
+        if not (keep and connection.may_reuse and is_current):
             connection.close()
             return
         if len(self._idle) >= _MAX_IDLE:  # callers are many, and each has its own
             self._close_idle(next(iter(self._idle)))
         caller.idle.append(connection)
-        self._idle[connection] = caller, self._loop.time() + _IDLE
+        self._idle[connection] = caller, now + _IDLE
         if self._timer is None:
             self._timer = self._loop.call_later(_IDLE, self._close_expired)
 

@@ -3,10 +3,9 @@
 import asyncio
 import base64
 import errno
-import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,11 +13,13 @@ from typing import Any
 import aiohappyeyeballs
 from yarl import URL
 
+from proxy.net.tls import check_system_trust, client_context
 from proxy.upstream.connection import UpstreamConnection
 
 _PER_ADDRESS = 5.0  # seconds, its TLS handshake included
 _NEXT_ADDRESS = 0.25  # seconds after which another one is tried beside it (RFC 8305 section 5)
 _ADDRESSES_LAST = 10.0  # seconds
+DEFAULT_AGE = 60.0  # seconds
 
 Factory = Callable[[], UpstreamConnection]
 
@@ -33,6 +34,26 @@ class UpstreamRoute:
     """The URL of an HTTP proxy that does CONNECT; user and password in it are sent to the proxy alone."""
     unix_path: str = ""
     """A socket that takes the place of host and port; the URL still says Host, and the certificate's name."""
+    server_name: str = ""
+    """The name that the certificate has to have, instead of the host of the URL."""
+    max_age: float = DEFAULT_AGE
+    """Seconds for which a connection is used again, and a looked-up address at most."""
+    origin: str = ""
+    """The only origin that `tls`, `unix_path` and `server_name` are for, as `https://h:1`; "" for any."""
+
+    def for_origin(self, origin: str) -> "UpstreamRoute":
+        """Return what is for `origin`: credentials, as a client certificate, are for one alone."""
+        if self.origin in ("", origin):
+            return self
+        return UpstreamRoute(proxy=self.proxy, max_age=self.max_age)
+
+
+class ProxyRefusalError(ConnectionRefusedError):
+    """A proxy has answered a request for a tunnel with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(errno.ECONNREFUSED, f"the proxy answered {status}")
+        self.status = status
 
 
 class Origin:
@@ -58,10 +79,20 @@ class Origin:
         if self.url.scheme == "https":
             self._tls = {
                 "ssl": route.tls or trust or _default_tls(),
-                "server_hostname": self._host.rstrip("."),
+                "server_hostname": route.server_name or self._host.rstrip("."),
             }
-        self._proxy = Origin(route.proxy, trust=trust) if route.proxy else None
+        self._proxy = (
+            Origin(route.proxy, UpstreamRoute(max_age=route.max_age), trust) if route.proxy else None
+        )
         self._unix_path = route.unix_path
+        self.max_age = route.max_age
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What stands between, for an operator; without credentials."""
+        if self._proxy:
+            return {"proxy": self._proxy.host_header}
+        return {"socket": self._unix_path} if self._unix_path else {}
 
     async def connect(self, make: Factory) -> UpstreamConnection:
         """Return a new connection; OSError, TimeoutError or ValueError where there is none."""
@@ -95,7 +126,7 @@ class Origin:
         """Ask a proxy for a tunnel (RFC 9110 section 9.3.6), and begin TLS inside it for https."""
         answer = await outer.exchange(request, is_head=True)
         if answer.status // 100 != 2:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy answered {answer.status}")
+            raise ProxyRefusalError(answer.status)
         if self._tls["ssl"] is None:
             return outer
         inner = make()
@@ -110,20 +141,20 @@ class Origin:
     def _connect_request(self, proxy: URL) -> bytes:
         authority = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if proxy.user is not None:
-            credentials = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode())
+        if proxy.user is not None or proxy.password is not None:
+            credentials = base64.b64encode(f"{proxy.user or ''}:{proxy.password or ''}".encode())
             lines.append(f"Proxy-Authorization: Basic {credentials.decode()}")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
     async def _addresses(self) -> list[Any]:
-        """Look the host up, once for all connections within ten seconds."""
+        """Look the host up, once for all connections within ten seconds; less where they do not last so."""
         loop, where = asyncio.get_running_loop(), (self._host, self._port)
         try:  # an address needs no lookup
             return socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             pass
         if self._lookup is None or self._lookup_ends < loop.time():
-            self._lookup_ends = loop.time() + _ADDRESSES_LAST
+            self._lookup_ends = loop.time() + min(_ADDRESSES_LAST, self.max_age)
             self._lookup = loop.create_task(
                 loop.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             )
@@ -135,13 +166,7 @@ class Origin:
             raise
 
 
-@cache
-def _default_tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    # The same on each version: VERIFY_X509_STRICT of 3.13 refuses authorities that others accept
-    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+_default_tls = cache(client_context)
 
 
 def read_trust() -> ssl.SSLContext:
@@ -149,6 +174,5 @@ def read_trust() -> ssl.SSLContext:
 
     OSError, of which SSLError is one, where SSL_CERT_FILE cannot be used: nothing would be trusted.
     """
-    if file := os.environ.get(ssl.get_default_verify_paths().openssl_cafile_env):
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    return _default_tls.__wrapped__()
+    check_system_trust()
+    return client_context()

@@ -102,6 +102,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
         "'\\\\s*\\\\S+ .*/([0-9]{1,18})\\\\s*'": ANSWER_HEADER,
         "_LINK_TARGET": ANSWER_HEADER,
         "_LINK_PARAMETER": ANSWER_HEADER,
+        "_LINK_END": ANSWER_HEADER,
         "_ESCAPED": ANSWER_HEADER,
         "'[0-9]{1,18}'": 19,
     },

@@ -6,14 +6,15 @@ import json
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 from click.testing import CliRunner
 from support import leap
+from support.logs import logged
 from support.proxied import AN_INSTANCE, BOBS, LISTED, MAPPED, Proxied, error, item, ok, page, profile_with
 from support.running import running_listeners
 from support.seed import ACCOUNT, LIST, TOKEN
@@ -23,29 +24,10 @@ from proxy.cli import main
 from proxy.errors import Reason
 from proxy.net.addresses import Address
 from proxy.observe.counters import UPSTREAM_FAILURES
-from proxy.observe.log import RateLimitFilter
 
 METRICS = "listen: {metrics: '127.0.0.1:0'}\n"
 CANARY = "canary-7f3a"
 """Text of an upstream: it is in no line."""
-
-
-@contextmanager
-def logged() -> Iterator[list[logging.LogRecord]]:
-    """Collect the records that the program writes, once a minute each."""
-    records: list[logging.LogRecord] = []
-
-    class Collecting(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            records.append(record)
-
-    collecting, log = Collecting(), logging.getLogger("proxy")
-    collecting.addFilter(RateLimitFilter(asyncio.get_running_loop().time))
-    log.addHandler(collecting)
-    try:
-        yield records
-    finally:
-        log.removeHandler(collecting)
 
 
 def lines(records: list[logging.LogRecord]) -> list[str]:
@@ -79,7 +61,8 @@ UNREADABLE: Mapping[str, tuple[Answer, str]] = {
     "half an answer": ((LISTED[:-9], End.FIN), "reset"),
     "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", "headers"),
     "a header over the limit": (large("X-Long", 40_000), "headers"),
-    "gzip": (ok(gzip.compress(BOBS), ("Content-Encoding", "gzip")), "encoding"),
+    "gzip that is cut": (ok(gzip.compress(BOBS)[:-1], ("Content-Encoding", "gzip")), "encoding"),
+    "another compression": (ok(b"\xce\xb2\xcf\x81", ("Content-Encoding", "br")), "encoding"),
     "an answer over the limit": (ok(b"[" + b" " * 8 * 1024 * 1024 + b"]"), "too_large"),
     "a page of HTML": (ok(f"<html>{CANARY}</html>".encode()), "not_json"),
     "JSON that says it is HTML": (ok(BOBS).replace(b"application/json", b"text/html"), "not_json"),

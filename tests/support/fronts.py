@@ -2,21 +2,17 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-from bench import tools
-from bench.processes import BUILT
+from support.debian import find_program, is_listening
 
 _PATIENCE = 20  # seconds
 # As transparent as possible: unusual requests are forwarded, and connections are reused
@@ -119,7 +115,7 @@ _NO_SERVER = ("", "-", "<NOSRV>")
 @asynccontextmanager
 async def running(front: Front, to: int, folder: Path) -> AsyncIterator[Running]:
     """Run a front before a port of this machine until the block ends; the test is skipped without it."""
-    program, variables = _found(front.program)
+    program, variables = find_program(front.program)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     user = "user root;" if os.geteuid() == 0 else ""
@@ -132,7 +128,7 @@ async def running(front: Front, to: int, folder: Path) -> AsyncIterator[Running]
         )
     try:
         async with asyncio.timeout(_PATIENCE):
-            while not await _listens(port):
+            while not await is_listening(port):
                 assert process.returncode is None, f"{front.program} has ended"
                 await asyncio.sleep(0.05)
         yield Running(port, front, process, log)
@@ -140,23 +136,3 @@ async def running(front: Front, to: int, folder: Path) -> AsyncIterator[Running]
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionError:
-        return False
-    writer.close()
-    return True
-
-
-def _found(program: str) -> tuple[str | Path, Mapping[str, str]]:
-    """Return where a program is, installed or unpacked for the benchmark, and the variables that it needs."""
-    if installed := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"):
-        return installed, os.environ
-    if not (BUILT / "debian" / "complete").is_file():
-        pytest.skip(f"no {program}: install it, or run python -c 'from bench import tools; tools.debian()'")
-    folder, libraries = tools.debian(), tools.libraries()
-    loader = tools.library_path([libraries, folder / "lib" / libraries.name])
-    return folder / "usr" / "sbin" / program, {**os.environ, **loader}

@@ -13,7 +13,7 @@ from proxy.config.settings import SnapshotSettings
 from proxy.net.sockets import opened
 from proxy.observe.counters import Counters
 from proxy.observe.failures import FailureLog
-from proxy.process.assembly import assemble, create_state, create_store, server_options
+from proxy.process.assembly import assemble, create_routes, create_state, create_store, server_options
 from proxy.sandbox.serving import listening as sandbox_listening
 from proxy.server.listeners import listeners, listening
 from proxy.upstream.client import Client
@@ -70,7 +70,10 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     store = create_store(configuration)
     counters = Counters()
     failures = FailureLog(counters)
-    async with Client(failures=failures) as client, contextlib.AsyncExitStack() as afterwards:
+    async with (
+        Client(create_routes(configuration), failures) as client,
+        contextlib.AsyncExitStack() as afterwards,
+    ):
         afterwards.push_async_callback(store.close)
         client.held.limit = settings.limits.answer_bytes
         translator = assemble(

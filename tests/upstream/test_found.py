@@ -127,8 +127,8 @@ async def test_found_f6_a_proxy_has_no_more() -> None:
 
     async with serving(serve) as url:
         origin = "http://127.0.0.1:1"
-        async with Client({origin: UpstreamRoute(proxy=url)}) as client:
-            assert (await failure(client, Call("GET", origin))).fault == BAD_UPSTREAM
+        async with Client({"way": UpstreamRoute(proxy=url)}) as client:
+            assert (await failure(client, Call("GET", origin, route="way"))).fault == BAD_UPSTREAM
 
 
 # F7 and G5: whose capacity
@@ -442,23 +442,24 @@ async def test_found_g14_another_authority_counts_for_new_connections() -> None:
         await upstream.serve(reader, writer)
 
     tls = tls_of(old)
-    async with serving(serve, tls) as url, Client({url: UpstreamRoute(tls=trusting(old))}) as client:
+    async with serving(serve, tls) as url, Client({"way": UpstreamRoute(tls=trusting(old))}) as client:
+        call = Call("GET", url, route="way")
         for _ in range(2):
-            assert (await client.send(Call("GET", url))).status == 200
+            assert (await client.send(call)).status == 200
         assert accepted == 1
         upstream.released.clear()
-        under_way = asyncio.create_task(client.send(Call("GET", url)))
+        under_way = asyncio.create_task(client.send(call))
         await upstream.is_asked(3)
         new.issue_cert("127.0.0.1").configure_cert(tls)
-        client.follow({url: UpstreamRoute(tls=trusting(new))}, None)
+        client.follow({"way": UpstreamRoute(tls=trusting(new))}, None)
         upstream.released.set()
         assert (await under_way).status == 200
         assert accepted == 1
         for _ in range(2):
-            assert (await client.send(Call("GET", url))).status == 200
+            assert (await client.send(call)).status == 200
         assert accepted == 2
-        client.follow({url: UpstreamRoute(tls=trusting(old))}, None)
-        assert (await failure(client, Call("GET", url))).reason == Reason.TLS
+        client.follow({"way": UpstreamRoute(tls=trusting(old))}, None)
+        assert (await failure(client, call)).reason == Reason.TLS
 
 
 async def test_found_g14_what_is_known_of_an_upstream_stays() -> None:

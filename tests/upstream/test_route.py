@@ -112,15 +112,15 @@ class Certificates:
 
 async def ask(upstream: ScriptedUpstream, route: UpstreamRoute, times: int = 1) -> None:
     upstream.then(*[OK] * times)
-    async with Client({upstream.url: route}) as client:
+    async with Client({"way": route}) as client:
         for _ in range(times):
-            assert (await client.send(Call("GET", f"{upstream.url}/x"))).body == b"{}"
+            assert (await client.send(Call("GET", f"{upstream.url}/x", route="way"))).body == b"{}"
 
 
 async def failure(upstream: ScriptedUpstream, route: UpstreamRoute) -> Fault:
-    async with Client({upstream.url: route}) as client:
+    async with Client({"way": route}) as client:
         with pytest.raises(LegacyError) as raised:
-            await client.send(Call("GET", f"{upstream.url}/x"))
+            await client.send(Call("GET", f"{upstream.url}/x", route="way"))
     assert upstream.received == []
     return raised.value.fault
 
@@ -270,9 +270,9 @@ def test_a_unix_socket(run: Run, is_tls: bool, tmp_path: Path) -> None:
         upstream.released.set()
         tls = certificates.server if is_tls else None
         route = UpstreamRoute(certificates.client(), unix_path=path)
-        async with stream_server(upstream.serve, tls=tls, on=listener), Client({url: route}) as client:
+        async with stream_server(upstream.serve, tls=tls, on=listener), Client({"way": route}) as client:
             for _ in range(2):
-                assert (await client.send(Call("GET", f"{url}/x"))).body == b"{}"
+                assert (await client.send(Call("GET", f"{url}/x", route="way"))).body == b"{}"
         assert [each.header("Host") for each in upstream.received] == ["upstream.example"] * 2
         assert upstream.accepted == 1
 
@@ -283,3 +283,34 @@ async def test_no_such_socket(tmp_path: Path) -> None:
     async with scripted_upstream() as upstream:
         fault = await failure(upstream, UpstreamRoute(unix_path=str(tmp_path / "nothing.sock")))
     assert (fault.status, fault.headers["Retry-After"]) == (503, "1")
+
+
+# Whose a route is
+
+
+async def test_a_route_is_for_one_origin_but_its_proxy_for_all(tmp_path: Path) -> None:
+    """A call to another origin, as a server of tokens, shows no certificate and never reaches the socket."""
+    async with scripted_upstream(OK, OK) as upstream, connect_proxy() as proxy:
+        own = UpstreamRoute(unix_path=str(tmp_path / "x.sock"), origin="http://localhost")
+        through = UpstreamRoute(proxy=proxy.url(), server_name="x", origin="https://api.example.com")
+        async with Client({"socket": own, "proxy": through}) as client:
+            for name in ("socket", "proxy"):
+                call = Call("GET", f"{upstream.url}/x", route=name)
+                assert (await client.send(call)).status == 200
+            with pytest.raises(LegacyError) as raised:
+                await client.send(Call("GET", "http://localhost/x", route="socket"))
+            assert "x.sock" in str(raised.value)
+        assert len(proxy.received) == 1
+
+
+async def test_a_call_by_an_unknown_route_is_not_sent() -> None:
+    """It would go directly, without the certificate or the proxy that it is meant to have."""
+    async with scripted_upstream(OK, OK) as upstream, Client({"a": UpstreamRoute()}) as client:
+        known, unknown = (Call("GET", f"{upstream.url}/x", route=name) for name in "ab")
+        with pytest.raises(LegacyError) as raised:
+            await client.send(unknown)
+        assert raised.value.fault.status == 502
+        assert upstream.accepted == 0
+        for _ in range(2):  # a listing that is under way goes on
+            client.follow({}, None)
+            assert (await client.send(known)).status == 200
