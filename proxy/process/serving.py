@@ -17,12 +17,20 @@ from proxy.net.sockets import Listener
 from proxy.observe import log
 from proxy.observe.counters import DROPPED_LINES, STALLED_WORKERS, CounterMemory, Counters
 from proxy.observe.failures import FailureLog
-from proxy.process.assembly import LimitMemory, assemble, create_state, create_store, server_options
+from proxy.process.assembly import (
+    LimitMemory,
+    assemble,
+    create_state,
+    create_store,
+    create_token_memory,
+    server_options,
+)
 from proxy.process.reload import ActiveConfiguration
 from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
 from proxy.upstream.route import read_trust
+from proxy.upstream.token_cache import TokenMemory
 
 _log = logging.getLogger("proxy.process")
 
@@ -37,6 +45,7 @@ class _SharedMemory(NamedTuple):
     counters: CounterMemory
     shares: AcceptShares
     limits: LimitMemory
+    tokens: TokenMemory
 
 
 def serve(
@@ -49,7 +58,11 @@ def serve(
 ) -> None:
     """Serve over `listeners` with so many workers until a signal, with the parts `beside` them."""
     shared = _SharedMemory(
-        GenerationTable(workers), CounterMemory(workers), AcceptShares(workers), LimitMemory.create()
+        GenerationTable(workers),
+        CounterMemory(workers),
+        AcceptShares(workers),
+        LimitMemory.create(),
+        create_token_memory(),
     )
     proxies: list[Part] = [
         partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
@@ -109,7 +122,7 @@ async def _run_proxy(
     counters, share = Counters(shared.counters, worker), AcceptShare(shared.shares, worker)
     state = create_state(configuration.now, FailureLog(counters), store, shared.limits)
     log.count_dropped(partial(counters.count, DROPPED_LINES))
-    async with Client(failures=state.failures) as client, AsyncExitStack() as stack:
+    async with Client(failures=state.failures, tokens=shared.tokens) as client, AsyncExitStack() as stack:
         client.held.limit = configuration.now.settings.limits.answer_bytes
         stack.push_async_callback(store.close)
 

@@ -24,7 +24,7 @@ from proxy.model import (
     Verify,
 )
 from proxy.profile import language, paging
-from proxy.profile.auth import authorize, encode_basic
+from proxy.profile.auth import compile_auth, encode_basic
 from proxy.profile.calls import BodyType, Call, Reply
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.documents import NOT_JSON, parse_json
@@ -91,6 +91,7 @@ class Profile:
         self._base_url = uritemplate.expand(base_url or settings.base_url, self._variables)
         self.origin = urlsplit(self._base_url).netloc.rpartition("@")[2]
         """Host and port of the upstream."""
+        self._show_credentials = compile_auth(settings.auth, self._base_url, self._variables)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self._read_items = compile_items_reader(settings.caller_id, self._codec)
         self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
@@ -299,7 +300,8 @@ class Profile:
                 error.add_details(status=reply.status)
                 raise
 
-        return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read_reply)
+        call = self._show_credentials(call, account.credentials, entry, account.upstream_id)
+        return Exchange(call, read_reply)
 
     # Reply → model
 
@@ -357,4 +359,5 @@ def _collect_secrets(account: Account, *urls: str) -> Sequence[str]:
     own = (text for text in private if text != account.sid)
     password = credentials.password
     sent = (password, quote(password, safe=""), quote_plus(password), encode_basic(credentials).rstrip("="))
-    return (*sent, *hosts, *own)
+    extra = (credentials.extra,) if credentials.extra else ()
+    return (*sent, *extra, *hosts, *own)

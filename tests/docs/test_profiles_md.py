@@ -41,6 +41,8 @@ from proxy.profile.base import Frozen
 from proxy.profile.conversions import READ, WRITE, UnreadableError
 from proxy.profile.ids import Ids
 from proxy.profile.language import ProfileSettings
+from proxy.profile.oauth2 import Assertion, OAuth2
+from proxy.profile.signing import STEPS, VALUES, AwsSignature, Signed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "profiles.md"
@@ -156,6 +158,10 @@ def nearby_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", here)
 
 
+def nearby(url: str, upstream: ScriptedUpstream) -> str:
+    return re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", url)
+
+
 @pytest.mark.usefixtures("nearby_names")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
 async def test_example(example: Example, tmp_path: Path) -> None:
@@ -164,7 +170,9 @@ async def test_example(example: Example, tmp_path: Path) -> None:
     assert "answer" in speakers
     async with scripted_upstream() as upstream:
         profile = merged(example)
-        profile["base_url"] = re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", profile["base_url"])
+        profile["base_url"] = nearby(profile["base_url"], upstream)
+        if "login" in profile.get("variables", {}):
+            profile["variables"]["login"] = nearby(profile["variables"]["login"], upstream)
         (tmp_path / "my-api.yaml").write_text(json.dumps(profile), encoding="utf-8")
         (tmp_path / "proxy.yaml").write_text(example.proxy_yaml, encoding="utf-8")
         loaded = config.load(tmp_path / "proxy.yaml", VARIABLES)
@@ -209,7 +217,7 @@ def program_request(said: Line) -> Message:
 
 def split(said: Line) -> tuple[dict[str, str], str]:
     """Return the headers and the body of a message."""
-    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z-]*: ", line)]
+    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z0-9-]*: ", line)]
     body = "".join(line for line in said.more if line not in headers)
     return {name: value for name, _, value in (line.partition(": ") for line in headers)}, body
 
@@ -403,7 +411,7 @@ def used_keys(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
 
 MODELS: Sequence[type[Frozen]] = [
     each
-    for each in vars(language).values()
+    for each in (*vars(language).values(), OAuth2, Assertion, Signed, AwsSignature)
     if isinstance(each, type) and issubclass(each, Frozen) and each is not Frozen
 ]
 
@@ -461,7 +469,12 @@ def test_every_named_value_has_an_example() -> None:
         for model, table in ((language.ReadValue, READING), (language.WriteValue, WRITING))
         for name, _, _ in table
     }
+    # Listed in their tables, and tested with vectors
+    rows |= {(key, values, value) for key, values, value in every if key in _LISTED}
     assert every - shown - rows == set()
+
+
+_LISTED = ("algorithm", "key_encoding", "signature_encoding")
 
 
 # Tables
@@ -498,6 +511,9 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     },
     ("Filters", 0): {"": language.Filters},
     ("Credentials", 0): {"": Auth},
+    ("OAuth2 tokens", 0): {"": OAuth2, "assertion.": Assertion},
+    ("Signatures", 0): {"": Signed},
+    ("AWS signatures", 0): {"": AwsSignature},
     ("Ids", 0): {"": Ids},
     ("Errors", 0): {"": language.Errors, "map.": language.ErrorRow},
     ("Validation", 0): {"": language.ValidateEndpoint},
@@ -525,6 +541,8 @@ CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Parameters", "from"): (language.WriteValue, "from"),
     ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
     ("Credentials", "scheme"): (Auth, "scheme"),
+    ("OAuth2 tokens", "grant"): (OAuth2, "grant"),
+    ("OAuth2 tokens", "client"): (OAuth2, "client"),
     ("Ids", "codec"): (Ids, "codec"),
     ("Validation", "validation"): (ProfileSettings, "validation"),
 }
@@ -619,8 +637,14 @@ def test_every_table_is_compared() -> None:
         [(heading, "key") for heading, _ in KEYS]
         + [(heading, f"`{key}`") for heading, key in (*STRATEGIES, *CHOICES)]
         + [("Conversions", "`as`")] * 2
+        + [("Signatures", "value"), ("Signatures", "step")]
     )
     assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
+
+
+def test_values_and_steps_of_signatures() -> None:
+    assert {code(row[0])[0] for row in rows("Signatures", "value")} == VALUES
+    assert {code(row[0])[0] for row in rows("Signatures", "step")} == STEPS
 
 
 def test_values_match_their_operations() -> None:

@@ -40,7 +40,7 @@ from proxy.legacy.forms import parse_body, parse_query
 from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
 from proxy.observe import log
 from proxy.process.assembly import create_accounts
-from proxy.profile.auth import Auth, authorize
+from proxy.profile.auth import Auth, compile_auth
 from proxy.profile.calls import Call, Reply
 from proxy.profile.profile import Exchange, StartedValidation
 from proxy.upstream.client import Client
@@ -544,7 +544,7 @@ VALUES: Mapping[str, object] = {
     "a code": Verify(ACCOUNT, f"+1{NUMBER}", "VE1", CANARY),
     "a pending call": PendingCall(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
     **{
-        f"a call by {auth.scheme}": authorize(auth, Call("GET", "http://x/"), TOKEN)
+        f"a call by {auth.scheme}": compile_auth(auth)(Call("GET", "http://x/"), TOKEN)
         for auth in (
             Auth(scheme="caller"),
             Auth(scheme="bearer"),
