@@ -103,8 +103,9 @@ class TokenCache:
         held = self._held.get(grant.key)
         if held and held.value != refused and held.until > self._now():
             return held.value
+        joins = grant.key in self._loading
         held = await self._wait(grant, refused)
-        if held.value == refused:  # found by a load that other requests had begun
+        if joins and held.value == refused:  # other requests began that load before the refusal
             held = await self._wait(grant, refused)
         self._held[grant.key] = held
         return held.value
