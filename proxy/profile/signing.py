@@ -301,17 +301,21 @@ def compile_aws(
         signer = SigV4Auth(keys, service, region)
 
         def sign(call: Call, _: float) -> Call:
-            # AWS reads a plus sign in a query as itself
-            query = urlencode(call.query, quote_via=quote, safe="-_.~")
-            url = call._replace(address=call.address, query={}).url
-            url += f"{'&' if '?' in url else '?'}{query}" if query else ""
+            if any(" " in text for parameter in call.query.items() for text in parameter):
+                call = _encode_spaces(call)
             content_type, body = call.encoded_body() or ("", b"")
             known = {**call.headers, **({"Content-Type": content_type} if content_type else {})}
-            request = AWSRequest(call.method, url, known, body)
+            request = AWSRequest(call.method, call.url, known, body)
             signer.add_auth(request)
             added = {name: value for name, value in request.headers.items() if name not in known}
-            return call._replace(address=url, query={}, headers={**call.headers, **added})
+            return call._replace(headers={**call.headers, **added})
 
         return call._replace(authorization=sign)
 
     return authorize
+
+
+def _encode_spaces(call: Call) -> Call:
+    """Return a call whose query has %20 for a space: AWS reads a plus sign as itself."""
+    query = urlencode(call.query, quote_via=quote, safe="")
+    return call._replace(address=f"{call.address}{'&' if '?' in call.address else '?'}{query}", query={})

@@ -54,7 +54,7 @@ def signed(
     ],
 )
 def test_algorithms(algorithm: str, digest: str) -> None:
-    auth = {
+    auth: dict[str, Any] = {
         "algorithm": algorithm,
         "signature_encoding": "hex",
         "string_to_sign": "what do ya want for nothing?",
@@ -80,7 +80,7 @@ def test_algorithms(algorithm: str, digest: str) -> None:
     ],
 )
 def test_encodings(encoding: str, key: str, form: str, shown: str) -> None:
-    auth = {
+    auth: dict[str, Any] = {
         "key_encoding": encoding,
         "signature_encoding": form,
         "string_to_sign": "what do ya want for nothing?",
@@ -92,7 +92,7 @@ def test_encodings(encoding: str, key: str, form: str, shown: str) -> None:
 
 # Azure Communication Services: the vectors of the vendor's SDK (azure-communication-identity, test_hmac.py)
 
-AZURE = {
+AZURE: dict[str, Any] = {
     "key_encoding": "base64",
     "string_to_sign": "{method}\n{target}\n{http_date};{host};{body|sha256_base64}",
     "headers": {
@@ -132,14 +132,14 @@ def test_azure_communication(target: str, signature: str) -> None:
     ],
 )
 def test_texts_of_azure(text: str, signature: str) -> None:
-    auth = {"key_encoding": "base64", "string_to_sign": text, "headers": {"X": "{signature}"}}
+    auth: dict[str, Any] = {"key_encoding": "base64", "string_to_sign": text, "headers": {"X": "{signature}"}}
     call = signed(Call("GET", "https://x.example/"), Credentials("", "pw=="), **auth)
     assert call.headers["X"] == signature
 
 
 # Zadarma: the vendor publishes its algorithm as PHP, and no vectors
 
-ZADARMA = {
+ZADARMA: dict[str, Any] = {
     "algorithm": "sha1",
     "signature_encoding": "base64_of_hex",
     "string_to_sign": "{path}{parameters}{parameters|md5}",
@@ -238,13 +238,13 @@ def test_values() -> None:
 
 
 def test_what_is_added_before_the_signature_is_signed() -> None:
-    auth = {
+    auth: dict[str, Any] = {
         "signature_encoding": "hex",
         "string_to_sign": "{query}",
         "query": {"sig": "{signature}", "at": "{seconds}"},
     }
     came = signed(Call("GET", "https://x.example/", {}, {"a": "1"}), Credentials("", "Jefe"), **auth)
-    other = {**auth, "string_to_sign": "a=1&at=1649873352"}
+    other: dict[str, Any] = {**auth, "string_to_sign": "a=1&at=1649873352"}
     same = signed(Call("GET", "https://x.example/", {}, {"a": "1"}), Credentials("", "Jefe"), **other)
     assert came.query == same.query
     assert list(came.query) == ["a", "at", "sig"]

@@ -353,7 +353,7 @@ async def test_credentials_in_json() -> None:
     }
 
 
-KEYS = {
+KEYS: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
     "RS256": rsa.generate_private_key(65537, 2048),
     "ES256": ec.generate_private_key(ec.SECP256R1()),
 }
@@ -364,7 +364,7 @@ async def test_an_assertion_is_signed(algorithm: str) -> None:
     key = KEYS[algorithm]
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     assertion = {"algorithm": algorithm, "key_id": "k1", "claims": {"scope": "x {account}", "level": 2}}
-    auth = {"grant": "jwt_bearer", "client": "none", "assertion": assertion}
+    auth: dict[str, Any] = {"grant": "jwt_bearer", "client": "none", "assertion": assertion}
     async with vendor() as it, Client() as client:
         message = await asked(it, client, credentials=Credentials("me", "", pem), **auth)
         url = f"{it.upstream.url}/token"
@@ -379,7 +379,7 @@ async def test_an_assertion_is_signed(algorithm: str) -> None:
 
 
 async def test_each_assertion_is_another_one() -> None:
-    auth = {"grant": "jwt_bearer", "client": "none", "assertion": {"algorithm": "HS256"}}
+    auth: dict[str, Any] = {"grant": "jwt_bearer", "client": "none", "assertion": {"algorithm": "HS256"}}
     who = Credentials("me", "", "k" * 32)
     async with vendor() as it, Client() as client:
         for _ in range(2):
@@ -398,7 +398,7 @@ async def test_an_assertion_of_the_vendor() -> None:
 
 
 async def test_a_key_that_does_not_sign() -> None:
-    auth = {"grant": "jwt_bearer", "client": "none", "assertion": {}}
+    auth: dict[str, Any] = {"grant": "jwt_bearer", "client": "none", "assertion": {}}
     async with vendor() as it, Client() as client:
         call = it.call(credentials=Credentials("me", "", SECRET), **auth)
         assert (await failure(client, call)).reason is Reason.REQUEST
