@@ -128,7 +128,7 @@ AUTH_SCHEMES: Mapping[str, AuthScheme] = {
     "query": AuthScheme(_simple(_show_named, "query"), "query"),
     "body": AuthScheme(_simple(_show_named, "body"), "body"),
     "none": AuthScheme(lambda *_: lambda call, __, ___: call, None, needs_accounts=False),
-    "oauth2": AuthScheme(oauth2.compile_oauth2, "header", "Authorization", has_username=True),
+    "oauth2": AuthScheme(oauth2.compile_oauth2, "header", has_username=True),
     "signed": AuthScheme(signing.compile_signed, "header"),
     "aws": AuthScheme(signing.compile_aws, "header", "Authorization", has_username=True),
 }
@@ -164,8 +164,10 @@ def set_names(auth: AuthSettings, part: Part) -> Sequence[str]:
         case Signed():
             tables = {"header": auth.headers, "query": auth.query, "body": auth.body}
             return tuple(tables[part])
+        case OAuth2():
+            names: Sequence[str] = (auth.name,)
         case Auth() if scheme.is_named:
-            names: Sequence[str] = (auth.name, auth.username)
+            names = (auth.name, auth.username)
         case _:
             names = (scheme.header,)
     return names if scheme.part == part else ()

@@ -70,6 +70,9 @@ def _check_oauth2(profile: ProfileSettings) -> Iterator[Violation]:
     for here, text in oauth2.list_templates(auth):
         for name in set(oauth2.list_placeholders(text)) - known:
             yield ("auth", *here), f"nothing fills the placeholder {{{name}}}{suggest(name, known)}"
+    if oauth2.list_placeholders(auth.value) != ["token"] or not LINE.fullmatch(auth.value):
+        yield ("auth", "value"), "the value is one line of ASCII, with {token} and no other placeholder"
+    yield from _check_header_names({("auth", "name"): auth.name})
     if auth.assertion and auth.grant != "jwt_bearer":
         yield ("auth", "assertion"), f"grant {auth.grant} sends no assertion: write grant: jwt_bearer"
     if auth.grant == "custom" and not auth.parameters:

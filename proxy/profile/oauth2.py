@@ -54,7 +54,7 @@ class Assertion(Frozen):
 
 
 class OAuth2(Frozen):
-    """A token that is fetched with the account's credentials, and shown as a bearer token (RFC 6750)."""
+    """A token that is fetched with the account's credentials, and shown in a header (RFC 6750)."""
 
     scheme: Literal["oauth2"]
     token_url: Name
@@ -70,6 +70,10 @@ class OAuth2(Frozen):
     """More parameters of the token request, which replace others of the same name."""
     assertion: Assertion | None = None
     """Without it, `jwt_bearer` sends the account's `assertion` as it is."""
+    name: Name = "Authorization"
+    """The header that shows the token."""
+    value: Name = "Bearer {token}"
+    """Its content."""
     token: Pointers = ("/access_token",)
     """Where the answer has the token."""
     lifetime: Pointers = ("/expires_in",)
@@ -131,23 +135,21 @@ def compile_oauth2(
         parts = (url, settings, *(str(len(text)) for text in texts), *texts)
 
         def request() -> Call:
-            asking = build_request(auth, url, values)
-            return asking._replace(credentials=call.credentials, caller=call.caller)
+            return _build_request(auth, url, values, call)
 
         key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-        return call._replace(authorization=TokenGrant(key, request, read, _show_token))
+        return call._replace(authorization=TokenGrant(key, request, read, show))
+
+    def show(call: Call, token: str) -> Call:
+        return call.with_header(auth.name, auth.value.replace("{token}", token))
 
     return authorize
 
 
-def _show_token(call: Call, token: str) -> Call:
-    return call.with_header("Authorization", f"Bearer {token}")
+def _build_request(auth: OAuth2, url: str, values: Mapping[str, str], call: Call) -> Call:
+    """Return the request of the token for `call`, of the same caller and by the same way.
 
-
-def build_request(auth: OAuth2, url: str, values: Mapping[str, str]) -> Call:
-    """Return the token request of an account, whose `values` fill placeholders.
-
-    ValueError where an assertion cannot be signed.
+    The `values` of the account fill placeholders. ValueError where an assertion cannot be signed.
     """
     parameters: dict[str, str] = {}
     if auth.grant == "client_credentials":
@@ -165,7 +167,19 @@ def build_request(auth: OAuth2, url: str, values: Mapping[str, str]) -> Call:
     parameters |= {name: _fill(text, values) for name, text in auth.parameters.items()}
     # An assertion is for one use only (RFC 7523 section 3, on `jti`)
     retries = 0 if auth.assertion else 1
-    return Call("POST", url, headers, {}, parameters, auth.body, retries)
+    return call._replace(
+        method="POST",
+        address=url,
+        headers=headers,
+        query={},
+        body=parameters,
+        body_type=auth.body,
+        retries=retries,
+        is_safe=False,
+        is_probe=False,
+        is_overtaken=None,
+        authorization=None,
+    )
 
 
 def _encode_client(name: str, secret: str) -> str:
@@ -228,6 +242,7 @@ _PLAIN = {"key_id": "", "issuer": "", "subject": "", "audience": "", "claims": {
 
 def _compile_answer(auth: OAuth2) -> Callable[[Reply], Token]:
     find_token, find_lifetime = compile_pointers(auth.token), compile_pointers(auth.lifetime)
+    is_bearer = auth.value.startswith("Bearer ")
 
     def read(reply: Reply) -> Token:
         document = parse_json(reply.body)
@@ -245,7 +260,7 @@ def _compile_answer(auth: OAuth2) -> Callable[[Reply], Token]:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             wrong = {"pointer": auth.token[0], "expected": "a token of at most 8192 visible characters"}
             raise _failure(Reason.ITEM_TYPE, {**details, **wrong})
-        if kind is not None and not str(kind).lower().startswith("bearer"):
+        if is_bearer and kind is not None and not str(kind).lower().startswith("bearer"):
             wrong = {"pointer": "/token_type", "expected": "Bearer"}  # RFC 6749 section 7.1
             raise _failure(Reason.ITEM_TYPE, {**details, **wrong})
         return Token(token, _read_lifetime(find_lifetime(document)))
