@@ -33,7 +33,7 @@ class Authorizer:
         """Return the reply to `call`; NoReplyError where there is none, or no token."""
         grant = call.authorization
         if not isinstance(grant, TokenGrant):
-            return await self._send(_authorize(call))
+            return await self._send(_authorize(call, token=""))
         token = await self._tokens.get(grant)
         reply = await self._send_with(call, token)
         if reply.status != _UNAUTHORIZED or self._useless.get(grant.key, 0.0) > self._now():
@@ -58,7 +58,7 @@ class Authorizer:
         return reply
 
 
-def _authorize(call: Call, token: str = "") -> Call:
+def _authorize(call: Call, token: str) -> Call:
     try:
         return call.authorized(time.time(), token)
     except ValueError as error:
