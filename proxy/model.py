@@ -87,13 +87,15 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password, as HTTP Basic carries them (RFC 7617)."""
+    """A user name and password, as HTTP Basic carries them (RFC 7617), and what some want beside."""
 
     username: str
     password: str
+    extra: str = ""
+    """An OAuth2 assertion or the key that signs one, or the session token of temporary AWS credentials."""
 
     def __repr__(self) -> str:
-        """Keep both out of logs and tracebacks: some clients send their token as the user name."""
+        """Keep all out of logs and tracebacks: some clients send their token as the user name."""
         return "Credentials(…)"
 
 

@@ -94,7 +94,9 @@ def forbidden_imports(of: list[Module]) -> list[str]:
 
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("proxy/server/", "proxy/sandbox/"),
+    "botocore": ("proxy/profile/signing.py",),
     "httptools": ("proxy/upstream/response.py",),
+    "jwt": ("proxy/profile/oauth2.py",),
     "lxml": ("proxy/legacy/",),
     "prometheus_client": ("proxy/observe/exposition.py",),
     "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/net/redis_url.py"),
@@ -249,6 +251,7 @@ def attributes_of_modules(module: Module) -> Iterator[tuple[int, str]]:
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     # Of packages that are used through more than their topmost module: what their documentation names
     "aiohttp": ("aiohttp.abc", "aiohttp.hdrs", "aiohttp.typedefs", "aiohttp.web"),
+    "botocore": ("botocore.auth", "botocore.awsrequest", "botocore.credentials"),
     "lxml": ("lxml.etree",),
     "prometheus_client": ("prometheus_client.core", "prometheus_client.registry"),
     "python_multipart": ("python_multipart.exceptions", "python_multipart.multipart"),

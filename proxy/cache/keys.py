@@ -68,6 +68,8 @@ def _create_owner(upstream: str, name: str, also: str | None = None) -> Owner:
 def digest_credentials(credentials: Credentials) -> bytes:
     """Return a digest that stands for credentials."""
     text = f"{len(credentials.username)}:{credentials.username}{credentials.password}"
+    if credentials.extra:
+        text += f"\0{credentials.extra}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 

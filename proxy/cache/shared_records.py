@@ -29,9 +29,9 @@ class SharedRecords(Protocol):
         """Remove a record."""
 
 
-def create_record_cells() -> SharedCells:
-    """Create the memory of records, before any worker is forked."""
-    return SharedCells(1, _SETS, _SIZE)
+def create_record_cells(sets: int = _SETS) -> SharedCells:
+    """Create the memory of eight times as many records, before any worker is forked."""
+    return SharedCells(1, sets, _SIZE)
 
 
 class MemoryRecords:

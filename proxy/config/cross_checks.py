@@ -16,7 +16,14 @@ from proxy.config.yaml_source import Expanded
 from proxy.net.addresses import Address, check_url, is_loopback, split_socket
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
-from proxy.profile.auth import AUTH_SCHEMES, raw_in_headers
+from proxy.profile.auth import (
+    AUTH_SCHEMES,
+    find_unusable_secrets,
+    list_secrets,
+    list_urls,
+    raw_in_headers,
+    shows_username,
+)
 from proxy.profile.base import Rule, Violation, suggest
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
@@ -60,6 +67,19 @@ def _check_base_urls(configuration: Configuration) -> Iterator[Violation]:
         except ValueError as error:
             names = ", ".join(rules.parse_placeholders(upstream.base_url or profile.base_url))
             yield (*key_path, "variables"), f"with {names} filled in, the base URL is not valid: {error}"
+            continue
+        known = _list_other_urls(UpstreamSettings(), profile)  # which the profile is checked for
+        for url in {*_list_other_urls(upstream, profile)}.difference(known):
+            try:
+                check_url(url.partition("?")[0])
+            except ValueError as error:
+                message = f"with the variables filled in, the token URL is not valid: {error}"
+                yield (*key_path, "variables"), message
+
+
+def _list_other_urls(upstream: UpstreamSettings, profile: ProfileSettings) -> Sequence[str]:
+    variables = {name: value or "x" for name, value in {**profile.variables, **upstream.variables}.items()}
+    return list_urls(profile.auth, _expand_base_url(upstream, profile), variables)
 
 
 def _expand_base_url(upstream: UpstreamSettings, profile: ProfileSettings) -> str:
@@ -96,10 +116,11 @@ def _check_credentials(configuration: Configuration) -> Iterator[Violation]:
             yield key_path, message
     for (key_path, upstream, profile), own in _list_account_targets(configuration):
         scheme = profile.auth.scheme
-        if AUTH_SCHEMES[scheme].part and own.password is None:
-            message = f"the key 'password' is missing: the profile {profile.name} has scheme {scheme}"
-            yield (*key_path, "password"), message
-        elif AUTH_SCHEMES[scheme].part and _has_empty_password(own) and not AUTH_SCHEMES[scheme].may_be_empty:
+        needed = list_secrets(profile.auth)
+        for key in sorted(each for each in needed if getattr(own, each) is None):
+            message = f"the key {key!r} is missing: the profile {profile.name} has scheme {scheme}"
+            yield (*key_path, key), message
+        if "password" in needed and _has_empty_password(own) and not AUTH_SCHEMES[scheme].may_be_empty:
             message = f"the password is empty: the profile {profile.name} has scheme {scheme}"
             yield (*key_path, "password"), message
         if "account" in rules.find_placeholders(profile, upstream.base_url) and not own.account:
@@ -123,6 +144,17 @@ def _check_headers(configuration: Configuration) -> Iterator[Violation]:
 
 
 _IN_A_HEADER = re.compile("[\0-\xff]*")  # settings refuse control characters in credentials
+
+
+def _check_secrets(configuration: Configuration) -> Iterator[Violation]:
+    """Find secrets of accounts with which no call can be authorized."""
+    if configuration.source.is_without_secrets:
+        return
+    for (key_path, _, profile), own in _list_account_targets(configuration):
+        credentials = own.credentials()
+        for key, message in find_unusable_secrets(profile.auth, credentials):
+            if getattr(own, key) is not None:
+                yield (*key_path, key), message
 
 
 def _check_addresses(configuration: Configuration) -> Iterator[Violation]:
@@ -172,6 +204,7 @@ ERROR_RULES: Sequence[Rule] = (
     _check_validation,
     _check_credentials,
     _check_headers,
+    _check_secrets,
     _check_addresses,
     _check_id_stores,
 )
@@ -194,10 +227,11 @@ def _check_unused_variables(configuration: Configuration) -> Iterator[Violation]
 
 def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
     for key_path, upstream, profile in _list_distinct_targets(configuration):
-        url = urlsplit(_expand_base_url(upstream, profile))
-        is_exposed = url.scheme == "http" and not _is_loopback(url.hostname or "")
-        if is_exposed and AUTH_SCHEMES[profile.auth.scheme].part:
-            yield (*key_path, "base_url"), f"credentials go to {url.hostname} unencrypted: use https"
+        urls = _expand_base_url(upstream, profile), *_list_other_urls(upstream, profile)
+        for url in map(urlsplit, dict.fromkeys(urls)):
+            is_exposed = url.scheme == "http" and not _is_loopback(url.hostname or "")
+            if is_exposed and AUTH_SCHEMES[profile.auth.scheme].part:
+                yield (*key_path, "base_url"), f"credentials go to {url.hostname} unencrypted: use https"
 
 
 def _is_loopback(host: str) -> bool:
@@ -214,10 +248,8 @@ def _check_accounts(configuration: Configuration) -> Iterator[Violation]:
 
 def _check_user_names(configuration: Configuration) -> Iterator[Violation]:
     for (key_path, _, profile), own in _list_account_targets(configuration):
-        auth = profile.auth
-        shows_name = AUTH_SCHEMES[auth.scheme].has_username or auth.username or "{username}" in auth.value
         is_meant = "username" in own.model_fields_set
-        if shows_name and not (own.username or own.account or is_meant):
+        if shows_username(profile.auth) and not (own.username or own.account or is_meant):
             yield (
                 key_path,
                 f"the user name is empty: the profile {profile.name} sends username, or else account",

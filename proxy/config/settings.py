@@ -35,6 +35,7 @@ from proxy.config.yaml_source import (
     read_text,
 )
 from proxy.legacy.formats import OutsideNanp
+from proxy.model import Credentials
 from proxy.net import redis_url, tls
 from proxy.net.addresses import Address, check_host, check_url, parse_address
 from proxy.observe.log import Format, Level
@@ -369,6 +370,10 @@ class UpstreamAccount(Frozen):
     username: Name | None = None
     password: Password | None = None
     """A password, a token or a key, whichever the profile's `auth` needs; for HTTP Basic, it may be empty."""
+    assertion: Secret | None = None
+    """For OAuth2: a private key as PEM that signs assertions, or an assertion that the vendor has issued."""
+    session_token: Token | None = None
+    """Of temporary AWS credentials."""
     profile: ProfileName | None = None
     base_url: BaseUrl | None = None
     variables: Mapping[str, str] = {}
@@ -376,6 +381,14 @@ class UpstreamAccount(Frozen):
     tls: UpstreamTls | None = None
     proxy: ProxyKey = None
     resolve_every: NonNegative | None = None
+
+    def credentials(self) -> Credentials:
+        """Return what the upstream is asked with; what is not given is empty."""
+        password, assertion, session_token = (
+            secret.get_secret_value() if secret else ""
+            for secret in (self.password, self.assertion, self.session_token)
+        )
+        return Credentials(self.username or self.account, password, assertion or session_token)
 
     def upstream(self, default: UpstreamSettings) -> UpstreamSettings:
         """Return the upstream of this account, which inherits only with the profile of `default`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from proxy.config.loading import read_profile, shipped_file
 from proxy.config.settings import DEFAULT_PROFILE, ProfileFile
 from proxy.profile import rules
-from proxy.profile.auth import AUTH_SCHEMES
+from proxy.profile.auth import AUTH_SCHEMES, list_placeholders, list_secrets, shows_username
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import ProfileSettings
 
@@ -54,11 +54,12 @@ def _write_account(profile: ProfileSettings) -> Iterator[str]:
     yield f"  {_EXAMPLE_ACCOUNT}: # the AccountSid that the old program has"
     yield "    token: ${OLD_TOKEN} # the token that it has"
     yield "    upstream:"
-    if "account" in rules.find_placeholders(profile):
-        yield f"      account: ${{{_make_variable(profile.name, 'account')}}}"
-    elif AUTH_SCHEMES[profile.auth.scheme].has_username:
-        yield f"      username: ${{{_make_variable(profile.name, 'username')}}}"
-    yield f"      password: ${{{_make_variable(profile.name, 'password')}}}"
+    keys = ["account"] if "account" in rules.find_placeholders(profile) else []
+    # Where URLs hold the account, its name is most likely the user's too; where credentials do, it is not
+    if shows_username(profile.auth) and (not keys or "account" in list_placeholders(profile.auth)):
+        keys.append("username")
+    for key in (*keys, *sorted(list_secrets(profile.auth), reverse=True)):
+        yield f"      {key}: ${{{_make_variable(profile.name, key)}}}"
 
 
 def _make_variable(*words: str) -> str:

@@ -1,5 +1,6 @@
 """The real translator with scripted replies in the place of an upstream."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from proxy.observe.counters import Rejection
 from proxy.observe.failures import FailureLog, UpstreamFailure
 from proxy.process.assembly import assemble, create_accounts
 from proxy.profile.calls import Call, Reply
+
+_TOKEN = "token"  # noqa: S105 - stands for one, which is not fetched
 
 
 class Rehearsal(NamedTuple):
@@ -36,7 +39,7 @@ class _Script:
         self._replies = iter(replies)
 
     async def send(self, call: Call) -> Reply:
-        self.calls.append(call)
+        self.calls.append(call.authorized(time.time(), _TOKEN))
         try:
             return next(self._replies)
         except StopIteration:

@@ -34,7 +34,6 @@ from proxy.gateway.listing import Lists
 from proxy.gateway.pending_codes import PendingCalls
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
-from proxy.model import Credentials
 from proxy.net.addresses import normalize_origin, split_socket
 from proxy.observe.counters import LimitName
 from proxy.observe.failures import FailureLog
@@ -46,6 +45,7 @@ from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.id_store import SqliteIds
 from proxy.upstream.route import UpstreamRoute
+from proxy.upstream.token_cache import FetchLocks, TokenMemory
 
 _LIST_FORMAT = "columns with their end"
 """The format of `RenderedList.to_bytes` and of a saved list: another one in each version that changes it."""
@@ -116,6 +116,14 @@ class LimitMemory(NamedTuple):
     def create(cls) -> "LimitMemory":
         """Create it before any worker is forked."""
         return cls(create_token_cells(), create_record_cells())
+
+
+_TOKEN_SETS = 64
+
+
+def create_token_memory() -> TokenMemory:
+    """Create the memory in which the workers of a host share access tokens, before any is forked."""
+    return TokenMemory(MemoryRecords(create_record_cells(_TOKEN_SETS)), FetchLocks())
 
 
 def create_state(
@@ -273,8 +281,8 @@ def _sid_key(settings: Settings) -> bytes:
 
 def _entry(account: AccountSettings, settings: Settings, scopes: Mapping[str, DataScope]) -> AccountEntry:
     upstream = account.upstream
-    password = upstream.password.get_secret_value() if upstream.password else ""
-    credentials = Credentials(upstream.username or upstream.account, password)
     name = name_upstream(upstream.upstream(settings.upstream))
     owner = scopes[name].owner(upstream.account) if name in scopes else None
-    return AccountEntry(account.token_digest(), upstream.account, credentials, name, owner, account.label)
+    return AccountEntry(
+        account.token_digest(), upstream.account, upstream.credentials(), name, owner, account.label
+    )

@@ -23,6 +23,7 @@ from proxy.process.assembly import (
     create_routes,
     create_state,
     create_store,
+    create_token_memory,
     server_options,
 )
 from proxy.process.reload import ActiveConfiguration
@@ -30,6 +31,7 @@ from proxy.process.signals import Part, Service, run, run_workers
 from proxy.server.listeners import ServerOptions, listening
 from proxy.upstream.client import Client
 from proxy.upstream.route import UpstreamRoute, read_trust
+from proxy.upstream.token_cache import TokenMemory
 
 _log = logging.getLogger("proxy.process")
 
@@ -47,6 +49,7 @@ class _SharedMemory(NamedTuple):
     counters: CounterMemory
     shares: AcceptShares
     limits: LimitMemory
+    tokens: TokenMemory
 
 
 def serve(
@@ -59,7 +62,11 @@ def serve(
 ) -> None:
     """Serve over `listeners` with so many workers until a signal, with the parts `beside` them."""
     shared = _SharedMemory(
-        GenerationTable(workers), CounterMemory(workers), AcceptShares(workers), LimitMemory.create()
+        GenerationTable(workers),
+        CounterMemory(workers),
+        AcceptShares(workers),
+        LimitMemory.create(),
+        create_token_memory(),
     )
     proxies: list[Part] = [
         partial(_run_proxy, configuration, listeners, shared, number, reloads=reloads)
@@ -120,7 +127,7 @@ async def _run_proxy(
     state = create_state(configuration.now, FailureLog(counters), store, shared.limits)
     log.count_dropped(partial(counters.count, DROPPED_LINES))
     routes = create_routes(configuration.now)
-    async with Client(routes, state.failures) as client, AsyncExitStack() as stack:
+    async with Client(routes, state.failures, shared.tokens) as client, AsyncExitStack() as stack:
         client.held.limit = configuration.now.settings.limits.answer_bytes
         stack.push_async_callback(store.close)
 

@@ -99,4 +99,5 @@ def _collect_secrets(account: Account, *urls: str) -> Sequence[str]:
     own = (text for text in private if text != account.sid)
     password = credentials.password
     sent = (password, quote(password, safe=""), quote_plus(password), encode_basic(credentials).rstrip("="))
-    return (*sent, *hosts, *own)
+    extra = (credentials.extra,) if credentials.extra else ()
+    return (*sent, *extra, *hosts, *own)

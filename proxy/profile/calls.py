@@ -63,6 +63,38 @@ _BODY_TYPES: Mapping[BodyType, tuple[str, Callable[[Mapping[str, Any]], bytes]]]
 }
 
 
+class Token(NamedTuple):
+    """An access token, and for how many seconds it is valid from now on."""
+
+    value: str
+    lifetime: float
+
+    def __repr__(self) -> str:
+        """Keep the token out of logs and tracebacks."""
+        return "Token(…)"
+
+
+class TokenGrant(NamedTuple):
+    """How the access token is fetched that a call has to show (RFC 6749 section 4)."""
+
+    key: str
+    """A digest of everything that the token depends on: calls with the same key share a token."""
+    request: "Callable[[], Call]"
+    """Returns the call that asks for a token; ValueError where the account's key cannot sign it."""
+    read: "Callable[[Reply], Token]"
+    """Reads the token out of the reply; UpstreamError where there is none."""
+    show: "Callable[[Call, str], Call]"
+    """Returns a call with a token where the upstream expects it."""
+
+    def __repr__(self) -> str:
+        """Keep the digest, which stands for secrets, out of logs and tracebacks."""
+        return "TokenGrant(…)"
+
+
+Sign = Callable[["Call", float], "Call"]
+"""Returns a call with its signature, at a time in seconds since the epoch; ValueError for an unusable key."""
+
+
 class Call(NamedTuple):
     """One HTTP request to an upstream."""
 
@@ -87,6 +119,8 @@ class Call(NamedTuple):
     """Whether it requests a page of a list behind a short one, which is most likely the last."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
     """Awaited before a retry: whether the retry would undo a newer write."""
+    authorization: TokenGrant | Sign | None = None
+    """What shows the credentials where only the moment of sending can tell how."""
 
     @property
     def url(self) -> str:
@@ -123,6 +157,17 @@ class Call(NamedTuple):
     def with_url(self, url: str) -> "Call":
         """Return this call for another URL, which has its own query and may lack percent-encoding."""
         return self._replace(address=quote(url, safe=string.punctuation), query={})
+
+    def authorized(self, now: float, token: str) -> "Call":
+        """Return this call as it is sent: signed, or with `token`."""
+        bare = self._replace(authorization=None)
+        match self.authorization:
+            case None:
+                return bare
+            case TokenGrant() as grant:
+                return grant.show(bare, token)
+            case sign:
+                return sign(bare, now)
 
     def with_header(self, name: str, value: str) -> "Call":
         return self._replace(headers={**self.headers, name: value})

@@ -65,6 +65,7 @@ def _check_query_of_paths(profile: ProfileSettings) -> Iterator[Violation]:
         is_in_query = not endpoint.has_body()
         names = {*endpoint.query, *set_names(profile.auth, "query")}
         names |= {name for _, name in added if is_in_query}
+        names |= {*set_names(profile.auth, "body")} if is_in_query else set()
         for name in sorted(own & names):
             yield (*here, "path"), f"the parameter {name!r} is sent twice: leave it out of the path"
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
 from proxy.net.addresses import check_url
-from proxy.profile.auth import Auth
+from proxy.profile.auth import Auth, AuthSettings
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
 from proxy.profile.codes import Codes
 from proxy.profile.conversions import WRITE, DefaultName, ReadName, WriteName
@@ -385,7 +385,7 @@ class ProfileSettings(Frozen):
     variables: Mapping[str, str] = {}
     """Placeholders of the base URL and the paths, and their defaults; proxy.yaml may give others."""
     headers: Mapping[str, str] = {}
-    auth: Auth = Auth()
+    auth: AuthSettings = Auth()
     ids: Ids = Ids()
     operations: Operations
     validation: ValidationMode = "code_shown"

@@ -27,7 +27,7 @@ from proxy.model import (
 from proxy.net.addresses import find_origin, split_socket
 from proxy.profile import language, paging
 from proxy.profile.answers import AnswerReader
-from proxy.profile.auth import authorize
+from proxy.profile.auth import compile_auth
 from proxy.profile.calls import Call, Reply
 from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
@@ -120,6 +120,7 @@ class Profile:
         self.place = self.socket or self.origin
         """What to call the upstream."""
         self._answers = AnswerReader(settings, self._base_url)
+        self._show_credentials = compile_auth(settings.auth, self._base_url, self._variables)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self.id_memory = find_memory(self._codec)
         """What Sids stand for that do not hold their ids."""
@@ -391,7 +392,8 @@ class Profile:
                 error.add_details(status=reply.status)
                 raise
 
-        return Exchange(authorize(self._settings.auth, call, account.credentials, entry), read_reply)
+        call = self._show_credentials(call, account.credentials, entry, account.upstream_id)
+        return Exchange(call, read_reply)
 
 
 _SAFE = frozenset({List, Fetch})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from proxy.profile.auth import AUTH_SCHEMES
+from proxy.profile.auth import set_names
 from proxy.profile.base import KeyPath
 from proxy.profile.calls import Call
 from proxy.profile.language import Endpoint, ListEndpoint, ProfileSettings
@@ -75,8 +75,10 @@ def _collect_settings(
     here = ("operations", operation)
     set_by: dict[tuple[str, str], KeyPath] = {("header", name): ("headers", name) for name in profile.headers}
     set_by |= {("header", name): (*here, "headers", name) for name in endpoint.headers}
-    if (scheme := AUTH_SCHEMES[profile.auth.scheme]).part:
-        set_by[scheme.part, scheme.header or profile.auth.name] = ("auth",)
+    auth = profile.auth
+    set_by |= {("header", name): ("auth",) for name in set_names(auth, "header")}
+    set_by |= {("query", name): ("auth",) for name in set_names(auth, "query")}
+    set_by |= {("", name): ("auth",) for name in set_names(auth, "body")}
     if isinstance(endpoint, ListEndpoint):
         set_by["header", PAGING_KINDS[endpoint.paging.strategy].header] = (*here, "paging")
         set_by |= {("", name): (*here, *key_path) for key_path, name in endpoint.added_parameters()}

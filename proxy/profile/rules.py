@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from proxy.net.addresses import has_stray_percent
 from proxy.profile.answer_rules import ANSWER_RULES
-from proxy.profile.auth import AUTH_SCHEMES, Auth, set_names
+from proxy.profile.auth import list_placeholders, set_names
+from proxy.profile.auth_rules import AUTH_RULES, LINE, OWN_HEADERS, TOKEN
 from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
 from proxy.profile.consistency import CONSISTENCY_RULES
 from proxy.profile.conversions import list_writers
@@ -35,10 +36,11 @@ def find_violations(profile: ProfileSettings) -> Iterator[Violation]:
 
 
 def find_placeholders(profile: ProfileSettings, base_url: str | None = None) -> set[str]:
-    """Return the names in braces of all URLs."""
+    """Return the names in braces of all URLs, and of the texts that show credentials."""
     paths = [endpoint.path for endpoint in profile.operations.endpoints().values()]
     templates = (base_url or profile.base_url, *paths)
-    return {name for template in templates for name in parse_placeholders(template)}
+    named = {name for template in templates for name in parse_placeholders(template)}
+    return named | list_placeholders(profile.auth)
 
 
 def names_account(profile: ProfileSettings, base_url: str | None = None) -> bool:
@@ -216,7 +218,7 @@ def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_credentials(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
     """Find parameters that overwrite the credentials."""
     for key_path, name in _name_parameters(endpoint):
-        if name in set_names(profile.auth, "query"):
+        if name in {*set_names(profile.auth, "query"), *set_names(profile.auth, "body")}:
             yield key_path, f"the parameter {name!r} holds the credentials already"
 
 
@@ -224,15 +226,6 @@ def _name_parameters(endpoint: Endpoint) -> Iterator[tuple[KeyPath, str]]:
     yield from ((key_path, name) for key_path, name, _ in endpoint.parameters())
     if isinstance(endpoint, ListEndpoint):
         yield from endpoint.added_parameters()
-
-
-_OWN_HEADERS = re.compile(
-    "accept-encoding|connection|content-length|expect|host|keep-alive|proxy-authorization|proxy-connection"
-    "|te|trailer|transfer-encoding|upgrade"
-)
-_PAGING_HEADERS = {kind.header.lower() for kind in PAGING_KINDS.values()} - {""}
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
-_LINE = re.compile("[ -~]*")
 
 
 def _check_headers(profile: ProfileSettings) -> Iterator[Violation]:
@@ -247,9 +240,9 @@ def _check_headers(profile: ProfileSettings) -> Iterator[Violation]:
                 yield (*here, name), f"the header {name} requests the page already"
             elif name.lower() in credentials:
                 yield (*here, name), f"the header {name} holds the credentials already"
-            elif _OWN_HEADERS.fullmatch(name.lower()):
+            elif OWN_HEADERS.fullmatch(name.lower()):
                 yield (*here, name), f"the header {name} is set by the connection: leave it out"
-            if not _TOKEN.fullmatch(name) or not _LINE.fullmatch(value):
+            if not TOKEN.fullmatch(name) or not LINE.fullmatch(value):
                 yield (*here, name), "a header is a name without spaces and one line of ASCII"
             if name.lower() == "content-type" and name != "Content-Type":
                 yield (*here, name), "write Content-Type, so that it replaces the default header"
@@ -301,39 +294,6 @@ def _check_lookups(profile: ProfileSettings) -> Iterator[Violation]:
         yield here, "lookup needs the operation fetch"
 
 
-_CREDENTIALS = frozenset({"username", "password"})
-
-
-def _check_auth(profile: ProfileSettings) -> Iterator[Violation]:
-    auth, scheme = profile.auth, AUTH_SCHEMES[profile.auth.scheme]
-    if not scheme.is_named:
-        for key in ("name", "username", "value"):
-            if getattr(auth, key) != getattr(Auth(), key):
-                yield ("auth", key), f"scheme {auth.scheme} has no {key}"
-        return
-    if not auth.name:
-        what = ", which is empty" if "name" in auth.model_fields_set else ""
-        yield ("auth",), f"scheme {auth.scheme} needs the key 'name'{what}"
-    if auth.username and auth.username.lower() == auth.name.lower():
-        yield ("auth", "username"), f"the {scheme.part} {auth.name} holds the password already"
-    if "{password}" not in auth.value:
-        yield ("auth", "value"), "the value has to hold {password}, which comes from accounts in proxy.yaml"
-    for name in set(re.findall(r"\{(\w+)\}", auth.value)) - _CREDENTIALS:
-        yield ("auth", "value"), f"nothing fills the placeholder {{{name}}}{suggest(name, _CREDENTIALS)}"
-    if scheme.part == "header":
-        yield from _check_auth_headers(auth)
-
-
-def _check_auth_headers(auth: Auth) -> Iterator[Violation]:
-    if not _LINE.fullmatch(auth.value):
-        yield ("auth", "value"), "a header's value is one line of ASCII"
-    for key, name in (("name", auth.name), ("username", auth.username)):
-        if name and not _TOKEN.fullmatch(name):
-            yield ("auth", key), "a header's name has no spaces"
-        if _OWN_HEADERS.fullmatch(name.lower()) or name.lower() in {"content-type", *_PAGING_HEADERS}:
-            yield ("auth", key), f"the header {name} cannot hold credentials"
-
-
 _SECRET_NAME = re.compile(
     r"authorization|cookie|(^|[-_])(api[-_]?)?(key|token|secret|password)$", re.IGNORECASE
 )
@@ -347,12 +307,15 @@ def find_literal_secrets(data: Any, is_from_outside: Callable[[Any], bool]) -> I
 
 
 def _list_named_texts(data: Any, key_path: KeyPath) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Yield headers, variables, constants and a path's own query of a profile as it is in the file."""
+    """Yield headers, variables, constants, a path's own query and credentials, as they are in the file."""
     if not isinstance(data, dict):
         return
     for key, value in data.items():
         here = (*key_path, key)
-        if isinstance(value, str) and key_path and key_path[-1] in ("headers", "variables"):
+        if isinstance(value, str) and key_path[:1] == ("auth",):
+            if len(key_path) > 1 and "{" not in value:
+                yield here, key, value
+        elif isinstance(value, str) and key_path and key_path[-1] in ("headers", "variables"):
             yield here, key, value
         elif isinstance(value, str) and key == "path":
             yield from ((here, *each) for each in parse_qsl(value.partition("?")[2]) if "{" not in each[1])
@@ -379,7 +342,7 @@ RULES: Sequence[Rule] = (
     _check_retries,
     _check_paging,
     _check_lookups,
-    _check_auth,
+    *AUTH_RULES,
     *ANSWER_RULES,
     *CONSISTENCY_RULES,
 )

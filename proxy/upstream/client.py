@@ -18,6 +18,7 @@ from proxy.net.deadlines import Deadlines
 from proxy.observe.failures import FailureLog
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream import encoding
+from proxy.upstream.authorizer import Authorizer
 from proxy.upstream.breaker import AdmittedCall, CallerBreakers, CallerCounts, CircuitBreaker
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
@@ -26,6 +27,7 @@ from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlo
 from proxy.upstream.response import MalformedResponseError, UndecodableError
 from proxy.upstream.retry import RetryBudget, retry_delay
 from proxy.upstream.route import Origin, ProxyRefusalError, UpstreamRoute
+from proxy.upstream.token_cache import TokenCache, TokenMemory
 
 _MAX_ORIGINS, _MAX_CALLERS = 256, 1024
 _ACQUIRING = 10.0  # seconds for a connection, the wait for a slot included
@@ -103,9 +105,16 @@ class Client:
     """The connections and the memory of one event loop; an asynchronous context manager."""
 
     def __init__(
-        self, routes: Mapping[str, UpstreamRoute] | None = None, failures: FailureLog | None = None
+        self,
+        routes: Mapping[str, UpstreamRoute] | None = None,
+        failures: FailureLog | None = None,
+        tokens: TokenMemory | None = None,
     ) -> None:
-        """Take the `routes` that calls name; a call that names none connects directly."""
+        """Take the `routes` that calls name; a call that names none connects directly.
+
+        In `tokens`, workers share access tokens.
+        """
+        self._tokens = tokens
         self._routes = ChainMap(dict(routes or {}), {})
         self._trust: ssl.SSLContext | None = None  # what the system trusts, once it has been read again
         self._failures = failures or FailureLog()
@@ -117,10 +126,12 @@ class Client:
         self._clock = asyncio.get_running_loop().time
         self._origins: LRUCache[tuple[str, str], OriginState] = LRUCache(_MAX_ORIGINS)
         self._caller = lru_cache(_MAX_CALLERS)(self._create_caller)
+        self._authorizer = Authorizer(self.send, TokenCache(self.send, self._tokens))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._deadlines.close()
+        self._authorizer.close()
         await self._pool.close()
 
     def follow(self, routes: Mapping[str, UpstreamRoute], trust: ssl.SSLContext | None) -> None:
@@ -173,6 +184,8 @@ class Client:
         has asked for a pause, a circuit breaker is open, or too much is under way, and 504 where it is too
         slow: NoReplyError unless a whole answer has come.
         """
+        if call.authorization is not None:
+            return await self._authorizer.send(call)
         try:
             origin, target = encoding.origin_and_target(call.url)
             caller = self._caller(origin, call.caller, call.route)

@@ -179,6 +179,34 @@ def test_the_initial_file_is_valid_with_its_variables(name: str, tmp_path: Path)
     assert config.load(file, everything_for(name)).settings.upstream.profile == name
 
 
+@pytest.mark.parametrize(
+    ("auth", "keys"),
+    [
+        ("{scheme: basic}", ["account", "password"]),
+        ("{scheme: body, name: key}", ["account", "password"]),
+        (
+            '{scheme: oauth2, token_url: /token, parameters: {account_id: "{account}"}}',
+            ["account", "username", "password"],
+        ),
+        (
+            "{scheme: oauth2, token_url: /token, grant: jwt_bearer, client: none}",
+            ["account", "assertion"],
+        ),
+        ("{scheme: aws, service: chime, region: us-east-1}", ["account", "password"]),
+    ],
+)
+def test_the_initial_file_has_what_a_scheme_needs(auth: str, keys: list[str], tmp_path: Path) -> None:
+    text = (SHIPPED / "upstreams" / "example-rest.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"^auth:.*\n(?: .*\n)*", f"auth: {auth}\n", text, flags=re.MULTILINE)
+    profile, file = tmp_path / "mine.yaml", tmp_path / "proxy.yaml"
+    profile.write_text(text, encoding="utf-8")
+    assert called("init", profile, "--output", file).exit_code == 0
+    (account,) = yaml.safe_load(file.read_text(encoding="utf-8"))["accounts"].values()
+    assert list(account["upstream"]) == keys
+    checked = called("check", "--strict", "--without-secrets", file)
+    assert (checked.exit_code, checked.stderr) == (0, "")
+
+
 def test_the_printed_default_profile_is_the_default() -> None:
     text = called("init", Settings().upstream.profile).stdout
     assert yaml.safe_load(text) == yaml.safe_load((SHIPPED / "proxy.yaml").read_text(encoding="utf-8"))

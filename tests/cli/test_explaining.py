@@ -218,3 +218,48 @@ def test_found_b4_the_given_documents_are_the_whole_list(tmp_path: Path) -> None
         done = called("translate", "GET", LIST, "--config", tmp_path / "proxy.yaml", stdin=pages)
         assert done.exit_code == 0, done.output
         assert etree.fromstring(done.stdout_bytes.strip()).xpath("OutgoingCallerIds/@total") == [total]
+
+
+# Credentials that are shown when a call is sent
+
+LATE = """\
+name: my-api
+checked_against: nothing
+base_url: http://127.0.0.1:1
+auth: {auth}
+operations:
+  list: {{path: /numbers, items: /items, paging: {{strategy: none}}, total: {{strategy: length}}}}
+  fetch: {{unsupported: not here}}
+  rename: {{unsupported: not here}}
+  delete: {{unsupported: not here}}
+  validate: {{method: POST, path: /calls, json: {{number: phone_number}}, code: /code}}
+caller_id: {{id: /id, phone_number: /number}}
+"""
+SIGNED = (
+    '{scheme: signed, string_to_sign: "{path}", query: {sig: "{signature}"}, headers: {X-At: "{seconds}"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("auth", "lines"),
+    [
+        ("{scheme: oauth2, token_url: /token}", ["Authorization: Bearer ********"]),
+        ("{scheme: aws, service: chime, region: us-east-1}", ["Authorization: AWS4-HMAC-SHA256 ********"]),
+        (SIGNED, ["sig=********", "X-At: ********"]),
+        ("{scheme: body, name: /auth/key, username: user}", ["/auth/key=********", "user=********"]),
+    ],
+)
+def test_credentials_that_depend_on_the_moment(tmp_path: Path, auth: str, lines: list[str]) -> None:
+    file = tmp_path / "proxy.yaml"
+    (tmp_path / "my-api.yaml").write_text(LATE.format(auth=auth), encoding="utf-8")
+    text = PLIVO.replace("plivo", "./my-api.yaml").replace("account: MA1", "username: someone")
+    file.write_text(text, encoding="utf-8")
+    arguments = ("POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
+    shown = explained(*arguments)
+    for line in lines:
+        assert [each for each in shown if line in each and each.endswith("my-api.yaml:4")], shown
+    request = called("translate", *arguments, "--request")
+    assert request.exit_code == 0
+    assert SECRET not in request.output
+    answer = called("translate", *arguments, stdin='{"code": "040213"}')
+    assert "<ValidationCode>040213</ValidationCode>" in answer.stdout

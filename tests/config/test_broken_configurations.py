@@ -19,7 +19,7 @@ from proxy.config import ConfigurationError, cross_checks, load, loading
 from proxy.config.checking import _PATTERNS, _SENTENCES
 from proxy.model import Credentials
 from proxy.profile import consistency, rules
-from proxy.profile.auth import authorize
+from proxy.profile.auth import compile_auth
 from proxy.profile.calls import Call
 from proxy.upstream.encoding import encode, origin_and_target
 
@@ -118,5 +118,5 @@ def test_credentials_that_are_good_can_be_sent(auth: str, username: str, passwor
             assert re.search("[\0-\x1f\x7f\u0100-\U0010ffff]", username + password)
             return
     ((_, _, profile),) = (each for each in found.targets() if each.key_path[0] == "accounts")
-    call = authorize(profile.auth, Call("GET", "https://x"), Credentials(username, password))
+    call = compile_auth(profile.auth)(Call("GET", "https://x"), Credentials(username, password))
     assert encode(call, origin_and_target(call.url)[1], "x").endswith(b"\r\n\r\n")

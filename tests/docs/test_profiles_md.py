@@ -34,7 +34,7 @@ from support.dialogues import (
 )
 from support.markdown import Block, blocks, code, tables
 from support.running import running_proxy_of
-from support.wire import scripted_upstream
+from support.wire import ScriptedUpstream, scripted_upstream
 
 from proxy import config
 from proxy.config import yaml_source
@@ -47,6 +47,8 @@ from proxy.profile.codes import Codes
 from proxy.profile.conversions import READ, WRITE, UnreadableError
 from proxy.profile.ids import Ids
 from proxy.profile.language import ProfileSettings
+from proxy.profile.oauth2 import Assertion, OAuth2
+from proxy.profile.signing import STEPS, VALUES, AwsSignature, Signed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "profiles.md"
@@ -113,6 +115,10 @@ def nearby_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", here)
 
 
+def nearby(url: str, upstream: ScriptedUpstream) -> str:
+    return re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", url)
+
+
 @pytest.mark.usefixtures("nearby_names")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
 async def test_example(example: Example, tmp_path: Path) -> None:
@@ -121,7 +127,9 @@ async def test_example(example: Example, tmp_path: Path) -> None:
     assert "answer" in speakers
     async with scripted_upstream() as upstream:
         profile = merged(example)
-        profile["base_url"] = re.sub(r"https://([^/]+)", rf"http://\1:{upstream.port}", profile["base_url"])
+        profile["base_url"] = nearby(profile["base_url"], upstream)
+        if "login" in profile.get("variables", {}):
+            profile["variables"]["login"] = nearby(profile["variables"]["login"], upstream)
         (tmp_path / "my-api.yaml").write_text(json.dumps(profile), encoding="utf-8")
         (tmp_path / "proxy.yaml").write_text(example.proxy_yaml, encoding="utf-8")
         loaded = config.load(tmp_path / "proxy.yaml", VARIABLES)
@@ -288,7 +296,7 @@ def used_keys(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
 
 MODELS: Sequence[type[Frozen]] = [
     each
-    for each in vars(language).values()
+    for each in (*vars(language).values(), OAuth2, Assertion, Signed, AwsSignature)
     if isinstance(each, type) and issubclass(each, Frozen) and each is not Frozen
 ]
 
@@ -346,7 +354,12 @@ def test_every_named_value_has_an_example() -> None:
         for model, table in ((language.ReadValue, READING), (language.WriteValue, WRITING))
         for name, _, _ in table
     }
+    # Listed in their tables, and tested with vectors
+    rows |= {(key, values, value) for key, values, value in every if key in _LISTED}
     assert every - shown - rows == set()
+
+
+_LISTED = ("algorithm", "key_encoding", "signature_encoding")
 
 
 # Tables
@@ -384,6 +397,9 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     },
     ("Filters", 0): {"": language.Filters},
     ("Credentials", 0): {"": Auth},
+    ("OAuth2 tokens", 0): {"": OAuth2, "assertion.": Assertion},
+    ("Signatures", 0): {"": Signed},
+    ("AWS signatures", 0): {"": AwsSignature},
     ("Ids", 0): {"": Ids},
     ("Errors", 0): {"": language.Errors, "map.": language.ErrorRow},
     ("Validation", 0): {"": language.ValidateEndpoint},
@@ -413,6 +429,8 @@ CHOICES: Mapping[tuple[str, str], tuple[type[BaseModel], str]] = {
     ("Reading values", "otherwise"): (language.NameValue, "otherwise"),
     ("Filters", "escape"): (language.ServerFilter, "escape"),
     ("Credentials", "scheme"): (Auth, "scheme"),
+    ("OAuth2 tokens", "grant"): (OAuth2, "grant"),
+    ("OAuth2 tokens", "client"): (OAuth2, "client"),
     ("Ids", "codec"): (Ids, "codec"),
     ("Validation", "validation"): (ProfileSettings, "validation"),
 }
@@ -507,8 +525,14 @@ def test_every_table_is_compared() -> None:
         [(heading, "key") for heading, _ in KEYS]
         + [(heading, f"`{key}`") for heading, key in (*STRATEGIES, *CHOICES)]
         + [("Conversions", "`as`")] * 2
+        + [("Signatures", "value"), ("Signatures", "step")]
     )
     assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
+
+
+def test_values_and_steps_of_signatures() -> None:
+    assert {code(row[0])[0] for row in rows("Signatures", "value")} == VALUES
+    assert {code(row[0])[0] for row in rows("Signatures", "step")} == STEPS
 
 
 def test_values_match_their_operations() -> None:

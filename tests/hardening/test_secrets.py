@@ -40,9 +40,11 @@ from proxy.legacy.forms import parse_body, parse_query
 from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
 from proxy.observe import log
 from proxy.process.assembly import create_accounts
-from proxy.profile.auth import Auth, authorize
-from proxy.profile.calls import Call, Reply
+from proxy.profile.auth import Auth, compile_auth
+from proxy.profile.calls import Call, Reply, Token, TokenGrant
+from proxy.profile.oauth2 import OAuth2
 from proxy.profile.profile import Exchange, StartedValidation
+from proxy.profile.signing import AwsSignature, Signed
 from proxy.upstream.client import Client
 
 CANARY = "canary5f1c9e"
@@ -528,6 +530,11 @@ CALL = Call("GET", f"http://x/?{CANARY}", {"X-Key": CANARY}, {"key": CANARY}, {"
 VALUES: Mapping[str, object] = {
     "credentials": TOKEN,
     "credentials the wrong way round": Credentials(CANARY, ""),
+    "credentials with an assertion": Credentials(ACCOUNT, "", CANARY),
+    "a token": Token(CANARY, 60.0),
+    "what a token depends on": TokenGrant(
+        CANARY, lambda: CALL, lambda _: Token(CANARY, 1), lambda call, _: call
+    ),
     "an account": Account(ACCOUNT, ACCOUNT, TOKEN),
     "an entry of the table": AccountEntry(b"", ACCOUNT, TOKEN, ""),
     "a key": derive_key(Account(ACCOUNT, ACCOUNT, TOKEN)),
@@ -544,12 +551,16 @@ VALUES: Mapping[str, object] = {
     "a code": Verify(ACCOUNT, f"+1{NUMBER}", "VE1", CANARY),
     "a pending call": PendingCall(Account(ACCOUNT, ACCOUNT, TOKEN), "VE1"),
     **{
-        f"a call by {auth.scheme}": authorize(auth, Call("GET", "http://x/"), TOKEN)
+        f"a call by {auth.scheme}": compile_auth(auth)(Call("GET", "http://x/"), TOKEN)
         for auth in (
             Auth(scheme="caller"),
             Auth(scheme="bearer"),
             Auth(scheme="header", name="X-Key"),
             Auth(scheme="query", name="key", username="user"),
+            Auth(scheme="body", name="key", username="user"),
+            OAuth2(scheme="oauth2", token_url="/token"),
+            Signed(scheme="signed", string_to_sign="{path}", headers={"X": "{signature}"}),
+            AwsSignature(scheme="aws", service="chime", region="us-east-1"),
         )
     },
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from proxy.model import Credentials
-from proxy.profile.auth import Auth, authorize
+from proxy.profile.auth import Auth, compile_auth
 from proxy.profile.calls import Call
 
 WHO = Credentials("name", "to{username}ken")
@@ -36,7 +36,7 @@ CALL = Call("GET", "http://upstream.example", {"X": "x"}, {"q": "1"})
 def test_where_credentials_go(
     auth: Mapping[str, str], headers: Mapping[str, str], query: Mapping[str, str]
 ) -> None:
-    call = authorize(Auth.model_validate(auth), CALL, WHO)
+    call = compile_auth(Auth.model_validate(auth))(CALL, WHO)
     expected = CALL._replace(headers={"X": "x", **headers}, query={"q": "1", **query})
     assert call._replace(credentials=0, caller=0) == expected
 
@@ -44,7 +44,7 @@ def test_where_credentials_go(
 def test_other_credentials_have_another_hash() -> None:
     """A pause that was asked of one is nobody else's."""
     callers = [Credentials(*each) for each in (("name", "token"), ("name", "other"), ("other", "token"))]
-    told = [authorize(Auth(), CALL, caller).credentials for caller in (*callers, *callers)]
+    told = [compile_auth(Auth())(CALL, caller).credentials for caller in (*callers, *callers)]
     assert len(set(told)) == 3
     assert told[:3] == told[3:]
 
@@ -52,7 +52,7 @@ def test_other_credentials_have_another_hash() -> None:
 def test_each_caller_has_its_own_hash() -> None:
     other = Credentials("name", "other")
     callers = [(WHO, ""), (WHO, "AC1"), (WHO, "AC2"), (other, ""), (other, "AC1")]
-    calls = [authorize(Auth(), CALL, *caller) for caller in (*callers, *callers)]
+    calls = [compile_auth(Auth())(CALL, *caller) for caller in (*callers, *callers)]
     told = [call.caller for call in calls]
     assert len(set(told)) == 5
     assert told[:5] == told[5:]

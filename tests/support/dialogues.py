@@ -115,7 +115,7 @@ def program_request(said: Line) -> Message:
 
 def split(said: Line) -> tuple[dict[str, str], str]:
     """Return the headers and the body of a message."""
-    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z-]*: ", line)]
+    headers = [line for line in said.more if re.match(r"[A-Z][A-Za-z0-9-]*: ", line)]
     body = "".join(line for line in said.more if line not in headers)
     return {name: value for name, _, value in (line.partition(": ") for line in headers)}, body
 

@@ -1,0 +1,65 @@
+"""Sends calls whose credentials depend on the moment of sending: with an access token, or signed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from cachetools import LRUCache
+
+from proxy.errors import Reason
+from proxy.profile.calls import Call, NoReplyError, Reply, TokenGrant
+from proxy.upstream.token_cache import TokenCache
+
+_UNAUTHORIZED = 401
+_USELESS = 5.0  # seconds in which a refusal is believed after one of a token that had just been fetched
+_MAX_GRANTS = 4096
+_SHORTEST_HIDDEN = 16  # characters: a shorter token may be part of anything
+
+
+class Authorizer:
+    """Sends a call once, and again with another token where the first one is refused."""
+
+    def __init__(self, send: Callable[[Call], Awaitable[Reply]], tokens: TokenCache) -> None:
+        self._send = send
+        self._tokens = tokens
+        self._now = asyncio.get_running_loop().time
+        self._useless: LRUCache[str, float] = LRUCache(_MAX_GRANTS)
+        """By grant: until when another token would not help."""
+
+    def close(self) -> None:
+        self._tokens.close()
+
+    async def send(self, call: Call) -> Reply:
+        """Return the reply to `call`; NoReplyError where there is none, or no token."""
+        grant = call.authorization
+        if not isinstance(grant, TokenGrant):
+            return await self._send(_authorize(call, token=""))
+        token = await self._tokens.get(grant)
+        reply = await self._send_with(call, token)
+        if reply.status != _UNAUTHORIZED or self._useless.get(grant.key, 0.0) > self._now():
+            return reply
+        # Tokens may end before their time; a call that is refused with 401 has changed nothing
+        try:
+            token = await self._tokens.get(grant, refused=token)
+        except NoReplyError as error:
+            error.has_no_effect = not reply.is_repeated
+            raise
+        again = await self._send_with(call, token)
+        if again.status == _UNAUTHORIZED:
+            self._useless[grant.key] = self._now() + _USELESS
+        return again._replace(is_repeated=again.is_repeated or reply.is_repeated)
+
+    async def _send_with(self, call: Call, token: str) -> Reply:
+        reply = await self._send(_authorize(call, token))
+        hidden = token.encode()
+        # No client is shown a token that an upstream writes into its messages
+        if len(hidden) >= _SHORTEST_HIDDEN and hidden in reply.body:
+            return reply._replace(body=reply.body.replace(hidden, b"********"))
+        return reply
+
+
+def _authorize(call: Call, token: str) -> Call:
+    try:
+        return call.authorized(time.time(), token)
+    except ValueError as error:
+        raise NoReplyError(Reason.REQUEST, was_sent=False) from error
