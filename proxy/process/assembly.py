@@ -55,7 +55,13 @@ def assemble(
     profiles = {name: create_profile(configuration, each) for name, each in distinct.items()}
     report = state.failures.upstream_failed
     upstreams = {
-        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.origin}", report)
+        name: Upstream(
+            profile,
+            client,
+            f"{distinct[name].profile} at {profile.origin}",
+            report,
+            configuration.profiles[distinct[name].profile].source.find_line,
+        )
         for name, profile in profiles.items()
     }
     settings = configuration.settings

@@ -17,8 +17,9 @@ from proxy.errors import (
     UNAUTHENTICATED,
     Fault,
 )
+from proxy.profile.base import KeyPath
 from proxy.profile.calls import Reply
-from proxy.profile.language import ErrorRow, Errors
+from proxy.profile.language import Endpoint, ErrorRow, Errors, ProfileSettings
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.values import compile_condition
 
@@ -51,11 +52,10 @@ def is_error(document: Any, errors: Errors) -> bool:
 
 def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[str]) -> Fault:
     """Return the legacy error for `reply`; a message that would show one of `secrets` is replaced."""
-    code = compile_pointers(errors.code or ())(document)
-    code = str(code) if isinstance(code, str | int | float) else None
+    code = _read_code(document, errors)
     message = _sanitize_message(compile_pointers(errors.message or ())(document), secrets)
     for row in errors.map:
-        if row.status == reply.status and (row.code is None or str(row.code) == code):
+        if _matches(row, reply, code):
             return _apply_row(row, message, reply)
     if fault := _STANDARD_FAULTS.get(reply.status):
         return _add_retry_after(fault, reply)
@@ -66,6 +66,30 @@ def derive_fault(reply: Reply, document: Any, errors: Errors, secrets: Sequence[
         usual = REFUSED if status < 500 else BAD_UPSTREAM
         return replace(usual.saying(message or usual.message), status=status, code=_parse_code(code))
     return _FALLBACK_FAULTS.get(reply.status, BAD_UPSTREAM)
+
+
+def _read_code(document: Any, errors: Errors) -> str | None:
+    code = compile_pointers(errors.code or ())(document)
+    return str(code) if isinstance(code, str | int | float) else None
+
+
+def _matches(row: ErrorRow, reply: Reply, code: str | None) -> bool:
+    return row.status == reply.status and (row.code is None or str(row.code) == code)
+
+
+def find_cause(reply: Reply, document: Any, profile: ProfileSettings, endpoint: Endpoint) -> KeyPath:
+    """Return the key of the profile that makes an answer an error; an empty one where the status does."""
+    errors, code = profile.errors, _read_code(document, profile.errors)
+    for index, row in enumerate(errors.map):
+        if _matches(row, reply, code):
+            return "errors", "map", index
+    if reply.status in endpoint.success:
+        keys = ("present", "when", "unless")
+        one_by_one = (Errors.model_construct(**{key: getattr(errors, key)}) for key in keys)
+        return "errors", next(
+            key for key, each in zip(keys, one_by_one, strict=True) if is_error(document, each)
+        )
+    return ("operations", profile.operations.name_of(endpoint), "success") if reply.status < 300 else ()
 
 
 def _apply_row(row: ErrorRow, message: str, reply: Reply) -> Fault:

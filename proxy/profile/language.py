@@ -242,6 +242,10 @@ class Operations(Frozen):
         named = {field.alias or name: getattr(self, name) for name, field in Operations.model_fields.items()}
         return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
 
+    def name_of(self, endpoint: Endpoint) -> str:
+        """Return the operation's name of one of these endpoints."""
+        return next(name for name, each in self.endpoints().items() if each is endpoint)
+
 
 class CallerIdFields(Frozen):
     """Where the fields of a caller ID are in one item of JSON."""

@@ -28,12 +28,12 @@ from proxy.profile.auth import authorize, encode_basic
 from proxy.profile.calls import BodyType, Call, Reply
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.documents import NOT_JSON, parse_json
-from proxy.profile.faults import derive_fault, is_error
+from proxy.profile.faults import derive_fault, find_cause, is_error
 from proxy.profile.ids import build_codec
+from proxy.profile.mismatches import describe, explain_call, explain_filter, explain_paging, mismatch
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
 from proxy.profile.values import (
-    compile_condition,
     compile_items_reader,
     compile_reader,
     write_parameters,
@@ -92,8 +92,8 @@ class Profile:
         self.origin = urlsplit(self._base_url).netloc.rpartition("@")[2]
         """Host and port of the upstream."""
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
-        self._read_items = compile_items_reader(settings.caller_id, self._codec)
-        self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
+        include_when = settings.operations.list.include_when
+        self._read_items = compile_items_reader(settings.caller_id, self._codec, include_when)
 
     # The list
 
@@ -106,7 +106,10 @@ class Profile:
         first = self._build_call(endpoint, operation, account)
         for by, value in self._choose_filters(operation):
             if isinstance(by, language.ServerFilter):
-                first = first.with_parameters({by.parameter: WRITE[by.as_](value)})
+                try:
+                    first = first.with_parameters({by.parameter: WRITE[by.as_](value)})
+                except LegacyError as error:
+                    raise explain_filter(error, endpoint, by) from None
         if endpoint.page_size.parameter:
             first = first.with_parameters({endpoint.page_size.parameter: endpoint.page_size.max})
         start = paging.start_position(endpoint.paging, first, offset, endpoint.page_size.max)
@@ -162,22 +165,20 @@ class Profile:
             if items is None and here.guess != "no":
                 items = []
             if not isinstance(items, list):
-                raise UpstreamError(Reason.NO_ITEMS, pointer=endpoint.items)
-            total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
-            contents = paging.PageContents(reply, page, len(items), total, items[-1] if items else None)
-            position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
+                at = ("operations", "list", "items")
+                raise mismatch(Reason.NO_ITEMS, page, (endpoint.items,), at, "an array")
+            last = items[-1] if items else None
+            try:
+                total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
+                contents = paging.PageContents(reply, page, len(items), total, last)
+                size = endpoint.page_size.max
+                position = paging.next_position(endpoint.paging, first, here, contents, size)
+            except UpstreamError as error:
+                raise explain_paging(error, endpoint, page, last) from None
             following = partial(self._request_page, first, position) if position else None
-            caller_ids = self._read_items(self._apply_conditions(items), account)
-            return UpstreamPage(caller_ids, here.offset, total, following)
+            return UpstreamPage(self._read_items(items, account), here.offset, total, following)
 
         return self._authorize(here.call, account, read)
-
-    def _apply_conditions(self, items: Sequence[Any]) -> Sequence[Any]:
-        if self._conditions and not all(isinstance(item, dict) for item in items):
-            raise UpstreamError(Reason.ITEM_TYPE, expected="an object")  # which a condition is about
-        for holds in self._conditions:
-            items = [item for item in items if holds(item)]
-        return items
 
     # One number
 
@@ -185,7 +186,8 @@ class Profile:
         """Request an operation on one caller ID; LegacyError 501 where the upstream does not offer it."""
         operations = self._settings.operations
         endpoints = {Fetch: operations.fetch, Rename: operations.rename, Delete: operations.delete}
-        endpoint = _require_endpoint(endpoints[type(operation)])
+        name = type(operation).__name__.lower()
+        endpoint = _require_endpoint(endpoints[type(operation)], name)
         item_of = compile_pointers((endpoint.item,))
 
         def read(reply: Reply) -> Result:
@@ -199,12 +201,16 @@ class Profile:
             if isinstance(operation, Delete):
                 return Deleted()
             if document is None:  # an empty answer does not even say that there is none
-                raise UpstreamError(Reason.ITEM_KEY, pointer=endpoint.item)
+                at = ("operations", name, "item")
+                raise mismatch(Reason.ITEM_KEY, document, (endpoint.item,), at, "an object")
             item = item_of(document)
-            if (item is None and endpoint.item) or not self._apply_conditions([item]):
-                raise LegacyError(NOT_FOUND)
-            (caller_id,) = self._read_items([item], account)
-            return caller_id
+            if item is None and endpoint.item:
+                _, pointer, found = describe(document, (endpoint.item,))
+                missing = LegacyError(NOT_FOUND, pointer=pointer, expected="an object", found=found)
+                raise missing.at_key("operations", name, "item")
+            for caller_id in self._read_items([item], account):
+                return caller_id
+            raise LegacyError(NOT_FOUND).at_key("operations", "list", "include_when")
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
@@ -212,15 +218,17 @@ class Profile:
         self, operation: Validate, account: Account
     ) -> Exchange[ValidationRequest | StartedValidation]:
         """Start a validation call; StartedValidation where the call speaks the code instead of showing it."""
-        endpoint = _require_endpoint(self._settings.operations.validate_)
+        endpoint = _require_endpoint(self._settings.operations.validate_, "validate")
         if self._settings.validation == "unsupported":
             raise LegacyError(UNSUPPORTED.saying("The upstream API shows no code: its call speaks it"))
         if operation.call_delay and "call_delay" not in endpoint.written_values():
             fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
-            raise LegacyError(fault)
+            raise LegacyError(fault).at_key("operations", "validate")
         shown = self._settings.validation == "code_shown"
-        read_name, read_pending = compile_reader(endpoint.friendly_name), compile_reader(endpoint.pending)
-        read_code = compile_reader(endpoint.code, Reason.CODE)
+        at = ("operations", "validate")
+        read_name = compile_reader(endpoint.friendly_name, (*at, "friendly_name"))
+        read_pending = compile_reader(endpoint.pending, (*at, "pending"))
+        read_code = compile_reader(endpoint.code, (*at, "code"), Reason.CODE)
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._read_document(endpoint, account, reply)
@@ -231,7 +239,9 @@ class Profile:
             try:
                 return request if shown else StartedValidation(request, str(read_opaque(pending)))
             except UnreadableError as error:
-                raise UpstreamError(Reason.ITEM_TYPE, expected=str(error)) from None
+                pointers = endpoint.pending.at if endpoint.pending else ()
+                where, expected = (*at, "pending"), str(error)
+                raise mismatch(Reason.ITEM_TYPE, document, pointers, where, expected) from None
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
@@ -263,6 +273,12 @@ class Profile:
     # Operation → Call
 
     def _build_call(self, endpoint: language.Endpoint, operation: _Operation, account: Account) -> Call:
+        try:
+            return self._write_call(endpoint, operation, account)
+        except LegacyError as error:
+            raise explain_call(error, self._settings, endpoint) from None
+
+    def _write_call(self, endpoint: language.Endpoint, operation: _Operation, account: Account) -> Call:
         values = self._collect_values(operation, account)
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
@@ -283,8 +299,12 @@ class Profile:
         values = {"account": account.upstream_id, **{name: getattr(operation, name, None) for name in names}}
         match operation:
             case Fetch() | Rename() | Delete():
-                upstream_id = self._codec.decode(operation.sid, account.upstream_id)
-                values["id"] = WRITE[self._settings.ids.as_](upstream_id)
+                try:
+                    upstream_id = self._codec.decode(operation.sid, account.upstream_id)
+                    values["id"] = WRITE[self._settings.ids.as_](upstream_id)
+                except LegacyError as error:
+                    error.add_details(codec=self._settings.ids.codec)
+                    raise error.at_key("ids") from None
             case Verify():
                 values["id"] = operation.pending
         return values
@@ -295,7 +315,7 @@ class Profile:
         def read_reply(reply: Reply) -> T:
             try:
                 return read(reply)
-            except UpstreamError as error:
+            except LegacyError as error:
                 error.add_details(status=reply.status)
                 raise
 
@@ -313,7 +333,7 @@ class Profile:
             shown = None if reason is Reason.CREDENTIALS else fault
             error = LegacyError(fault) if reason is None else UpstreamError(reason, shown)
             error.has_no_effect = _is_refusal(fault, reply)
-            raise error
+            raise error.at_key(*find_cause(reply, document, self._settings, endpoint))
         # An HTML page does not come from the API
         if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
             is_encoded = bool(reply.headers.get("content-encoding"))
@@ -343,9 +363,9 @@ _SAFE = frozenset({List, Fetch})
 _RETRIES: Mapping[type, int] = {List: 1, Fetch: 1, Delete: 1}
 
 
-def _require_endpoint(endpoint: E | language.Unsupported) -> E:
+def _require_endpoint(endpoint: E | language.Unsupported, name: str) -> E:
     if isinstance(endpoint, language.Unsupported):
-        raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
+        raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported)).at_key("operations", name)
     return endpoint
 
 

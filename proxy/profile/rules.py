@@ -18,6 +18,8 @@ from proxy.profile.conversions import list_writers
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import Endpoint, ItemEndpoint, ListEndpoint, ProfileSettings, WriteValue
 from proxy.profile.paging import PAGING_KINDS, has_direct_pages
+from proxy.profile.pointer_rules import POINTER_RULES
+from proxy.profile.request_rules import REQUEST_RULES
 
 
 def find_violations(profile: ProfileSettings) -> Iterator[Violation]:
@@ -348,4 +350,6 @@ RULES: Sequence[Rule] = (
     _check_auth,
     *ANSWER_RULES,
     *CONSISTENCY_RULES,
+    *POINTER_RULES,
+    *REQUEST_RULES,
 )

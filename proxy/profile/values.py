@@ -6,42 +6,70 @@ What a profile says is compiled once into functions, which then read many docume
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from proxy.errors import Reason, UpstreamError
+from proxy.errors import LegacyError, Reason, UpstreamError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
+from proxy.profile.base import KeyPath
 from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
 from proxy.profile.ids import Codec
+from proxy.profile.mismatches import mismatch
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
 # JSON → model
 
 
-def compile_reader(value: language.ReadValue | None, reason: Reason | None = None) -> Callable[[Any], Any]:
-    """Return a function that reads one value out of a document; UpstreamError, with `reason`, if not."""
+class _AbsentError(UnreadableError):
+    """There is no value, but one is required."""
+
+
+def compile_reader(
+    value: language.ReadValue | None, key_path: KeyPath = (), reason: Reason | None = None
+) -> Callable[[Any], Any]:
+    """Return a function that reads one value out of a document; UpstreamError, with `reason`, if not.
+
+    `key_path` is where the profile has `value`.
+    """
     if value is None:
         return lambda _: None
-    find, convert = compile_pointers(value.at), _compile_conversion(value, reason)
-    return lambda document: convert(find(document))
+    find, convert = compile_pointers(value.at), _compile_conversion(value)
+
+    def read(document: Any) -> Any:
+        try:
+            return convert(find(document))
+        except UnreadableError as error:
+            raise _explain(error, document, value, key_path, reason) from None
+
+    return read
 
 
-def _compile_conversion(value: language.ReadValue, reason: Reason | None = None) -> Callable[[Any], Any]:
-    convert, required, default, pointer = READ[value.as_], value.is_required, value.default, value.at[0]
+def _explain(
+    error: UnreadableError,
+    document: Any,
+    value: language.ReadValue,
+    key_path: KeyPath,
+    reason: Reason | None = None,
+) -> UpstreamError:
+    usual = Reason.ITEM_KEY if isinstance(error, _AbsentError) else Reason.ITEM_TYPE
+    return mismatch(reason or usual, document, value.at, key_path, str(error))
+
+
+def _compile_conversion(value: language.ReadValue) -> Callable[[Any], Any]:
+    """Return a function that converts what is found; UnreadableError for nothing, where it is required."""
+    convert, required, default = READ[value.as_], value.is_required, value.default
 
     def converted(found: Any) -> Any:
         if found is not None:
-            try:
-                return convert(found)
-            except UnreadableError as error:
-                why = reason or Reason.ITEM_TYPE
-                raise UpstreamError(why, pointer=pointer, expected=str(error)) from None
+            return convert(found)
         if required:
-            raise UpstreamError(reason or Reason.ITEM_KEY, pointer=pointer)
+            raise _AbsentError(f"a value as {value.as_}")
         return default
 
     return converted
 
 
-def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]], list[Any]]:
+def compile_column_reader(
+    value: language.ReadValue | None, key_path: KeyPath = ()
+) -> Callable[[Sequence[Any]], list[Any]]:
     """Return a function that does the same for many documents at a time."""
     if value is None:
         return lambda documents: [None] * len(documents)
@@ -59,30 +87,72 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
         try:
             for each in found:
                 values.append(convert(each))  # noqa: PERF401 - an error tells which item it is
-        except UpstreamError as error:
-            error.add_details(item=len(values))
-            raise
+        except UnreadableError as error:
+            item = len(values)
+            explained = _explain(error, documents[item], value, key_path)
+            explained.add_details(item=item)
+            raise explained from None
         return values
 
     return read
 
 
 def compile_items_reader(
+    fields: language.CallerIdFields, ids: Codec, include_when: Sequence[language.Condition] = ()
+) -> Callable[[Sequence[Any], Account], CallerIds]:
+    """Return a function that reads those items of a list which meet conditions.
+
+    It raises an UpstreamError where one is invalid, which counts all items.
+    """
+    read, conditions = _compile_fields(fields, ids), [compile_condition(when) for when in include_when]
+    if not conditions:
+        return read
+
+    def read_included(items: Sequence[Any], account: Account) -> CallerIds:
+        included = items
+        if not all(isinstance(item, dict) for item in items):
+            raise _explain_conditions(items, include_when[0])
+        for holds in conditions:
+            included = [item for item in included if holds(item)]
+        try:
+            return read(included, account)
+        except UpstreamError as error:
+            invalid = included[int(error.details["item"])]
+            item = next(index for index, each in enumerate(items) if each is invalid)
+            error.details = {**error.details, "item": item}
+            raise
+
+    return read_included
+
+
+def _explain_conditions(items: Sequence[Any], when: language.Condition) -> UpstreamError:
+    """Return the error for items that are no objects, which conditions are about."""
+    item = next(index for index, each in enumerate(items) if not isinstance(each, dict))
+    key_path = ("operations", "list", "include_when", 0)
+    error = mismatch(Reason.ITEM_TYPE, items[item], when.at, key_path, "an object")
+    error.add_details(item=item)
+    return error
+
+
+def _compile_fields(
     fields: language.CallerIdFields, ids: Codec
 ) -> Callable[[Sequence[Any], Account], CallerIds]:
-    """Return a function that reads the items of a list; UpstreamError where one is invalid."""
-    upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
-    id_pointer = fields.id.at[0]
-    names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
-    created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
+    upstream_ids, owners, names, numbers, created, updated = (
+        compile_column_reader(getattr(fields, name), ("caller_id", name)) for name in _FIELDS
+    )
 
     def read(items: Sequence[Any], account: Account) -> CallerIds:
-        if not set(owners(items)) <= {None, account.upstream_id}:
-            raise UpstreamError(Reason.ACCOUNT)
+        of_accounts = owners(items)
+        if not set(of_accounts) <= {None, account.upstream_id}:
+            item = next(
+                index for index, each in enumerate(of_accounts) if each not in (None, account.upstream_id)
+            )
+            raise _explain_item(Reason.ACCOUNT, "account", "the account of the request", items, item)
         try:
-            sids = ids.encode_all(upstream_ids(items), account.upstream_id)
+            sids = ids.encode_all(own_ids := upstream_ids(items), account.upstream_id)
         except UnreadableError as error:
-            raise UpstreamError(Reason.ID, pointer=id_pointer, expected=str(error)) from None
+            item = next(index for index, each in enumerate(own_ids) if not _fits(ids, each, account))
+            raise _explain_item(Reason.ID, "id", str(error), items, item) from None
         friendly_names, phone_numbers = names(items), numbers(items)
         if None in friendly_names:
             pairs = zip(friendly_names, phone_numbers, strict=True)
@@ -90,7 +160,26 @@ def compile_items_reader(
         dates = created(items), updated(items)
         return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
 
+    def _explain_item(
+        reason: Reason, field: str, expected: str, items: Sequence[Any], item: int
+    ) -> UpstreamError:
+        at = getattr(fields, field).at
+        error = mismatch(reason, items[item], at, ("caller_id", field), expected)
+        error.add_details(item=item)
+        return error
+
     return read
+
+
+_FIELDS = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
+
+
+def _fits(ids: Codec, upstream_id: str, account: Account) -> bool:
+    try:
+        ids.encode(upstream_id, account.upstream_id)
+    except UnreadableError:
+        return False
+    return True
 
 
 def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
@@ -125,7 +214,11 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
         if isinstance(how, language.Constant):
             written[name] = how.constant
         elif (value := values.get(how.from_)) is not None:
-            written[name] = WRITE[how.as_](value)
+            try:
+                written[name] = WRITE[how.as_](value)
+            except LegacyError as error:
+                error.add_details(parameter=name, value=how.from_)
+                raise
         elif how.default is not None:
             written[name] = how.default
     return written

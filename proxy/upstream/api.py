@@ -12,7 +12,6 @@ from proxy.errors import (
     TOO_SLOW_TO_TELL,
     UNKNOWN_OUTCOME,
     LegacyError,
-    UpstreamError,
 )
 from proxy.model import (
     NO_CALLER_IDS,
@@ -30,6 +29,7 @@ from proxy.model import (
 )
 from proxy.observe.counters import UpstreamOperation
 from proxy.observe.failures import ReportFailure, UpstreamFailure
+from proxy.profile.base import KeyPath
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.profile.paging import UnevenPagesError
 from proxy.profile.profile import Exchange, Profile, StartedValidation, T, UpstreamPage
@@ -95,9 +95,14 @@ class Upstream:
     """A profile and the client that carries out its calls."""
 
     def __init__(
-        self, profile: Profile, client: Sender, name: str = "", report: ReportFailure = lambda _: None
+        self,
+        profile: Profile,
+        client: Sender,
+        name: str = "",
+        report: ReportFailure = lambda _: None,
+        find_line: Callable[[KeyPath], str] = lambda _: "",
     ) -> None:
-        """Report each failure, by the `name` of the upstream."""
+        """Report each error, by the `name` of the upstream and the line of the profile that it is about."""
         self._profile = profile
         # Clients ask for the same again and again
         self._exchange = lru_cache(_MAX_KNOWN)(profile.exchange)
@@ -105,6 +110,7 @@ class Upstream:
         self._client = client
         self._name = name
         self._report = report
+        self._find_line = find_line
         self.has_spoken_codes = profile.has_spoken_codes
         self.has_direct_pages = profile.has_direct_pages
 
@@ -130,7 +136,7 @@ class Upstream:
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Start one phone call, never two; where it may have been started, the LegacyError says so."""
-        with _sending_nothing():
+        with self._reporting("validate", account), _sending_nothing():
             exchange = self._profile.validate(operation, account)
         started: ValidationRequest | StartedValidation | None = None
         try:
@@ -253,7 +259,9 @@ class Upstream:
         try:
             with holding():
                 yield
-        except UpstreamError as error:
+        except LegacyError as error:
+            if error.key_path:
+                error.line = self._find_line(error.key_path)
             self._report(UpstreamFailure(self._name, operation, account.sid, error))
             raise
 
