@@ -72,8 +72,12 @@ def _add_found(
     error: UpstreamError, document: Any, key_path: KeyPath, holder: object, key: str
 ) -> UpstreamError:
     _, pointer, found = describe(document, getattr(holder, key))
-    error.add_details(pointer=pointer, found=found)
+    expected = error.details.get("expected") or _EXPECTED.get(error.reason, "text")
+    error.details = {"pointer": pointer, "expected": expected, "found": found, **error.details}
     return error.at_key(*key_path, key)
+
+
+_EXPECTED = {Reason.TOTAL: "a whole number", Reason.ORIGIN: "a URL of the same origin"}
 
 
 def explain_call(error: LegacyError, profile: ProfileSettings, endpoint: Endpoint) -> LegacyError:

@@ -245,14 +245,14 @@ FAILURES: Mapping[str, Failure] = {
         LISTING,
         page(item(), following=[CANARY]),
         "      next: /data/next",
-        f"{CURSOR} (expected text or a number that a call can hold, pointer /data/next, found an array,"
+        f"{CURSOR} (pointer /data/next, expected text or a number that a call can hold, found an array,"
         " status 200)",
     ),
     "true for the cursor": Failure(
         LISTING,
         page(item(), following=True),
         "      next: /data/next",
-        f"{CURSOR} (expected text or a number that a call can hold, pointer /data/next, found a boolean,"
+        f"{CURSOR} (pointer /data/next, expected text or a number that a call can hold, found a boolean,"
         " status 200)",
     ),
     "a next page elsewhere": Failure(
@@ -260,14 +260,14 @@ FAILURES: Mapping[str, Failure] = {
         page(item(), following=f"https://{CANARY}.example"),
         "      next: /data/next",
         "origin: the next page is a URL of another origin, which is refused"
-        " (pointer /data/next, found text, status 200)",
+        " (pointer /data/next, expected a URL of the same origin, found text, status 200)",
         change=("strategy: cursor\n      parameter: after", "strategy: next_url"),
     ),
     "a text for the total": Failure(
         LISTING,
         {**page(item()), "count": CANARY},
         "    total: {strategy: pointer, at: /count}",
-        "total: the total is no number (pointer /count, found text, status 200)",
+        "total: the total is no number (pointer /count, expected a whole number, found text, status 200)",
         change=(f"total: {{strategy: walk}}\n{FILTERS}", "total: {strategy: pointer, at: /count}\n"),
     ),
     "a list over its limit": Failure(
