@@ -274,6 +274,14 @@ def _warn_of_unused(profile: ProfileSettings) -> Iterator[Violation]:
         yield ("operations", "list", "paging"), "count is unused: total says how many items there are"
 
 
+def _warn_of_starts(profile: ProfileSettings) -> Iterator[Violation]:
+    """Find pointers into an item that seem to begin at the answer; fields have a rule of their own."""
+    items = profile.operations.list.items
+    for place in _list_added_places(profile.operations.list):
+        if items and any(pointer.startswith(f"{items}/") for pointer in place.pointers):
+            yield place.key_path, f"this begins with {items}, where the items are: it begins at the item"
+
+
 def _warn_of_arrays(profile: ProfileSettings) -> Iterator[Violation]:
     """Find an item that is the array of all items."""
     items, listed = profile.operations.list.items, profile.operations.list.path.partition("?")[0]
@@ -293,4 +301,4 @@ POINTER_RULES: Sequence[Rule] = (
     _check_possible,
     _check_absent,
 )
-POINTER_WARNINGS: Sequence[Rule] = (_warn_of_texts, _warn_of_unused, _warn_of_arrays)
+POINTER_WARNINGS: Sequence[Rule] = (_warn_of_texts, _warn_of_unused, _warn_of_starts, _warn_of_arrays)

@@ -76,6 +76,7 @@ def _check_encodings(profile: ProfileSettings) -> Iterator[Violation]:
 
 
 _POINTER = re.compile("(/([^~/]|~[01])*)*")
+_NO_POINTER = "in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)"
 
 
 def _check_parameter_names(profile: ProfileSettings) -> Iterator[Violation]:
@@ -85,7 +86,28 @@ def _check_parameter_names(profile: ProfileSettings) -> Iterator[Violation]:
             if not name:
                 yield here, "a parameter needs a name"
             elif kind == "json" and name.startswith("/") and not _POINTER.fullmatch(name):
-                yield here, "in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)"
+                yield here, _NO_POINTER
+
+
+def _check_added_names(profile: ProfileSettings) -> Iterator[Violation]:
+    """Find parameters of paging and filters that overwrite a part of the JSON of a list's request."""
+    endpoint = profile.operations.list
+    if endpoint.json_ is None:
+        return
+    own = [_write_pointer(name) for name in endpoint.json_]
+    for key_path, name in endpoint.added_parameters():
+        path, here = _write_pointer(name), ("operations", "list", *key_path)
+        if not _POINTER.fullmatch(path):
+            yield here, _NO_POINTER
+        elif any(path.startswith(f"{other}/") for other in own):
+            yield here, "the parameter is inside another one, which is a plain value"
+        elif any(other.startswith(f"{path}/") for other in own):
+            yield here, "the parameter is a plain value, but another one is inside it"
+        own.append(path)
+
+
+def _write_pointer(name: str) -> str:
+    return name if name.startswith("/") else f"/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def _check_prefixes(profile: ProfileSettings) -> Iterator[Violation]:
@@ -121,6 +143,7 @@ REQUEST_RULES: Sequence[Rule] = (
     _check_partial_answers,
     _check_encodings,
     _check_parameter_names,
+    _check_added_names,
     _check_prefixes,
     _check_relations,
 )
