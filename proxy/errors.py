@@ -56,7 +56,7 @@ class LegacyError(Exception):
         self.key_path = self.key_path or key_path
         return self
 
-    def __str__(self) -> str:
+    def describe(self) -> str:
         """Return the line of the profile, what is wrong, and the details."""
         details = ", ".join(f"{name} {value}" for name, value in self.details.items())
         line = f"{self.line}: " if self.line else ""
@@ -108,6 +108,9 @@ class UpstreamError(LegacyError):
         """Answer with the fault of `reason`, or with another one."""
         super().__init__(fault or _FAILURES[reason][0], **details)
         self.reason = reason
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def _explain(self) -> str:
         return f"{self.reason}: {_FAILURES[self.reason][1]}"

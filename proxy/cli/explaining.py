@@ -125,7 +125,7 @@ def _find_reason(configuration: Configuration, request: Request, rehearsal: Rehe
     try:
         Explanation(configuration, request)
     except LegacyError as error:
-        return f"the request: {error}"
+        return f"the request: {error.describe()}"
     return "the configuration has no such account"  # for any token will do
 
 

@@ -48,7 +48,9 @@ class UpstreamFailure(NamedTuple):
     error: LegacyError
 
     def __str__(self) -> str:
-        return f"upstream {self.upstream}: {self.operation} for {self.account} failed: {self.error}"
+        return (
+            f"upstream {self.upstream}: {self.operation} for {self.account} failed: {self.error.describe()}"
+        )
 
 
 ReportFailure = Callable[[UpstreamFailure], None]
