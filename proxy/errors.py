@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,39 @@ class LegacyError(Exception):
 
     has_no_effect = False
     """Whether the upstream has surely changed nothing: it was not asked, or answered 401, 403 or 404."""
+    key_path: tuple[str | int, ...] = ()
+    """The key of the profile that the error is about."""
+    line = ""
+    """Where the profile has that key, as `file:line`; empty until the error is reported."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, **details: str | int) -> None:
+        """Answer with `fault`.
+
+        `details` say what an operator needs beside it: a `pointer`, the type of a value that was `found`, a
+        `status`, a `limit`, the class of an `exception`. Nothing that an upstream has sent as text is among
+        them.
+        """
         super().__init__(fault.message)
         self.fault = fault
+        self.details = details
+
+    def add_details(self, **details: str | int) -> None:
+        """Add details, but replace none."""
+        self.details = {**self.details, **details, **self.details}
+
+    def at_key(self, *key_path: str | int) -> Self:
+        """Return this error, about a key of the profile unless it is about one already."""
+        self.key_path = self.key_path or key_path
+        return self
+
+    def describe(self) -> str:
+        """Return the line of the profile, what is wrong, and the details."""
+        details = ", ".join(f"{name} {value}" for name, value in self.details.items())
+        line = f"{self.line}: " if self.line else ""
+        return f"{line}{self._explain()}{f' ({details})' if details else ''}"
+
+    def _explain(self) -> str:
+        return f"{self.fault.status} {self.fault.message}"
 
     @property
     def refuses_credentials(self) -> bool:
@@ -75,23 +105,15 @@ class UpstreamError(LegacyError):
     """An upstream has given no usable answer."""
 
     def __init__(self, reason: Reason, fault: Fault | None = None, **details: str | int) -> None:
-        """Answer with the fault of `reason`, or with another one.
-
-        `details` say what an operator needs beside it: a `pointer`, a `status`, a `limit`, the class of an
-        `exception`. Nothing that an upstream has sent as text is among them.
-        """
-        super().__init__(fault or _FAILURES[reason][0])
+        """Answer with the fault of `reason`, or with another one."""
+        super().__init__(fault or _FAILURES[reason][0], **details)
         self.reason = reason
-        self.details = details
-
-    def add_details(self, **details: str | int) -> None:
-        """Add details, but replace none."""
-        self.details = {**self.details, **details, **self.details}
 
     def __str__(self) -> str:
-        """Return the reason, what it means, and the details."""
-        details = ", ".join(f"{name} {value}" for name, value in self.details.items())
-        return f"{self.reason}: {_FAILURES[self.reason][1]}{f' ({details})' if details else ''}"
+        return self.describe()
+
+    def _explain(self) -> str:
+        return f"{self.reason}: {_FAILURES[self.reason][1]}"
 
     @property
     def refuses_credentials(self) -> bool:

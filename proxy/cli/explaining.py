@@ -13,8 +13,8 @@ import click
 from proxy import config
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
-from proxy.errors import LegacyError
-from proxy.explain import Explanation, Row, format_call, parse_replies, parse_request, rehearse
+from proxy.errors import LegacyError, UpstreamError
+from proxy.explain import Explanation, Rehearsal, Row, format_call, parse_replies, parse_request, rehearse
 from proxy.legacy import Answer, Request
 
 P = ParamSpec("P")
@@ -81,18 +81,20 @@ def translate(
     """Translate a request to the old API, or what an upstream answers to it.
 
     The upstream's JSON comes on standard input, one document for each time that it is asked. Out comes
-    the old API's document, or with --request the request that the upstream would get. Where the
-    upstream's answer is unusable, the reason goes to standard error, and the exit status is 1.
+    the old API's document, or with --request the request that the upstream would get. Where that document
+    is an error, the reason goes to standard error, with the line of the profile behind it, and the exit
+    status is 65.
     """
     replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
     rehearsal = asyncio.run(rehearse(configuration, request, replies))
     if rehearsal.answer and not to_upstream:
         _show(rehearsal.answer, include=include)
-        for failure in rehearsal.failures:
-            raise click.ClickException(str(failure))
+        if rehearsal.answer.status >= _FIRST_ERROR:
+            raise _ErrorAnswer(_find_reason(configuration, request, rehearsal))
     elif rehearsal.answer and not rehearsal.calls:
         _show(rehearsal.answer, include=True)
-        raise click.ClickException("the upstream is not asked")
+        failed = [str(each) for each in rehearsal.failures if isinstance(each.error, UpstreamError)]
+        raise click.ClickException(": ".join(["the upstream is not asked", *failed]))
     else:
         call = rehearsal.calls[-1]
         masked = Explanation(configuration, request).mask(call)
@@ -104,6 +106,27 @@ def translate(
             click.echo(format_call(call, masked))
         except ValueError as error:
             raise click.ClickException(f"the request cannot be sent: {error}") from error
+
+
+_FIRST_ERROR = 400
+
+
+class _ErrorAnswer(click.ClickException):
+    """The answer would be an error."""
+
+    exit_code = 65
+    """EX_DATAERR of sysexits.h."""
+
+
+def _find_reason(configuration: Configuration, request: Request, rehearsal: Rehearsal) -> str:
+    """Return why the answer is an error: what is wrong with an upstream's answer, or with the request."""
+    if rehearsal.failures:
+        return str(rehearsal.failures[0])
+    try:
+        Explanation(configuration, request)
+    except LegacyError as error:
+        return f"the request: {error.describe()}"
+    return "the configuration has no such account"  # for any token will do
 
 
 def _show(answer: Answer, *, include: bool) -> None:

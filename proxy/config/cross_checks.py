@@ -13,6 +13,7 @@ import uritemplate
 
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.config.yaml_source import Expanded
+from proxy.errors import LegacyError
 from proxy.net.addresses import Address, check_url, is_loopback, split_socket
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
@@ -25,8 +26,9 @@ from proxy.profile.auth import (
     shows_username,
 )
 from proxy.profile.base import Rule, Violation, suggest
+from proxy.profile.conversions import WRITE
 from proxy.profile.ids import ID_CODECS
-from proxy.profile.language import ProfileSettings
+from proxy.profile.language import ProfileSettings, WriteValue
 
 
 def _list_distinct_targets(configuration: Configuration) -> Iterator[UpstreamTarget]:
@@ -129,6 +131,43 @@ def _check_credentials(configuration: Configuration) -> Iterator[Violation]:
             yield (*key_path, "account"), message
 
 
+def _check_account_names(configuration: Configuration) -> Iterator[Violation]:
+    """Find accounts without the name that requests or answers hold, and names that cannot be written."""
+    if configuration.settings.accounts is None:
+        for key_path, _, profile in configuration.targets():
+            for conversion in _list_unwritable(profile, "AC" + "0" * 32):
+                yield key_path, f"the profile {profile.name} writes the account as {conversion}: use accounts"
+    for (key_path, upstream, profile), own in _list_account_targets(configuration):
+        is_in_urls = "account" in rules.find_placeholders(profile, upstream.base_url)
+        if not own.account and not is_in_urls and (use := _describe_account_use(profile)):
+            message = f"the key 'account' is missing: the profile {profile.name} {use}"
+            yield (*key_path, "account"), message
+        for conversion in _list_unwritable(profile, own.account) if own.account else ():
+            yield (*key_path, "account"), f"the profile {profile.name} writes the account as {conversion}"
+
+
+def _list_written_accounts(profile: ProfileSettings) -> Iterator[WriteValue]:
+    for endpoint in profile.operations.endpoints().values():
+        for _, _, how in endpoint.parameters():
+            if isinstance(how, WriteValue) and how.from_ == "account":
+                yield how
+
+
+def _describe_account_use(profile: ProfileSettings) -> str:
+    if profile.caller_id.account is not None:
+        return "compares it with caller_id.account"
+    return "sends it as a parameter" if any(_list_written_accounts(profile)) else ""
+
+
+def _list_unwritable(profile: ProfileSettings, account: str) -> Iterator[str]:
+    """Yield the conversions of a profile that cannot write the name of an account."""
+    for conversion in dict.fromkeys(how.as_ for how in _list_written_accounts(profile)):
+        try:
+            WRITE[conversion](account)
+        except LegacyError:
+            yield conversion
+
+
 def _has_empty_password(own: UpstreamAccount) -> bool:
     return own.password is not None and not own.password.get_secret_value()
 
@@ -203,6 +242,7 @@ ERROR_RULES: Sequence[Rule] = (
     _check_transport,
     _check_validation,
     _check_credentials,
+    _check_account_names,
     _check_headers,
     _check_secrets,
     _check_addresses,

@@ -94,6 +94,12 @@ class Source:
             key_path = key_path[:-1]
         return self.positions.get(key_path, (0, 0))
 
+    def find_line(self, key_path: KeyPath) -> str:
+        """Return `file:line` of the value at `key_path`, or of the nearest one around; '' for none."""
+        while key_path and key_path not in self.positions:
+            key_path = key_path[:-1]
+        return f"{self.file}:{self.positions[key_path][0]}" if key_path else ""
+
 
 def read_content(file: str | Path) -> bytes:
     """Return the content of a file; OSError where it cannot be read or is too large."""

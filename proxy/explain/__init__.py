@@ -2,6 +2,6 @@
 
 from proxy.explain.explanation import Explanation, Row
 from proxy.explain.messages import format_call, parse_replies, parse_request
-from proxy.explain.rehearsal import rehearse
+from proxy.explain.rehearsal import Rehearsal, rehearse
 
-__all__ = ["Explanation", "Row", "format_call", "parse_replies", "parse_request", "rehearse"]
+__all__ = ["Explanation", "Rehearsal", "Row", "format_call", "parse_replies", "parse_request", "rehearse"]

@@ -112,8 +112,7 @@ def _format_operation(operation: Operation) -> str:
 
 
 def _format_line(source: Source, place: tuple[str | int, ...]) -> str:
-    line, _ = source.position_of(place)
-    return f"{source.file}:{line}" if line and place in source.positions else "default"
+    return source.find_line(place) if place in source.positions else "default"
 
 
 def _mask_credential(value: str) -> str:

@@ -24,7 +24,7 @@ class Rehearsal(NamedTuple):
     answer: Answer | None
     """None where the last call has no reply."""
     failures: Sequence[UpstreamFailure] = ()
-    """Why the replies could not be used."""
+    """Why the replies could not be used, or what they say is wrong."""
 
 
 class _NoMoreRepliesError(Exception):

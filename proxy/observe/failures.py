@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from proxy.errors import Reason, UpstreamError
+from proxy.errors import LegacyError, Reason, UpstreamError
 from proxy.observe.counters import (
     BREAKER_OPENINGS,
     FAILED_HANDSHAKES,
@@ -39,16 +39,18 @@ _REJECTIONS: dict[Rejection, tuple[logging.Logger, str]] = {
 
 
 class UpstreamFailure(NamedTuple):
-    """An operation that failed because an upstream gave no usable answer."""
+    """An operation that failed: an upstream gave no usable answer, or said that the request is wrong."""
 
     upstream: str
     operation: UpstreamOperation
     account: str
     """The AccountSid of the client's path."""
-    error: UpstreamError
+    error: LegacyError
 
     def __str__(self) -> str:
-        return f"upstream {self.upstream}: {self.operation} for {self.account} failed: {self.error}"
+        return (
+            f"upstream {self.upstream}: {self.operation} for {self.account} failed: {self.error.describe()}"
+        )
 
 
 ReportFailure = Callable[[UpstreamFailure], None]
@@ -62,13 +64,20 @@ class FailureLog:
         self.counters = counters or Counters()
 
     def upstream_failed(self, failure: UpstreamFailure) -> None:
-        """Report the failure of an upstream, of each kind, account and operation once a minute."""
+        """Report the failure of an upstream, of each kind, account and operation once a minute.
+
+        An error that only says that the request is wrong is no failure.
+        """
         upstream, operation, account, error = failure
+        if not isinstance(error, UpstreamError):
+            return
         self.counters.count(UPSTREAM_FAILURES, operation, error.reason)
         log = _security if error.reason in _SECURITY else _upstream
         # Callers make up accounts and tokens at will
         named = "" if error.reason is Reason.UNAUTHORIZED else account
         fields = {"upstream": upstream, "operation": operation, "account": account, "reason": error.reason}
+        if error.line:
+            fields["line"] = error.line
         key = ("failure", upstream, operation, named, error.reason)
         write(log, logging.WARNING, str(failure), {**fields, **error.details}, key)
 

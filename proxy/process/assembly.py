@@ -29,6 +29,7 @@ from proxy.config.settings import (
     RedisSettings,
     UpstreamSettings,
 )
+from proxy.config.yaml_source import Source
 from proxy.gateway.accounts import AccountEntry, Accounts, AccountTable, DataScope, PassThrough
 from proxy.gateway.listing import Lists
 from proxy.gateway.pending_codes import PendingCalls
@@ -36,7 +37,7 @@ from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.net.addresses import normalize_origin, split_socket
 from proxy.observe.counters import LimitName
-from proxy.observe.failures import FailureLog
+from proxy.observe.failures import FailureLog, ReportFailure, UpstreamFailure
 from proxy.profile.id_memory import IdStore
 from proxy.profile.language import ProfileSettings
 from proxy.profile.profile import Profile
@@ -67,7 +68,13 @@ def assemble(
     profiles = {name: create_profile(configuration, each) for name, each in distinct.items()}
     report = state.failures.upstream_failed
     upstreams = {
-        name: Upstream(profile, client, f"{distinct[name].profile} at {profile.place}", report, state.ids)
+        name: Upstream(
+            profile,
+            client,
+            f"{distinct[name].profile} at {profile.place}",
+            _with_lines(report, configuration.profiles[distinct[name].profile].source),
+            state.ids,
+        )
         for name, profile in profiles.items()
     }
     settings = configuration.settings
@@ -81,6 +88,17 @@ def assemble(
     limits = call_limits(settings)
     accounts = accounts or create_accounts(settings, _find_scopes(configuration, profiles))
     return Translator(accounts, upstreams, style, lists, state, limits)
+
+
+def _with_lines(report: ReportFailure, source: Source) -> ReportFailure:
+    """Report each error with the line of the profile that it is about."""
+
+    def report_line(failure: UpstreamFailure) -> None:
+        error = failure.error
+        error.line = source.find_line(error.key_path)
+        report(failure)
+
+    return report_line
 
 
 def call_limits(settings: Settings) -> Mapping[LimitName, Limit]:

@@ -9,7 +9,7 @@ from proxy.model import Account
 from proxy.profile.auth import encode_basic
 from proxy.profile.calls import Reply
 from proxy.profile.documents import NOT_JSON, parse_json
-from proxy.profile.faults import compile_empty_answer, derive_fault, is_error
+from proxy.profile.faults import compile_empty_answer, derive_fault, find_cause, is_error
 from proxy.profile.language import Endpoint, OperationName, ProfileSettings
 from proxy.profile.pointers import compile_pointers, is_null
 
@@ -19,6 +19,7 @@ class AnswerReader:
 
     def __init__(self, settings: ProfileSettings, base_url: str) -> None:
         """Read what `settings` say; a message that names one of the hosts is not shown."""
+        self._settings = settings
         self._errors = settings.errors
         self._urls = base_url, settings.base_url
         self._list = settings.operations.list
@@ -61,7 +62,7 @@ class AnswerReader:
             shown = None if reason is Reason.CREDENTIALS else fault
             error = LegacyError(fault) if reason is None else UpstreamError(reason, shown)
             error.has_no_effect = _is_refusal(fault, reply)
-            raise error
+            raise error.at_key(*find_cause(reply, document, self._settings, operation, endpoint))
         # An HTML page does not come from the API
         if document is NOT_JSON or (reply.body and "html" in reply.headers.get("content-type", "").lower()):
             is_encoded = bool(reply.headers.get("content-encoding"))

@@ -18,7 +18,9 @@ from proxy.profile.language import (
     ValidateEndpoint,
 )
 from proxy.profile.paging import PAGING_KINDS
+from proxy.profile.pointer_rules import POINTER_WARNINGS
 from proxy.profile.pointers import is_index, parse_pointer
+from proxy.profile.request_rules import REQUEST_WARNINGS
 
 _READS = ("list", "fetch")
 _WITHOUT_CONTENT = frozenset({204, 205})
@@ -125,13 +127,6 @@ def _check_places(profile: ProfileSettings) -> Iterator[Violation]:
                 yield here, "this is inside the items, which are an array"
 
 
-def _check_error_places(profile: ProfileSettings) -> Iterator[Violation]:
-    items = parse_pointer(profile.operations.list.items)
-    for path in map(parse_pointer, profile.errors.present or ()):
-        if path and path == items[: len(path)]:
-            yield ("errors", "present"), "every list would be an error: its items are there"
-
-
 def _check_same_conditions(profile: ProfileSettings) -> Iterator[Violation]:
     seen: dict[Sequence[str], Condition] = {}
     for index, when in enumerate(profile.operations.list.include_when):
@@ -179,7 +174,6 @@ CONSISTENCY_RULES: Sequence[Rule] = (
     _check_content,
     _check_item,
     _check_places,
-    _check_error_places,
     _check_same_conditions,
     _check_fields,
 )
@@ -262,4 +256,6 @@ WARNING_RULES: Sequence[Rule] = (
     _check_starts,
     _check_lookup_ids,
     _check_error_texts,
+    *POINTER_WARNINGS,
+    *REQUEST_WARNINGS,
 )

@@ -17,9 +17,10 @@ from proxy.errors import (
     UNAUTHENTICATED,
     Fault,
 )
+from proxy.profile.base import KeyPath
 from proxy.profile.calls import Reply
 from proxy.profile.documents import NOT_JSON
-from proxy.profile.language import EmptyAnswer, ErrorRow, Errors, OperationName
+from proxy.profile.language import EmptyAnswer, Endpoint, ErrorRow, Errors, OperationName, ProfileSettings
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.values import compile_condition
 
@@ -90,8 +91,7 @@ def derive_fault(
     code = read_code(document, errors)
     message = _sanitize_message(compile_pointers(errors.message or ())(document), secrets)
     for row in errors.map:
-        is_for = row.operation is None or operation in row.operation
-        if is_for and row.status == reply.status and (row.code is None or str(row.code) == code):
+        if _matches(row, reply, code, operation):
             return _apply_row(row, message, reply)
     if fault := _STANDARD_FAULTS.get(reply.status):
         return _add_retry_after(fault, reply)
@@ -102,6 +102,28 @@ def derive_fault(
         usual = REFUSED if status < 500 else BAD_UPSTREAM
         return replace(usual.saying(message or usual.message), status=status, code=_parse_code(code))
     return _FALLBACK_FAULTS.get(reply.status, BAD_UPSTREAM)
+
+
+def _matches(row: ErrorRow, reply: Reply, code: str | None, operation: OperationName) -> bool:
+    is_for = row.operation is None or operation in row.operation
+    return is_for and row.status == reply.status and (row.code is None or str(row.code) == code)
+
+
+def find_cause(
+    reply: Reply, document: Any, profile: ProfileSettings, operation: OperationName, endpoint: Endpoint
+) -> KeyPath:
+    """Return the key of the profile that makes an answer an error; an empty one where the status does."""
+    errors, code = profile.errors, read_code(document, profile.errors)
+    for index, row in enumerate(errors.map):
+        if _matches(row, reply, code, operation):
+            return "errors", "map", index
+    if endpoint.is_success(reply.status):
+        keys = ("present", "when", "unless")
+        one_by_one = (Errors.model_construct(**{key: getattr(errors, key)}) for key in keys)
+        return "errors", next(
+            key for key, each in zip(keys, one_by_one, strict=True) if is_error(document, each)
+        )
+    return ("operations", operation, "success") if reply.status < 300 else ()
 
 
 def _apply_row(row: ErrorRow, message: str, reply: Reply) -> Fault:

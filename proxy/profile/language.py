@@ -246,6 +246,10 @@ class Condition(Frozen):
     empty: StrictBool | None = None
     """Whether the value is absent, null, or an object, an array or a text without content."""
 
+    def compares(self) -> bool:
+        """Whether it compares a plain value; else it is about whether there is anything."""
+        return self.present is None and self.empty is None
+
     def tests(self) -> Sequence[object]:
         """Return what is given of the keys of which a condition has one."""
         given = (self.equals, self.one_of, self.present, self.empty)
@@ -321,6 +325,10 @@ class Operations(Frozen):
         """Return the endpoints that there are, by the operation's name."""
         named = {field.alias or name: getattr(self, name) for name, field in Operations.model_fields.items()}
         return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
+
+    def name_of(self, endpoint: Endpoint) -> str:
+        """Return the operation's name of one of these endpoints."""
+        return next(name for name, each in self.endpoints().items() if each is endpoint)
 
 
 class CallerIdFields(Frozen):

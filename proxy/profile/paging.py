@@ -365,7 +365,7 @@ def read_total(paging: Paging, total: Total, reply: Reply, page: Any) -> int | N
     if is_number and re.fullmatch("[0-9]{1,18}", str(found)[:19]):
         return int(found)
     if isinstance(total, PointerTotal) and isinstance(found, dict | list):  # the pointer is wrong
-        raise UpstreamError(Reason.TOTAL, pointer=total.at[0])
+        raise UpstreamError(Reason.TOTAL)
     return None
 
 

@@ -60,6 +60,18 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
+def follow(value: Any, path: tuple[str, ...]) -> tuple[Any, int]:
+    """Return the last value on the way of `path` through a document, and how many tokens lead to it."""
+    for depth, token in enumerate(path):
+        if isinstance(value, dict) and token in value:
+            value = value[token]
+        elif isinstance(value, list) and is_index(token) and int(token) < len(value):
+            value = value[int(token)]
+        else:
+            return value, depth
+    return value, len(path)
+
+
 def _find(value: Any, path: tuple[str, ...]) -> Any:
     for token in path:
         if isinstance(value, dict):

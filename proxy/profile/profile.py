@@ -32,11 +32,11 @@ from proxy.profile.calls import Call, Reply
 from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.ids import build_codec, find_memory
+from proxy.profile.mismatches import explain_call, explain_filter, explain_paging, mismatch, missing
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
 from proxy.profile.values import (
     ITEM,
-    compile_condition,
     compile_items_reader,
     compile_reader,
     write_body,
@@ -124,8 +124,8 @@ class Profile:
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self.id_memory = find_memory(self._codec)
         """What Sids stand for that do not hold their ids."""
-        self._read_items = compile_items_reader(settings.caller_id, self._codec)
-        self._conditions = [compile_condition(when) for when in settings.operations.list.include_when]
+        include_when = settings.operations.list.include_when
+        self._read_items = compile_items_reader(settings.caller_id, self._codec, include_when)
 
     # The list
 
@@ -141,7 +141,13 @@ class Profile:
         first = self._build_call(endpoint, operation, account)
         joined = endpoint.filters.joined_parameters()
         for by, value in self._choose_filters(operation):
-            if isinstance(by, language.ServerFilter) and (written := by.write(value)) is not None:
+            if not isinstance(by, language.ServerFilter):
+                continue
+            try:
+                written = by.write(value)
+            except LegacyError as error:
+                raise explain_filter(error, endpoint, by) from None
+            if written is not None:
                 given = {**first.query, **first.body}.get(by.parameter) if by.parameter in joined else None
                 if given is not None:
                     written = f"{given}{endpoint.filters.join}{written}"
@@ -201,35 +207,33 @@ class Profile:
             if items is None and here.guess != "no":
                 items = []
             if not isinstance(items, list):
-                raise UpstreamError(Reason.NO_ITEMS, pointer=endpoint.items)
-            total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
+                at = ("operations", "list", "items")
+                raise mismatch(Reason.NO_ITEMS, page, (endpoint.items,), at, "an array")
             last = items[-1] if items else None
-            contents = paging.PageContents(reply, page, len(items), total, last, self._base_url)
-            position = paging.next_position(endpoint.paging, first, here, contents, endpoint.page_size.max)
+            try:
+                total = paging.read_total(endpoint.paging, endpoint.total, reply, page)
+                contents = paging.PageContents(reply, page, len(items), total, last, self._base_url)
+                size = endpoint.page_size.max
+                position = paging.next_position(endpoint.paging, first, here, contents, size)
+            except UpstreamError as error:
+                raise explain_paging(error, endpoint, page, last) from None
             following = partial(self._request_page, first, position, wanted=wanted) if position else None
-            included = self._apply_conditions(items)
-            caller_ids = self._read_items(included, account)
+            caller_ids, included = self._read_items(items, account)
             found = _find_item(caller_ids, included, wanted) if wanted else None
             return UpstreamPage(caller_ids, here.offset, total, following, found)
 
         return self._authorize(here.call, account, read)
 
-    def _apply_conditions(self, items: Sequence[Any]) -> Sequence[Any]:
-        if self._conditions and not all(isinstance(item, dict) for item in items):
-            raise UpstreamError(Reason.ITEM_TYPE, expected="an object")  # which a condition is about
-        for holds in self._conditions:
-            items = [item for item in items if holds(item)]
-        return items
-
     # One number
 
     def find(self, sid: str, account: Account) -> Exchange[FoundItem]:
         """Request one caller ID, as `exchange` does for a Fetch."""
-        endpoint, operation = _require_endpoint(self._settings.operations.fetch), Fetch(account.sid, sid)
+        operation = Fetch(account.sid, sid)
+        endpoint = _require_endpoint(self._settings.operations.fetch, "fetch")
 
         def read(reply: Reply) -> FoundItem:
             document = self._answers.read("fetch", endpoint, account, reply)
-            return self._read_item(endpoint, document, sid, account)
+            return self._read_item("fetch", endpoint, document, sid, account)
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
@@ -247,7 +251,7 @@ class Profile:
         to a rename does not hold the caller ID: then it is looked up.
         """
         name, offered = self._find_operation(operation)
-        endpoint = _require_endpoint(offered)
+        endpoint = _require_endpoint(offered, name)
 
         def read(reply: Reply) -> Result | None:
             try:
@@ -260,7 +264,7 @@ class Profile:
             if isinstance(operation, Delete):
                 return Deleted()
             try:
-                return self._read_item(endpoint, document, operation.sid, account).caller_id
+                return self._read_item(name, endpoint, document, operation.sid, account).caller_id
             except LegacyError:
                 if isinstance(operation, Rename):
                     return None  # the caller ID has its new name, whatever the answer holds
@@ -281,36 +285,47 @@ class Profile:
                 return "delete", operations.delete
 
     def _read_item(
-        self, endpoint: language.ItemEndpoint, document: Any, sid: str, account: Account
+        self,
+        name: language.OperationName,
+        endpoint: language.ItemEndpoint,
+        document: Any,
+        sid: str,
+        account: Account,
     ) -> FoundItem:
         """Return the caller ID in an answer; LegacyError 404 where there is none or another one."""
+        at, pointers = ("operations", name, "item"), (endpoint.item or "",)
         if document is None or endpoint.item is None:  # this does not even say that there is none
-            raise UpstreamError(Reason.ITEM_KEY, pointer=endpoint.item or "")
-        item = compile_pointers((endpoint.item,))(document)
-        if (item is None and endpoint.item) or not self._apply_conditions([item]):
-            raise LegacyError(NOT_FOUND)
-        (caller_id,) = self._read_items([item], account)
+            raise mismatch(Reason.ITEM_KEY, document, pointers, at, "an object")
+        item = compile_pointers(pointers)(document)
+        if item is None and endpoint.item:
+            raise missing(document, pointers, at, "an object")
+        caller_ids, included = self._read_items([item], account)
+        if not included:
+            raise LegacyError(NOT_FOUND).at_key("operations", "list", "include_when")
+        (caller_id,) = caller_ids
         if self._settings.ids.compare and caller_id.sid.lower() != sid.lower():
-            raise LegacyError(NOT_FOUND)
+            own = self._settings.caller_id.id.at
+            raise missing(item, own, ("caller_id", "id"), "the id of the request")
         return FoundItem(caller_id, item)
 
     def validate(
         self, operation: Validate, account: Account
     ) -> Exchange[ValidationRequest | StartedValidation]:
         """Start a validation call; StartedValidation where the call speaks the code instead of showing it."""
-        endpoint = _require_endpoint(self._settings.operations.validate_)
+        endpoint = _require_endpoint(self._settings.operations.validate_, "validate")
         if self._settings.validation == "unsupported":
             raise LegacyError(UNSUPPORTED.saying("The upstream API shows no code: its call speaks it"))
         if operation.call_delay and "call_delay" not in endpoint.written_values():
             fault = BAD_CALL_DELAY.saying("The upstream API cannot delay calls: CallDelay must be 0")
-            raise LegacyError(fault)
+            raise LegacyError(fault).at_key("operations", "validate")
         shown = self._settings.validation == "code_shown"
-        read_name, read_pending = compile_reader(endpoint.friendly_name), compile_reader(endpoint.pending)
+        at = ("operations", "validate")
+        read_name = compile_reader(endpoint.friendly_name, (*at, "friendly_name"))
+        read_pending = compile_reader(endpoint.pending, (*at, "pending"))
         codes = self._settings.codes
         has_conversion = endpoint.code is not None and "as_" in endpoint.code.model_fields_set
-        read_code = compile_reader(
-            endpoint.code, Reason.CODE, codes.read if codes and not has_conversion else None
-        )
+        convert = codes.read if codes and not has_conversion else None
+        read_code = compile_reader(endpoint.code, (*at, "code"), Reason.CODE, convert)
 
         def read(reply: Reply) -> ValidationRequest | StartedValidation:
             document = self._answers.read("validate", endpoint, account, reply)
@@ -321,7 +336,9 @@ class Profile:
             try:
                 return request if shown else StartedValidation(request, str(read_opaque(pending)))
             except UnreadableError as error:
-                raise UpstreamError(Reason.ITEM_TYPE, expected=str(error)) from None
+                pointers = endpoint.pending.at if endpoint.pending else ()
+                where, expected = (*at, "pending"), str(error)
+                raise mismatch(Reason.ITEM_TYPE, document, pointers, where, expected) from None
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
@@ -359,6 +376,14 @@ class Profile:
     def _build_call(
         self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any = None
     ) -> Call:
+        try:
+            return self._write_call(endpoint, operation, account, item)
+        except LegacyError as error:
+            raise explain_call(error, self._settings, endpoint) from None
+
+    def _write_call(
+        self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any
+    ) -> Call:
         values = {**self._collect_values(operation, account), ITEM: item}
         address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
         headers = {**self._settings.headers, **endpoint.headers}
@@ -376,8 +401,12 @@ class Profile:
         values = {"account": account.upstream_id, **{name: getattr(operation, name, None) for name in names}}
         match operation:
             case Fetch() | Rename() | Delete():
-                upstream_id = self._codec.decode(operation.sid, account.upstream_id)
-                values["id"] = WRITE[self._settings.ids.as_](upstream_id)
+                try:
+                    upstream_id = self._codec.decode(operation.sid, account.upstream_id)
+                    values["id"] = WRITE[self._settings.ids.as_](upstream_id)
+                except LegacyError as error:
+                    error.add_details(codec=self._settings.ids.codec)
+                    raise error.at_key("ids") from None
             case Verify():
                 values["id"] = operation.pending
         return values
@@ -388,7 +417,7 @@ class Profile:
         def read_reply(reply: Reply) -> T:
             try:
                 return read(reply)
-            except UpstreamError as error:
+            except LegacyError as error:
                 error.add_details(status=reply.status)
                 raise
 
@@ -406,7 +435,10 @@ def _choose_exact(
     by: language.PhoneNumberFilter | language.FriendlyNameFilter, value: str
 ) -> language.PhoneNumberFilter | language.FriendlyNameFilter:
     """Return a filter, or that of the proxy where the upstream's expressions cannot hold the value."""
-    is_inexact = isinstance(by, language.ServerFilter) and by.write(value) is None
+    try:
+        is_inexact = isinstance(by, language.ServerFilter) and by.write(value) is None
+    except LegacyError:  # the request for the list says why
+        return by
     return language.ClientFilter() if is_inexact else by
 
 
@@ -416,9 +448,9 @@ def _find_item(caller_ids: CallerIds, items: Sequence[Any], wanted: str) -> Foun
     return next((FoundItem(*each) for each in pairs if each[0].sid.lower() == wanted.lower()), None)
 
 
-def _require_endpoint(endpoint: E | language.Unsupported | language.FromList) -> E:
+def _require_endpoint(endpoint: E | language.Unsupported | language.FromList, name: str) -> E:
     if isinstance(endpoint, language.Unsupported):
-        raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported))
+        raise LegacyError(UNSUPPORTED.saying(endpoint.unsupported)).at_key("operations", name)
     if isinstance(endpoint, language.FromList):
-        raise LegacyError(UNSUPPORTED)
+        raise LegacyError(UNSUPPORTED).at_key("operations", name)
     return endpoint

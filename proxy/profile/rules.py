@@ -27,6 +27,8 @@ from proxy.profile.language import (
     WriteValue,
 )
 from proxy.profile.paging import PAGING_KINDS, has_direct_pages
+from proxy.profile.pointer_rules import POINTER_RULES
+from proxy.profile.request_rules import REQUEST_RULES
 
 
 def find_violations(profile: ProfileSettings) -> Iterator[Violation]:
@@ -345,4 +347,6 @@ RULES: Sequence[Rule] = (
     *AUTH_RULES,
     *ANSWER_RULES,
     *CONSISTENCY_RULES,
+    *POINTER_RULES,
+    *REQUEST_RULES,
 )

@@ -6,56 +6,78 @@ What a profile says is compiled once into functions, which then read many docume
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from proxy.errors import Reason, UpstreamError
+from proxy.errors import LegacyError, Reason, UpstreamError
 from proxy.model import Account, CallerIds
 from proxy.profile import language
+from proxy.profile.base import KeyPath
 from proxy.profile.calls import BodyType, apply_merge_patch, nest_parameters
 from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
 from proxy.profile.ids import Codec
+from proxy.profile.mismatches import mismatch
 from proxy.profile.numbers import read_numbers
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
 # JSON → model
 
 
+class _AbsentError(UnreadableError):
+    """There is no value, but one is required."""
+
+
 def compile_reader(
     value: language.ReadValue | None,
+    key_path: KeyPath = (),
     reason: Reason | None = None,
     convert: Callable[[Any], Any] | None = None,
 ) -> Callable[[Any], Any]:
     """Return a function that reads one value out of a document; UpstreamError, with `reason`, if not.
 
-    `convert` takes the place of the conversion that the value names.
+    `key_path` is where the profile has `value`. `convert` takes the place of the conversion that it names.
     """
     if value is None:
         return lambda _: None
-    find, read = compile_pointers(value.at), _compile_conversion(value, reason, convert)
-    return lambda document: read(find(document))
+    find, converted = compile_pointers(value.at), _compile_conversion(value, convert)
+
+    def read(document: Any) -> Any:
+        try:
+            return converted(find(document))
+        except UnreadableError as error:
+            raise _explain(error, document, value, key_path, reason) from None
+
+    return read
+
+
+def _explain(
+    error: UnreadableError,
+    document: Any,
+    value: language.ReadValue,
+    key_path: KeyPath,
+    reason: Reason | None = None,
+) -> UpstreamError:
+    usual = Reason.ITEM_KEY if isinstance(error, _AbsentError) else Reason.ITEM_TYPE
+    return mismatch(reason or usual, document, value.at, key_path, str(error))
 
 
 def _compile_conversion(
-    value: language.ReadValue,
-    reason: Reason | None = None,
-    convert: Callable[[Any], Any] | None = None,
+    value: language.ReadValue, convert: Callable[[Any], Any] | None = None
 ) -> Callable[[Any], Any]:
+    """Return a function that converts what is found; UnreadableError for nothing, where it is required."""
     convert = convert or READ[value.as_]
-    required, default, pointer = value.is_required, value.default, value.at[0]
+    required, default = value.is_required, value.default
 
     def converted(found: Any) -> Any:
         if found is not None:
-            try:
-                return convert(found)
-            except UnreadableError as error:
-                why = reason or Reason.ITEM_TYPE
-                raise UpstreamError(why, pointer=pointer, expected=str(error)) from None
+            return convert(found)
         if required:
-            raise UpstreamError(reason or Reason.ITEM_KEY, pointer=pointer)
+            raise _AbsentError(f"a value as {value.as_}")
         return default
 
     return converted
 
 
-def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequence[Any]], list[Any]]:
+def compile_column_reader(
+    value: language.ReadValue | None, key_path: KeyPath = ()
+) -> Callable[[Sequence[Any]], list[Any]]:
     """Return a function that does the same for many documents at a time."""
     if value is None:
         return lambda documents: [None] * len(documents)
@@ -73,45 +95,114 @@ def compile_column_reader(value: language.ReadValue | None) -> Callable[[Sequenc
         try:
             for each in found:
                 values.append(convert(each))  # noqa: PERF401 - an error tells which item it is
-        except UpstreamError as error:
-            error.add_details(item=len(values))
-            raise
+        except UnreadableError as error:
+            item = len(values)
+            explained = _explain(error, documents[item], value, key_path)
+            explained.add_details(item=item)
+            raise explained from None
         return values
 
     return read
 
 
 def compile_items_reader(
+    fields: language.CallerIdFields, ids: Codec, include_when: Sequence[language.Condition] = ()
+) -> Callable[[Sequence[Any], Account], tuple[CallerIds, Sequence[Any]]]:
+    """Return a function that reads those items of a list which meet conditions, and returns them too.
+
+    It raises an UpstreamError where one is invalid, which counts all items.
+    """
+    read, conditions = _compile_fields(fields, ids), [compile_condition(when) for when in include_when]
+    if not conditions:
+        return lambda items, account: (read(items, account), items)
+
+    def read_included(items: Sequence[Any], account: Account) -> tuple[CallerIds, Sequence[Any]]:
+        included = items
+        if not all(isinstance(item, dict) for item in items):
+            raise _explain_conditions(items, include_when[0])
+        for holds in conditions:
+            included = [item for item in included if holds(item)]
+        try:
+            return read(included, account), included
+        except UpstreamError as error:
+            invalid = included[int(error.details["item"])]
+            item = next(index for index, each in enumerate(items) if each is invalid)
+            error.details = {**error.details, "item": item}
+            raise
+
+    return read_included
+
+
+def _explain_conditions(items: Sequence[Any], when: language.Condition) -> UpstreamError:
+    """Return the error for items that are no objects, which conditions are about."""
+    item = next(index for index, each in enumerate(items) if not isinstance(each, dict))
+    key_path = ("operations", "list", "include_when", 0)
+    error = mismatch(Reason.ITEM_TYPE, items[item], when.at, key_path, "an object")
+    error.add_details(item=item)
+    return error
+
+
+def _compile_fields(
     fields: language.CallerIdFields, ids: Codec
 ) -> Callable[[Sequence[Any], Account], CallerIds]:
-    """Return a function that reads the items of a list; UpstreamError where one is invalid."""
-    upstream_ids, owners = compile_column_reader(fields.id), compile_column_reader(fields.account)
-    id_pointer = fields.id.at[0]
-    names, numbers = compile_column_reader(fields.friendly_name), compile_column_reader(fields.phone_number)
-    created, updated = compile_column_reader(fields.date_created), compile_column_reader(fields.date_updated)
+    upstream_ids, owners, names, numbers, created, updated = (
+        compile_column_reader(getattr(fields, name), ("caller_id", name)) for name in _FIELDS
+    )
 
-    def read_all_numbers(column: Sequence[Any]) -> Sequence[Any]:
+    complete = READ[fields.phone_number.as_]
+
+    def read_all_numbers(items: Sequence[Any]) -> Sequence[Any]:
+        column = numbers(items)
         try:
-            return read_numbers(column, READ[fields.phone_number.as_])
+            return read_numbers(column, complete)
         except UnreadableError as error:
-            pointer = fields.phone_number.at[0]
-            raise UpstreamError(Reason.ITEM_TYPE, pointer=pointer, expected=str(error)) from None
+            item = _find_unreadable(column, lambda number: read_numbers([number], complete))
+            raise _explain_item(Reason.ITEM_TYPE, "phone_number", str(error), items, item) from None
 
     def read(items: Sequence[Any], account: Account) -> CallerIds:
-        if not set(owners(items)) <= {None, account.upstream_id}:
-            raise UpstreamError(Reason.ACCOUNT)
+        of_accounts = owners(items)
+        if not set(of_accounts) <= {None, account.upstream_id}:
+            item = next(
+                index for index, each in enumerate(of_accounts) if each not in (None, account.upstream_id)
+            )
+            raise _explain_item(Reason.ACCOUNT, "account", "the account of the request", items, item)
         try:
-            sids = ids.encode_all(upstream_ids(items), account.upstream_id)
+            sids = ids.encode_all(own_ids := upstream_ids(items), account.upstream_id)
         except UnreadableError as error:
-            raise UpstreamError(Reason.ID, pointer=id_pointer, expected=str(error)) from None
-        friendly_names, phone_numbers = names(items), read_all_numbers(numbers(items))
+            item = _find_unreadable(own_ids, lambda each: ids.encode(each, account.upstream_id))
+            raise _explain_item(Reason.ID, "id", str(error), items, item) from None
+        friendly_names, phone_numbers = names(items), read_all_numbers(items)
         if None in friendly_names:
             pairs = zip(friendly_names, phone_numbers, strict=True)
             friendly_names = [format_number(number) if name is None else name for name, number in pairs]
         dates = created(items), updated(items)
         return CallerIds(sids, [account.sid] * len(sids), friendly_names, phone_numbers, *dates)
 
+    def _explain_item(
+        reason: Reason, field: str, expected: str, items: Sequence[Any], item: int
+    ) -> UpstreamError:
+        at = getattr(fields, field).at
+        error = mismatch(reason, items[item], at, ("caller_id", field), expected)
+        error.add_details(item=item)
+        return error
+
     return read
+
+
+_FIELDS = ("id", "account", "friendly_name", "phone_number", "date_created", "date_updated")
+
+
+def _find_unreadable(values: Sequence[Any], read: Callable[[Any], object]) -> int:
+    """Return the index of the first of `values` that `read` cannot read."""
+
+    def is_unreadable(value: Any) -> bool:
+        try:
+            read(value)
+        except UnreadableError:
+            return True
+        return False
+
+    return next(index for index, value in enumerate(values) if is_unreadable(value))
 
 
 def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
@@ -138,8 +229,9 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
 def write_texts(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, str]:
     """Write the same as the texts of a query or a form."""
     written = write_parameters(table, values)
-    if any(isinstance(value, dict | list) for value in written.values()):
-        raise UpstreamError(Reason.REQUEST, expected="a plain value in a query or a form")
+    for name, value in written.items():
+        if isinstance(value, dict | list):
+            raise UpstreamError(Reason.REQUEST, parameter=name, expected="a plain value in a query or a form")
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in written.items()
     }
@@ -155,7 +247,11 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
         if isinstance(how, language.ItemValue):
             value = compile_pointers((how.from_item,))(values[ITEM])
         elif (value := values.get(how.from_)) is not None:
-            value = WRITE[how.as_](value)
+            try:
+                value = WRITE[how.as_](value)
+            except LegacyError as error:
+                error.add_details(parameter=name, value=how.from_)
+                raise
         if value is not None:
             written[name] = value
         elif how.default is not None:

@@ -13,7 +13,6 @@ from proxy.errors import (
     TOO_SLOW_TO_TELL,
     UNKNOWN_OUTCOME,
     LegacyError,
-    UpstreamError,
 )
 from proxy.model import (
     NO_CALLER_IDS,
@@ -105,7 +104,7 @@ class Upstream:
         report: ReportFailure = lambda _: None,
         id_store: IdStore | None = None,
     ) -> None:
-        """Report each failure, by the `name` of the upstream; `id_store` keeps ids that are in no Sid."""
+        """Report each error, by the `name` of the upstream; `id_store` keeps ids that are in no Sid."""
         self._profile = profile
         self._ids = KnownIds(profile.id_memory, id_store) if profile.id_memory else None
         # Clients ask for the same again and again
@@ -158,7 +157,7 @@ class Upstream:
 
     async def validate(self, operation: Validate, account: Account) -> ValidationRequest | StartedValidation:
         """Start one phone call, never two; where it may have been started, the LegacyError says so."""
-        with _sending_nothing():
+        with self._reporting("validate", account), _sending_nothing():
             exchange = self._profile.validate(operation, account)
         started: ValidationRequest | StartedValidation | None = None
         try:
@@ -323,7 +322,7 @@ class Upstream:
         try:
             with holding():
                 yield
-        except UpstreamError as error:
+        except LegacyError as error:
             self._report(UpstreamFailure(self._name, operation, account.sid, error))
             raise
 

@@ -14,19 +14,24 @@ from proxy.profile.calls import Call, Reply
 from proxy.profile.language import ListingLimits
 from proxy.profile.profile import Exchange, FoundItem, UpstreamPage
 
+_PAGING = ("operations", "list", "paging")
+
 
 class CursorExpiredError(UpstreamError):
     """The upstream no longer accepts the cursor to the next page."""
 
     def __init__(self, status: int) -> None:
         super().__init__(Reason.CURSOR, DECLINED.with_header("Retry-After", "1"), status=status)
+        self.key_path = _PAGING
 
 
 class ListTooLargeError(UpstreamError):
     """A list reaches one of the limits of its profile, or is not read to its end in time."""
 
-    def __init__(self, limit: str) -> None:
+    def __init__(self, limit: str, *key_path: str) -> None:
+        """Name the limit, and its key in the profile if it has one."""
         super().__init__(Reason.TOO_LARGE, LIST_TOO_LARGE, limit=limit)
+        self.key_path = key_path
 
 
 class PageDigest(NamedTuple):
@@ -73,7 +78,7 @@ class FullListing:
         """Record a call; LegacyError where it has been made before: the listing would never end."""
         page = len(self._calls)
         if (before := self._calls.setdefault(call.identity, page)) < page:
-            raise UpstreamError(Reason.CURSOR, page=page, leads_to=before)
+            raise UpstreamError(Reason.CURSOR, page=page, leads_to=before).at_key(*_PAGING)
 
     def record_reply(self, exchange: Exchange[UpstreamPage], reply: Reply) -> Sequence[UnreadPage]:
         """Record the reply to a call; return the pages that have to be read now."""
@@ -113,11 +118,11 @@ class FullListing:
     def _check_limits(self) -> None:
         limits = self._limits
         if self.following and len(self._calls) == limits.pages:
-            raise ListTooLargeError(f"{limits.pages} pages")
+            raise ListTooLargeError(f"{limits.pages} pages", "limits", "pages")
         if len(self._sids) > limits.items:
-            raise ListTooLargeError(f"{limits.items} items")
+            raise ListTooLargeError(f"{limits.items} items", "limits", "items")
         if self._size > limits.bytes:
-            raise ListTooLargeError(f"{limits.bytes} bytes")
+            raise ListTooLargeError(f"{limits.bytes} bytes", "limits", "bytes")
 
     @property
     def has_begun(self) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,58 @@ def test_several_pages() -> None:
     done = called("translate", "GET", LIST, stdin=first)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "Error: the upstream would be asked once more, for GET https://api.twilio.com/2\n"
+
+
+EXITS: Mapping[str, tuple[Sequence[str], str, int, str]] = {
+    "an empty list": (("GET", LIST), '{"outgoing_caller_ids": []}', 0, ""),
+    "one number": (("GET", f"{LIST}/{BOB}"), f'{{"sid": "{BOB}", "phone_number": "+14158675309"}}', 0, ""),
+    "an unusable answer": (
+        ("GET", LIST),
+        "<html>",
+        65,
+        "upstream twilio-2010-04-01 at api.twilio.com: list for .* failed: not_json: .*",
+    ),
+    "an error that is passed on": (
+        ("DELETE", f"{LIST}/{BOB}", "--status", "409"),
+        '{"code": 7, "message": "Not now"}',
+        65,
+        r"upstream .*: delete for .* failed: 409 Not now \(status 409\)",
+    ),
+    "nothing there": (
+        ("GET", f"{LIST}/{BOB}", "--status", "404"),
+        "{}",
+        65,
+        r"upstream .*: fetch for .* failed: 404 The requested resource was not found \(status 404\)",
+    ),
+    "no such resource": (
+        ("GET", "/nothing"),
+        "",
+        65,
+        "the request: 404 The requested resource was not found",
+    ),
+    "no number": (("POST", LIST), "", 65, "the request: 400 PhoneNumber must be a ten-digit phone number"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "stdin", "status", "reason"), EXITS.values(), ids=EXITS)
+def test_translate_exits_with_65_for_an_error(
+    arguments: Sequence[str], stdin: str, status: int, reason: str
+) -> None:
+    done = called("translate", *arguments, stdin=stdin)
+    assert done.exit_code == status
+    assert re.fullmatch(f"Error: {reason}\n" if reason else "", done.stderr)
+    assert ("<RestException>" in done.stdout) == bool(reason)
+
+
+def test_translate_of_an_operation_that_the_upstream_lacks(file: Path) -> None:
+    done = called("translate", "POST", LIST, "-d", "PhoneNumber=4158675309", "--config", file)
+    assert done.exit_code == 65
+    assert done.stderr.endswith(" failed: 501 The upstream API shows no code: its call speaks it\n")
+
+
+def test_translate_for_an_unknown_account(file: Path) -> None:
+    done = called("translate", "GET", LIST.replace(ACCOUNT, f"AC{'9' * 32}"), "--config", file)
+    assert (done.exit_code, done.stderr) == (65, "Error: the configuration has no such account\n")
 
 
 def test_no_content() -> None:

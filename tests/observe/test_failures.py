@@ -278,14 +278,18 @@ TRANSLATED = {
     "items no array": (
         b'{"outgoing_caller_ids": 1}',
         (),
-        "no_items: .*/outgoing_caller_ids, status 200",
+        "no_items: .*/outgoing_caller_ids, expected an array, found a number, status 200",
     ),
     "an item without a key": (
         page(item(), {**item(), "sid": None}),
         (),
-        "item_key: .*/sid, item 1, ",
+        "item_key: .*/sid, expected a value as text, found null, item 1, ",
     ),
-    "an id that is no Sid": (page(item(sid=CANARY)), (), "id: .*pointer /sid, expected Sids, status 200"),
+    "an id that is no Sid": (
+        page(item(sid=CANARY)),
+        (),
+        "id: .*pointer /sid, expected Sids, found text, item 0, status 200",
+    ),
     "500": (b"{}", ("--status", "500"), "status: .*status 500"),
     "429": (b"{}", ("--status", "429"), "declined: .*status 429"),
     "401": (b"{}", ("--status", "401"), "unauthorized: .*status 401"),
@@ -295,7 +299,7 @@ TRANSLATED = {
 @pytest.mark.parametrize(("said", "options", "reason"), TRANSLATED.values(), ids=TRANSLATED)
 def test_found_a1_translate_says_the_same(said: bytes, options: tuple[str, ...], reason: str) -> None:
     done = CliRunner().invoke(main, ["translate", "GET", LIST, *options], input=said)
-    assert done.exit_code == 1
+    assert done.exit_code == 65
     assert "<RestException>" in done.stdout
     assert done.stderr.startswith(
         f"Error: upstream twilio-2010-04-01 at api.twilio.com: list for {ACCOUNT} failed: "

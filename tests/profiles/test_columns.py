@@ -172,7 +172,7 @@ ITEMS = st.fixed_dictionaries(
 def read(items: list[Any]) -> list[CallerId] | None:
     """Return what is read; None where the answer makes no sense."""
     try:
-        return list(READ_ITEMS(items, ACCOUNT))
+        return list(READ_ITEMS(items, ACCOUNT)[0])
     except LegacyError as error:
         if error.fault.status != 502:
             raise
