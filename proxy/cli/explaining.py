@@ -122,6 +122,8 @@ def _find_reason(configuration: Configuration, request: Request, rehearsal: Rehe
     """Return why the answer is an error: what is wrong with an upstream's answer, or with the request."""
     if rehearsal.failures:
         return str(rehearsal.failures[0])
+    if rehearsal.calls:
+        return "the list has no such caller ID"
     try:
         Explanation(configuration, request)
     except LegacyError as error:

@@ -400,6 +400,15 @@ def test_translate_names_the_line(failure: Failure, tmp_path: Path) -> None:
     assert CANARY not in done.stderr
 
 
+def test_translate_of_a_list_without_the_caller_id(tmp_path: Path) -> None:
+    line, block = "  fetch: {from: list}", PROFILE[PROFILE.index("  fetch:") : PROFILE.index("  rename:")]
+    write_files(tmp_path, Failure(FETCH, None, line, "", change=(block, f"{line}\n")))
+    arguments = ["translate", *FETCH, "--config", str(tmp_path / "proxy.yaml")]
+    done = CliRunner().invoke(main, arguments, input=json.dumps(page(item(id=8))))
+    assert (done.exit_code, done.stderr) == (65, "Error: the list has no such caller ID\n")
+    assert CliRunner().invoke(main, arguments, input=json.dumps(page(item()))).exit_code == 0
+
+
 LOGGED = {name: each for name, each in FAILURES.items() if not each.message[0].isdigit()}
 
 
