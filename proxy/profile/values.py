@@ -166,8 +166,9 @@ def _compile_fields(
                 index for index, each in enumerate(of_accounts) if each not in (None, account.upstream_id)
             )
             raise _explain_item(Reason.ACCOUNT, "account", "the account of the request", items, item)
+        own_ids = upstream_ids(items)
         try:
-            sids = ids.encode_all(own_ids := upstream_ids(items), account.upstream_id)
+            sids = ids.encode_all(own_ids, account.upstream_id)
         except UnreadableError as error:
             item = _find_unreadable(own_ids, lambda each: ids.encode(each, account.upstream_id))
             raise _explain_item(Reason.ID, "id", str(error), items, item) from None

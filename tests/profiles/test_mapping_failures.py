@@ -101,7 +101,7 @@ DELETE = ("DELETE", f"{LIST}/{SID}")
 VALIDATE = ("POST", LIST, "-d", "PhoneNumber=4158675309", "-d", "FriendlyName=New")
 KEY, TYPE = "item_key: a required value is missing", "item_type: a value is not what the profile says"
 ITEMS = "no_items: there is no array of items where the profile says"
-CODE = "code: there is no validation code of six digits"
+CODE = "code: there is no validation code as the profile describes it"
 CURSOR = "cursor: the next page cannot be requested"
 GONE = "404 The requested resource was not found"
 
