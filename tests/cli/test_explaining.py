@@ -79,8 +79,8 @@ def test_a_number_that_is_its_own_id_is_fetched(file: Path) -> None:
 
 def test_the_lines_of_the_form_of_a_validation() -> None:
     lines = explained("POST", LIST, "-d", "PhoneNumber=4158675309", "-d", "FriendlyName=x")
-    assert "form PhoneNumber=+14158675309 twilio-2010-04-01.yaml:45" in lines
-    assert "form FriendlyName=x twilio-2010-04-01.yaml:46" in lines
+    assert "form PhoneNumber=+14158675309 twilio-2010-04-01.yaml:44" in lines
+    assert "form FriendlyName=x twilio-2010-04-01.yaml:45" in lines
     assert "profile twilio-2010-04-01 default" in lines
 
 

@@ -78,7 +78,7 @@ UNREADABLE: Mapping[str, tuple[Answer, str]] = {
     "a next page elsewhere": (ok(page(item(), following="http://elsewhere.example/")), "origin"),
     "a next page that is no URL": (ok(page(item(), following=7)), "cursor"),
     "a next page that is this one": (ok(page(item(), following="?")), "cursor"),
-    "a status that is no success": (error(201), "status"),
+    "a success without content": (error(201), "no_items"),
     "a redirect": (error(302, ("Location", f"/{CANARY}")), "status"),
     "a teapot": (error(418), "status"),
     "500": (error(500), "status"),
