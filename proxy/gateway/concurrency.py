@@ -87,13 +87,13 @@ class Slots(Generic[W]):
     def leave(self, caller: Hashable, waiter: W) -> W | None:
         """Give a slot back, or stop waiting for one; return the next in line, which has a slot now."""
         share, following = self._shares[caller], None
-        if self._waiting and waiter in self._waiting:
+        if waiter in self._waiting:
             del self._waiting[waiter]
             share.waiting -= 1
         else:
             self._taken -= 1
             share.taken -= 1
-            following = self._grant() if self._waiting else None
+            following = self._grant()
         if not share.taken and not share.waiting:
             del self._shares[caller]
         return following

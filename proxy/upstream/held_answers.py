@@ -67,17 +67,20 @@ class HeldAnswers:
     def prepare(self, budget: AnswerBudget) -> None:
         """Make room for a short answer; NoReplyError where there is none."""
         self._budget = budget
-        if (missing := min(_STEP, budget.limit) - self._left) > 0:
-            if not budget.take(missing):
-                raise NoReplyError(Reason.CAPACITY, was_sent=False, limit=budget.description)
-            self._taken += missing
-            self._left += missing
+        if not self._leave(min(_STEP, budget.limit)):
+            raise NoReplyError(Reason.CAPACITY, was_sent=False, limit=budget.description)
 
     def add(self, size: int) -> None:
         """Hold more bytes; UpstreamError where there is no room for them."""
+        if not self._leave(size):
+            raise UpstreamError(Reason.CAPACITY, limit=self._budget.description if self._budget else "")
+        self._left -= size
+
+    def _leave(self, size: int) -> bool:
+        """Take what is missing for `size` bytes to be left; return whether there was as much."""
         if (missing := size - self._left) > 0:
             if self._budget is None or not self._budget.take(missing):
-                raise UpstreamError(Reason.CAPACITY, limit=self._budget.description if self._budget else "")
+                return False
             self._taken += missing
-            self._left += missing
-        self._left -= size
+            self._left = size
+        return True
