@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,10 @@ from aiohttp import web
 
 FIRST_DAY = 1_600_000_000  # in September 2020, an arbitrary date
 CODE = "012345"
+
+
+def iso(seconds: int, ending: str) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + ending
 
 
 @dataclass
@@ -84,7 +89,8 @@ class Vendor(ABC):
     """The path of the base URL."""
     account: ClassVar[str] = "account-1"
     variables: ClassVar[str] = "{}"
-    authorization: ClassVar[str]
+    authorization: ClassVar[str] = ""
+    """The header of the right credentials; a vendor with another scheme overrides `is_authorized`."""
     page: ClassVar[int] = 1000
     """The longest page."""
     routes: ClassVar[tuple[Route, ...]]
@@ -191,8 +197,11 @@ class Vendor(ABC):
         content_type = {"Content-Type": "application/json"} if body else {}
         return web.Response(status=answer.status, body=body, headers={**content_type, **answer.headers})
 
+    def is_authorized(self, request: web.BaseRequest, _: bytes) -> bool:
+        return request.headers.get("Authorization") == self.authorization
+
     def consider(self, request: web.BaseRequest, body: bytes) -> Answer:
-        if request.headers.get("Authorization") != self.authorization:
+        if not self.is_authorized(request, body):
             return self.wrong_credentials
         path, _, query = request.raw_path.partition("?")
         for route in self.routes:

@@ -1,0 +1,12 @@
+"""A scripted stand-in for each profile, as the vendor's documentation describes it."""
+
+from vendors.machinery import Vendor
+from vendors.models.example_rest import ExampleRest
+from vendors.models.plivo import Plivo
+from vendors.models.restcomm import Restcomm
+from vendors.models.signalwire import SignalWire
+from vendors.models.telnyx import Telnyx
+from vendors.models.twilio import Twilio
+from vendors.models.voximplant import Voximplant
+
+VENDORS: tuple[type[Vendor], ...] = (Twilio, SignalWire, Telnyx, Plivo, Restcomm, Voximplant, ExampleRest)
