@@ -14,7 +14,7 @@ from support.wire import connect
 
 from proxy.errors import LegacyError
 from proxy.legacy.forms import parse_body
-from proxy.net.connection_limit import Turns
+from proxy.net.turns import Turns
 from proxy.server.intake import CHUNKED as UNKNOWN_LENGTH
 from proxy.server.intake import Intake
 from proxy.server.peers import peer_of
