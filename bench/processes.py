@@ -1,6 +1,7 @@
 """Measured processes: each on its own core, with its CPU time and memory."""
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -39,9 +40,10 @@ def pinned(to: Cores) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that is free, and stays so: no connection gets one of this range from the kernel."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
+            return int(found.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

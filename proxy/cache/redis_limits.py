@@ -15,12 +15,11 @@ from itertools import islice
 from typing import Any
 
 from proxy.cache.redis_pipeline import Command, RedisPipeline, UnavailableError, to_milliseconds
-from proxy.cache.sealing import Sealing
+from proxy.cache.sealing import Sealing, date, read_date
 from proxy.cache.shared_records import MemoryRecords
 from proxy.cache.token_buckets import Bucket, Limit, Purpose, Refusal, SharedTokenBuckets, Ticket
 
 _UNSURE = 10.0  # seconds to wait where this host has no token of its own
-_TIME = 8  # bytes
 _MASTER = 8  # bytes of a digest
 _ALONE = bytes(_MASTER)  # Redis has not taken a record
 _TELL_EACH = 0.5
@@ -214,11 +213,11 @@ class RedisRecords:
 
     async def put(self, group: str, key: str, content: bytes, ttl: float) -> bool:
         name, field, lifetime = self._name(group), key.encode(), int(ttl * 1000)
-        origin, dated = _ALONE, _date(int(time.time() * 1000) + lifetime, content)
+        origin, dated = _ALONE, date(int(time.time() * 1000) + lifetime, content)
         try:
             # By the clock of the server: those of two hosts may differ
             _, (now,) = await self._pipeline.execute(("TIME",), insist=True)
-            dated = _date(to_milliseconds(now) + lifetime, content)
+            dated = date(to_milliseconds(now) + lifetime, content)
             setting = "HSET", name, field, self._sealing.seal(name + field, dated)
             master, _ = await self._pipeline.execute(setting, ("PEXPIRE", name, lifetime), insist=True)
             origin = _digest_master(master)
@@ -236,15 +235,15 @@ class RedisRecords:
         try:
             master, (fields, server_time) = await self._pipeline.execute(("HGETALL", name), ("TIME",))
         except UnavailableError:
-            return {key: held[_MASTER + _TIME :] for key, held in local.items()}
+            return {key: read_date(held[_MASTER:])[1] for key, held in local.items()}
         taken_by, now = _digest_master(master), to_milliseconds(server_time)
         found = {key: held[_MASTER:] for key, held in local.items() if not held.startswith(taken_by)}
         for field, sealed in _pairs(fields):
             dated = self._sealing.open(name + field, sealed)
-            if dated is not None and int.from_bytes(dated[:_TIME], "big") > now:
+            if dated is not None and read_date(dated)[0] > now:
                 key = field.decode(errors="replace")
                 found[key] = max(found.get(key, b""), dated)
-        return {key: dated[_TIME:] for key, dated in found.items()}
+        return {key: read_date(dated)[1] for key, dated in found.items()}
 
     async def remove(self, group: str, key: str) -> None:
         await self._local.remove(group, key)
@@ -253,10 +252,6 @@ class RedisRecords:
 
     def _name(self, group: str) -> bytes:
         return self._sealing.name("records", group)
-
-
-def _date(end: int, content: bytes) -> bytes:
-    return end.to_bytes(_TIME, "big") + content
 
 
 def _digest_master(replication_id: bytes) -> bytes:

@@ -19,7 +19,7 @@ from proxy.cache.redis_pipeline import (
     UnavailableError,
     to_milliseconds,
 )
-from proxy.cache.sealing import Sealing
+from proxy.cache.sealing import Sealing, date, read_date
 from proxy.cache.stores import Generation, GenerationTable, OwnerState, SavedList
 from proxy.net.redis_url import connections
 
@@ -125,13 +125,14 @@ class RedisStore:
         name = self._list_name(key, generation)
         try:
             _, (sealed, ttl) = await self._lists.execute(("GET", name), ("PTTL", name))
-            if (content := self._open(name, sealed)) is None:
+            if (dated := self._open(name, sealed)) is None:
                 return None
             _, (time,) = await self._lists.execute(("TIME",))
         except UnavailableError:
             return None
-        left = min(ttl, int.from_bytes(content[:_TIME], "big") - to_milliseconds(time))
-        return SavedList(content[_TIME:], left / 1000) if left > 0 else None
+        end, content = read_date(dated)
+        left = min(ttl, end - to_milliseconds(time))
+        return SavedList(content, left / 1000) if left > 0 else None
 
     async def save(self, key: Key, generation: Generation, saved: SavedList) -> None:
         """Save a list for other replicas, if Redis takes it."""
@@ -141,7 +142,7 @@ class RedisStore:
             _, (time,) = await self._lists.execute(("TIME",))
             # By the clock of the server: a command that is delayed does not prolong the list
             end = to_milliseconds(time) + int((until - now()) * 1000)
-            sealed = self._seal(name, end.to_bytes(_TIME, "big") + saved.content)
+            sealed = self._seal(name, date(end, saved.content))
             await self._lists.execute(("SET", name, sealed, "PXAT", end))
         except UnavailableError:
             return
@@ -151,12 +152,12 @@ class RedisStore:
         await self._lists.close()
 
     def _state_names(self, owner: Owner) -> tuple[bytes, bytes]:
-        name = owner.upstream, owner.account, owner.slot
-        return self._name("generation", *name), self._name("settling", *name)
+        return self._name("generation", *_name_owner(owner)), self._name("settling", *_name_owner(owner))
 
     def _list_name(self, key: Key, generation: Generation) -> bytes:
-        whose = *key.owner, *key.reader, key.credential
+        whose = *_name_owner(key.owner), *key.reader, key.credential
         return self._name("list", self._schema, *whose, *key.query, generation)
 
 
-_TIME = 8  # bytes
+def _name_owner(owner: Owner) -> tuple[str, str, int]:
+    return owner.upstream, owner.account, owner.slot

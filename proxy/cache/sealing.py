@@ -5,6 +5,17 @@ import hmac
 from typing import Any
 
 _CHECK = 16  # bytes
+_END = 8  # bytes
+
+
+def date(end: int, content: bytes) -> bytes:
+    """Return content with the time of its end, in milliseconds: dated contents sort by their ends."""
+    return end.to_bytes(_END, "big") + content
+
+
+def read_date(dated: bytes) -> tuple[int, bytes]:
+    """Return the end of a dated content, in milliseconds, and the content."""
+    return int.from_bytes(dated[:_END], "big"), dated[_END:]
 
 
 class Sealing:

@@ -4,22 +4,22 @@ A new connection is closed at once only where none can give way: its client know
 elsewhere. Left to wait until there is room it would hear nothing, nor would the clients behind it.
 """
 
-import asyncio
 import logging
 import resource
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
+
+from proxy.net.turns import Turns
 
 _log = logging.getLogger("proxy.server")
 
 _MOST = 5000
 _SHARE = 4  # of a worker's connections: the part of one peer, and the part of handshakes
 _MOST_SEEN = 256  # connections that are looked at to find one that gives way
-_IN_ONE_TURN = 16  # requests
 _LOG_INTERVAL = 60  # seconds
 _FULL = "server: new connections are closed, as %d are open; raise ulimit -n, or add workers"
 _PEER_FULL = (
@@ -43,31 +43,6 @@ class Place(Protocol):
 
     def give_way(self) -> None:
         """Close at once."""
-
-
-class Turns:
-    """Lets what waits go on: a few in each turn of the event loop, one peer after the other."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
-
-    async def wait(self, peer: Hashable) -> None:
-        """Wait until it is the turn of a peer."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._grant, loop)
-        self._waiting.setdefault(peer, deque()).append(turn := loop.create_future())
-        await turn
-
-    def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
-        for peer in list(islice(self._waiting, _IN_ONE_TURN)):
-            turns = self._waiting.pop(peer)
-            if not (turn := turns.popleft()).done():  # else it has been cancelled
-                turn.set_result(None)
-            if turns:
-                self._waiting[peer] = turns
-        if self._waiting:
-            loop.call_soon(self._grant, loop)
 
 
 @dataclass(slots=True, eq=False)

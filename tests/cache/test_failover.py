@@ -15,8 +15,9 @@ from support import leap
 from support.cached import ALICE, Lists, Upstream, Value, ask, known, tolerant_store
 from support.relay import Relay, relay
 from support.scripted_redis import INFO, ROLE, bulk, pipeline_to, scripted_redis
-from support.valkey import Server, fail_over, free_port, running_valkey
+from support.valkey import Server, fail_over, running_valkey
 
+from bench.processes import free_port
 from proxy.cache import CachePolicy, ListCache, derive_key, derive_owner
 from proxy.cache.redis_pipeline import UnavailableError
 from proxy.cache.redis_store import RedisStore

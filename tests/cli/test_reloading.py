@@ -15,9 +15,9 @@ from support.code_on_phone import passing_credentials_on
 from support.processes import Running, running, workers_of
 from support.running import running_sandbox
 from support.seed import ACCOUNT, BOB, LIST, TOKEN, basic
-from support.valkey import free_port
 from support.wire import Answer, Message, RawClient, ask, connect, json_answer, scripted_upstream
 
+from bench.processes import free_port
 from proxy.sandbox import Store
 
 PORT = r"legacy API +http://127\.0\.0\.1:(\d+)/2008-08-01"

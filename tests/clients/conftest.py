@@ -1,4 +1,4 @@
-"""A proxy on real sockets, plain and with TLS, with a sandbox whose clock stands still; and an old library.
+"""The proxy that programs talk to, and an old library.
 
 The library needs a Python 2.7: PYTHON27 names one, or it is found on PATH or among pyenv's. pip fetches it.
 """
@@ -10,40 +10,23 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-import trustme
-from support.running import running_listeners, running_sandbox
 
 from clients.programs import Server, works
-from proxy.sandbox import Store
+from clients.serving import serving
 
 REQUIREMENT = """\
 --no-binary :all:
 twilio==2.0.10 --hash=sha256:3d468364ba9802e7e51fbaa920e662c10799b36b91f734fc1c56e3bbfe288fb3
 """
 
-NOW = 1_226_000_000  # Thu, 06 Nov 2008 11:33:20 -0800
-
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    authority = trustme.CA()
-    ca, chain, key = (tmp_path / name for name in ("ca.pem", "chain.pem", "key.pem"))
-    authority.cert_pem.write_to_path(str(ca))
-    certificate = authority.issue_cert("localhost", "api.twilio.com", common_name="localhost")
-    certificate.private_key_pem.write_to_path(str(key))
-    certificate.cert_chain_pems[0].write_to_path(str(chain))
-    tls = f"{{address: '127.0.0.1:0', certificate: {chain}, key: {key}}}"
-    with closing(Store(clock=lambda: NOW)) as store:
-        async with (
-            running_sandbox(store) as upstream,
-            running_listeners(upstream, f"listen: {{tls: {tls}}}\n") as bound,
-        ):
-            plain, encrypted = bound["address"], bound["tls"]
-            yield Server(f"http://{plain}", f"https://localhost:{encrypted.port}", ca)
+    async with serving(tmp_path) as server:
+        yield server
 
 
 def pythons() -> Iterator[str | Path]:

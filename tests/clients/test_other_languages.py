@@ -12,6 +12,7 @@ import pytest
 from support.seed import ACCOUNT, BOB, COMPANY, LIST, TOKEN
 
 from clients.programs import HERE, Server, run, works
+from clients.serving import serving
 
 
 class Language(NamedTuple):
@@ -24,6 +25,8 @@ class Language(NamedTuple):
     check: list[str]
     """Fails if the language is not installed."""
     needs: str
+    attempts: int = 1
+    """With TLS: more where the program itself sometimes hangs."""
 
 
 JAVA = "java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # starts sooner
@@ -64,6 +67,7 @@ LANGUAGES = {
         trusting="env HOME={home} mono",
         check=["mcs", "--version"],
         needs="Mono with mcs and cert-sync",
+        attempts=3,  # one of forty hangs: no thread of Mono waits for the connection, which is open and empty
     ),
 }
 
@@ -199,7 +203,22 @@ async def test_conversation(language: Language, server: Server, tmp_path: Path) 
     await converse([*language.plain.split(), driver_of(language, tmp_path)], server.plain)
 
 
-async def test_conversation_over_tls(language: Language, server: Server, tmp_path: Path) -> None:
+@pytest.mark.timeout(150)
+async def test_conversation_over_tls(language: Language, tmp_path: Path) -> None:
+    for attempts_left in reversed(range(language.attempts)):
+        folder = tmp_path / str(attempts_left)
+        folder.mkdir()
+        try:
+            async with serving(folder) as server:
+                await converse_over_tls(language, server, folder)
+        except TimeoutError:
+            if not attempts_left:
+                raise
+        else:
+            return
+
+
+async def converse_over_tls(language: Language, server: Server, tmp_path: Path) -> None:
     keystore = server.ca.with_suffix(".jks")
     command = [
         word.format(ca=server.ca, keystore=keystore, home=tmp_path) for word in language.trusting.split()

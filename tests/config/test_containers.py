@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from support.processes import run, running
-from support.valkey import free_port
 
+from bench.processes import free_port
 from proxy.config import Address, load, load_listen
 from proxy.config.containers import is_inside_container
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import Running, children, processes_of, running, starting, workers_of
+from support.running import UNLIMITED
 from support.seed import ACCOUNT, LIST, basic
 from support.wire import Answer, Message, ScriptedUpstream, ask, connect, json_answer, scripted_upstream
 
@@ -243,7 +244,7 @@ async def test_found_e1_a_hangup_to_all_processes_reloads_once(tmp_path: Path, o
         for upstream in (old, new):
             upstream.otherwise = code_for
         file = tmp_path / "proxy.yaml"
-        text = f"listen: 127.0.0.1:0\nupstream: {{base_url: '{old.url}'}}\n"
+        text = f"listen: 127.0.0.1:0\nupstream: {{base_url: '{old.url}'}}\n{UNLIMITED}"
         file.write_text(text, encoding="utf-8")
         with running("serve", "--config", file, "--workers", "2", shows_log=True) as server:
             port = int(server.until(PORT))

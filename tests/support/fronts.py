@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from support.debian import find_program, is_listening
+
+from bench.processes import free_port
 
 _PATIENCE = 20  # seconds
 # As transparent as possible: unusual requests are forwarded, and connections are reused
@@ -116,8 +117,7 @@ _NO_SERVER = ("", "-", "<NOSRV>")
 async def running(front: Front, to: int, folder: Path) -> AsyncIterator[Running]:
     """Run a front before a port of this machine until the block ends; the test is skipped without it."""
     program, variables = find_program(front.program)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     file, log = folder / front.program, folder / "log"
     words = {"port": port, "to": to, "folder": folder, "user": user}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench.processes import free_port
+
 PROXY = (sys.executable, "-m", "proxy")
 _TIMEOUT = 30  # seconds
 _LOG_LINE = re.compile(r"\A[0-9TZ:.-]{24} [a-z]+ +[a-z.]+: ")
@@ -83,8 +85,7 @@ def running(*arguments: str | Path, shows_log: bool = False, inside: Sequence[st
 @contextmanager
 def starting(folder: Path, *options: str, inside: Sequence[str] = ()) -> Iterator[tuple[Running, int]]:
     """Start a proxy; yields it and its port at the moment when that is open."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / "proxy.yaml"
     file.write_text(f"listen: {{address: '127.0.0.1:{port}', drain: 0}}\n", encoding="utf-8")
     with running("serve", "--config", file, *options, inside=inside) as server:

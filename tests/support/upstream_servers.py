@@ -1,5 +1,6 @@
 """nginx as the upstream's TLS end or unix socket, and tinyproxy on the way to it."""
 
+from bench.processes import free_port
 import asyncio
 import os
 import re
@@ -72,11 +73,6 @@ def write_certificates(folder: Path, *names: str) -> trustme.CA:
     client.cert_chain_pems[0].write_to_path(folder / "client.pem")
     client.private_key_pem.write_to_path(folder / "client.key")
     return authority
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @asynccontextmanager

