@@ -10,6 +10,7 @@ from proxy.profile.auth import encode_basic
 from proxy.profile.calls import Reply
 from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.faults import compile_empty_answer, derive_fault, find_cause, is_error
+from proxy.profile.items import compile_items
 from proxy.profile.language import Endpoint, OperationName, ProfileSettings
 from proxy.profile.pointers import compile_pointers, is_null
 
@@ -23,6 +24,7 @@ class AnswerReader:
         self._errors = settings.errors
         self._urls = base_url, settings.base_url
         self._list = settings.operations.list
+        self._list_items = compile_items(self._list.items_are)
         self._empty_answers = [compile_empty_answer(row, self._errors) for row in self._list.empty]
 
     def read(self, operation: OperationName, endpoint: Endpoint, account: Account, reply: Reply) -> Any:
@@ -43,7 +45,7 @@ class AnswerReader:
             self._check(document, "list", endpoint, account, reply)
         elif not is_success or document is NOT_JSON:
             document = None
-        items = compile_pointers((endpoint.items,))(document)
+        items = self._list_items(compile_pointers((endpoint.items,))(document))
         if (
             is_empty
             or (reply.status == 204 and document is None)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from proxy.profile.auth import set_names
 from proxy.profile.base import KeyPath, Rule, Violation
+from proxy.profile.items import name_form
 from proxy.profile.language import (
     CallerIdFields,
     Condition,
@@ -118,13 +119,14 @@ def _list_places(profile: ProfileSettings) -> Iterator[tuple[KeyPath, Sequence[s
 
 
 def _check_places(profile: ProfileSettings) -> Iterator[Violation]:
-    items = parse_pointer(profile.operations.list.items)
+    endpoint = profile.operations.list
+    items, items_form = parse_pointer(endpoint.items), endpoint.items_are
     for here, pointers in _list_places(profile):
         for path in map(parse_pointer, pointers):
             if path == items[: len(path)]:
                 yield here, "this is where the items are, or what holds them: expected a plain value"
-            elif path[: len(items)] == items and not is_index(path[len(items)]):
-                yield here, "this is inside the items, which are an array"
+            elif path[: len(items)] == items and not (items_form == "array" and is_index(path[len(items)])):
+                yield here, f"this is inside the items, which are {name_form(items_form)}"
 
 
 def _check_same_conditions(profile: ProfileSettings) -> Iterator[Violation]:

@@ -17,6 +17,7 @@ from proxy.profile.codes import Codes
 from proxy.profile.conversions import WRITE, DefaultName, ReadName, WriteName
 from proxy.profile.filters import ESCAPES, FILTER, Escape, FilterTemplate
 from proxy.profile.ids import Ids
+from proxy.profile.items import ItemsForm
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
 
 
@@ -270,6 +271,7 @@ class ListEndpoint(Endpoint):
 
     method: Method = "GET"
     items: Pointer
+    items_are: ItemsForm = "array"
     page_size: PageSize = PageSize(max=1000)
     paging: Paging
     total: Total = WalkTotal(strategy="walk")

@@ -16,7 +16,7 @@ from pydantic import Field, StrictInt
 from proxy.errors import Reason, UpstreamError
 from proxy.model import Credentials
 from proxy.profile.base import Frozen, Name, Pointers, Scalar
-from proxy.profile.calls import BodyType, Call, Reply, Token, TokenGrant
+from proxy.profile.calls import Call, Reply, Token, TokenGrant
 from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.pointers import compile_pointers
 
@@ -63,7 +63,7 @@ class OAuth2(Frozen):
     """`custom` sends nothing but `parameters`."""
     client: ClientPart = "basic"
     """Where the account's user name and password are sent, as the id and the secret of the client."""
-    body: BodyType = "form"
+    body: Literal["form", "json"] = "form"
     scope: str = ""
     audience: str = ""
     parameters: Mapping[str, str] = {}

@@ -174,7 +174,7 @@ def _check_signs(profile: ProfileSettings) -> Iterator[Violation]:
 
 def _check_opposites(profile: ProfileSettings) -> Iterator[Violation]:
     """Find conditions for success that make an answer an error."""
-    errors, items = profile.errors, profile.operations.list.items
+    errors, endpoint = profile.errors, profile.operations.list
     unless = errors.unless
     if unless is None or unless.present is False:
         return
@@ -184,7 +184,8 @@ def _check_opposites(profile: ProfileSettings) -> Iterator[Violation]:
     if errors.present and set(unless.at) <= set(errors.present):
         yield here, "every answer would be an error: present is the same place"
     starts = [parse_pointer(pointer)[:1] for pointer in unless.at]
-    if items == "" and all(start and not is_index(start[0]) for start in starts):
+    is_array = endpoint.items == "" and endpoint.items_are == "array"
+    if is_array and all(start and not is_index(start[0]) for start in starts):
         yield here, "every list would be an error: it is an array, in which this leads to nothing"
 
 

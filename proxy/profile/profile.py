@@ -32,6 +32,7 @@ from proxy.profile.calls import Call, Reply
 from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
 from proxy.profile.ids import build_codec, find_memory
+from proxy.profile.items import name_form
 from proxy.profile.mismatches import explain_call, explain_filter, explain_paging, mismatch, missing
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.templates import compile_template
@@ -208,7 +209,8 @@ class Profile:
                 items = []
             if not isinstance(items, list):
                 at = ("operations", "list", "items")
-                raise mismatch(Reason.NO_ITEMS, page, (endpoint.items,), at, "an array")
+                expected = name_form(endpoint.items_are)
+                raise mismatch(Reason.NO_ITEMS, page, (endpoint.items,), at, expected)
             last = items[-1] if items else None
             try:
                 total = paging.read_total(endpoint.paging, endpoint.total, reply, page)

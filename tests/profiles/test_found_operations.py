@@ -34,6 +34,46 @@ EMPTY = 'answer   200 <OutgoingCallerIds page="0" numpages="0" pagesize="50" tot
 BY_CURSOR = "{paging: {strategy: cursor, next: /next, parameter: after}, total: {strategy: walk}}"
 
 
+# Items that are no array
+
+
+@pytest.mark.parametrize(
+    ("form", "items", "shown"),
+    [
+        ("values", f'{{"a": {BOB}, "c": {EVE}}}', "Bob</FriendlyName>…Eve</FriendlyName>"),
+        ("values", f"[{BOB}, {EVE}]", "Bob</FriendlyName>…Eve</FriendlyName>"),
+        ("values", "{}", 'total="0"'),
+        ("values", "[]", 'total="0"'),
+        ("values", "null", 'total="0"'),
+        ("values", '"none"', None),
+        ("values", "7", None),
+        ("entries", '{"7": {"name": "Bob"}, "8": {"name": "Eve"}}', "Bob</FriendlyName>…Eve</FriendlyName>"),
+        ("entries", '[{"name": "Zero"}, {"name": "One"}]', "Zero</FriendlyName>…One</FriendlyName>"),
+        ("entries", '{"7": null}', "<FriendlyName>(415) 867-5309</FriendlyName>"),
+        ("entries", "{}", 'total="0"'),
+        ("entries", "[]", 'total="0"'),
+        ("entries", "true", None),
+        ("array", f'{{"a": {BOB}}}', None),
+    ],
+)
+async def test_found_c6_items_may_be_held_by_an_object(
+    form: str, items: str, shown: str | None, tmp_path: Path
+) -> None:
+    listing = f"{{items_are: {form}, paging: {{strategy: none}}, total: {{strategy: length}}}}"
+    fields = "caller_id: {id: {at: /key, as: integer}, friendly_name: {at: /value/name, default: null}, "
+    number = "phone_number: {at: /value/number, default: '+14158675309'}}"
+    await hold(
+        tmp_path,
+        f"operations: {{list: {listing}}}\n" + (fields + number if form == "entries" else ""),
+        f"""
+program  GET OutgoingCallerIds
+proxy    {LIST}?limit=100
+vendor   200 {{"items": {items}}}
+answer   {"502" if shown is None else f"200 {shown}"}
+""",
+    )
+
+
 # C1: a success is any 2xx
 
 
