@@ -389,6 +389,7 @@ EMPTIES = {
     "a status with a text": ("{status: 404}", '404 {"error": {"message": "No numbers"}}'),
     "a status word": ("{when: {at: /status, equals: no_did}}", '200 {"status": "no_did"}'),
     "one of several": ("{when: {at: /status, one_of: [no_did, none]}}", '200 {"status": "none"}'),
+    "one of an array": ("{when: {at: /flags, contains: none}}", '200 {"flags": ["old", "none"]}'),
     "a number": ("{when: {at: /count, equals: 0}}", '200 {"count": 0, "items": false}'),
     "one of several rows": ("{status: 410}, {status: 404}", "404 {}"),
 }  # fmt: skip
