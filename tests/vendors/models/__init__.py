@@ -8,5 +8,15 @@ from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
 from vendors.models.voximplant import Voximplant
+from vendors.models.zoom_phone import ZoomPhone
 
-VENDORS: tuple[type[Vendor], ...] = (Twilio, SignalWire, Telnyx, Plivo, Restcomm, Voximplant, ExampleRest)
+VENDORS: tuple[type[Vendor], ...] = (
+    Twilio,
+    SignalWire,
+    Telnyx,
+    Plivo,
+    Restcomm,
+    Voximplant,
+    ZoomPhone,
+    ExampleRest,
+)
