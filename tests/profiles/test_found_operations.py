@@ -26,6 +26,7 @@ from proxy.profile.profile import Profile
 
 SEVEN = "PN00000000000000070f10ea9881eb7c1c"
 EIGHT = "PN000000000000000894d69089b1358911"
+MADE_UP = "PN00000000000000090f10ea9881eb7c1c"  # its check value is that of another id
 LIST = "GET /v1/accounts/acme/caller-ids"
 ONE = f"{LIST}/7"
 BOB = '{"id": 7, "name": "Bob", "number": "+14158675309"}'
@@ -281,6 +282,21 @@ program  GET OutgoingCallerIds/{EIGHT}
 proxy    {LIST}?limit=2&offset=0
 vendor   401 {{}}
 answer   502
+""",
+    )
+
+
+@pytest.mark.parametrize("rename", ["", ", rename: {json: {label: friendly_name, kind: {from_item: /kind}}}"])
+async def test_found_c4_no_list_is_searched_for_a_sid_that_no_id_has(rename: str, tmp_path: Path) -> None:
+    await hold(
+        tmp_path,
+        f"operations: {{fetch: {{from: list}}{rename}}}",
+        f"""
+program  GET OutgoingCallerIds/{MADE_UP}
+answer   404 <Message>The requested resource was not found</Message>
+program  PUT OutgoingCallerIds/{MADE_UP}
+         FriendlyName=Rob
+answer   404
 """,
     )
 
