@@ -12,7 +12,7 @@ from support.seed import ACCOUNT
 from support.wire import Message
 
 from vendors.client import Client, texts
-from vendors.machinery import Number, Vendor, listening
+from vendors.machinery import ASSERTION, Number, Vendor, listening
 
 Kind = type[Vendor]
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
@@ -62,10 +62,11 @@ async def before(
             f"  profile: {kind.profile}\n  variables: {kind.variables.replace('ORIGIN', vendor.origin)}\n"
             + (f"  validation: {validation}\n" if validation else "")
             + f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
-            f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'}}\n"
+            f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'"
+            f"{kind.credentials}}}\n"
             f"snapshots: {{fresh: {fresh}}}\n"
         )
-        variables = {"TOKEN": "demo-token", "KEY": key}
+        variables = {"TOKEN": "demo-token", "KEY": key, "ASSERTION": ASSERTION}
         async with running_proxy(vendor.url, configuration, variables) as port:
             yield Client(port), vendor
     assert vendor.breaches == [] or not strictly

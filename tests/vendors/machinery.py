@@ -18,6 +18,8 @@ from aiohttp import web
 
 FIRST_DAY = 1_600_000_000  # in September 2020, an arbitrary date
 CODE = "012345"
+ASSERTION = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI2MzQifQ.c2lnbmF0dXJl"
+"""A JWT as a vendor's console issues it."""
 
 
 def iso(seconds: int, ending: str) -> str:
@@ -90,6 +92,8 @@ class Vendor(ABC):
     account: ClassVar[str] = "account-1"
     variables: ClassVar[str] = "{}"
     """ORIGIN stands for that of the stand-in."""
+    credentials: ClassVar[str] = ""
+    """More keys of the account in proxy.yaml, beside the user name and the password."""
     authorization: ClassVar[str] = ""
     """The header of the right credentials; a vendor with another scheme overrides `is_authorized`."""
     page: ClassVar[int] = 1000
@@ -101,6 +105,8 @@ class Vendor(ABC):
     """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
     """Why renames are refused; empty if they are not."""
+    delete_refusal: ClassVar[str] = ""
+    """The same of deletions."""
     code: ClassVar[str] = "spoken"
     """shown, spoken or none: how the code of a validation call is communicated."""
     delays: ClassVar[bool] = False

@@ -4,6 +4,7 @@ from vendors.machinery import Vendor
 from vendors.models.example_rest import ExampleRest
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
+from vendors.models.ringcentral import RingCentral
 from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
@@ -18,5 +19,6 @@ VENDORS: tuple[type[Vendor], ...] = (
     Restcomm,
     Voximplant,
     ZoomPhone,
+    RingCentral,
     ExampleRest,
 )
