@@ -64,6 +64,7 @@ class Reader:
             return page
         load = operation
         if isinstance(operation, Fetch) and upstream.fetches_from_list:
+            upstream.check_sid(operation, parsed.account)
             load, own = everything, unfiltered
         found = own.cut(await view.get_or_load(own.key, loader=self._loader(load, parsed, upstream)))
         if found is None:  # the upstream has the item, but the list leaves it out

@@ -55,7 +55,7 @@ def _check_conditions(profile: ProfileSettings) -> Iterator[Violation]:
     ]
     for key_path, when in conditions:
         if when and len(when.tests()) != 1:
-            yield key_path, "give exactly one of equals, one_of, present and empty"
+            yield key_path, "give exactly one of equals, one_of, contains, present and empty"
 
 
 def _check_empty(profile: ProfileSettings) -> Iterator[Violation]:

@@ -135,7 +135,9 @@ def _check_same_conditions(profile: ProfileSettings) -> Iterator[Violation]:
         other = seen.setdefault(when.at, when)
         values, others = _list_accepted(when), _list_accepted(other)
         differ = values and others and not set(values) & set(others)
-        if differ or (when.present, other.present) in ((True, False), (False, True)):
+        # What is an array is no plain value
+        differ_in_type = (values and other.contains is not None) or (others and when.contains is not None)
+        if differ or differ_in_type or (when.present, other.present) in ((True, False), (False, True)):
             yield (
                 ("operations", "list", "include_when", index),
                 "no item meets this condition and one above it",

@@ -243,17 +243,23 @@ class Condition(Frozen):
     at: Pointers
     equals: Scalar | None = None
     one_of: tuple[Scalar, ...] | None = None
+    contains: Scalar | None = None
+    """A value that an array has."""
     present: StrictBool | None = None
     empty: StrictBool | None = None
     """Whether the value is absent, null, or an object, an array or a text without content."""
 
     def compares(self) -> bool:
-        """Whether it compares a plain value; else it is about whether there is anything."""
-        return self.present is None and self.empty is None
+        """Whether it compares a plain value."""
+        return self.equals is not None or self.one_of is not None
+
+    def needs_value(self) -> bool:
+        """Whether only what has a value meets it."""
+        return self.compares() or self.contains is not None or self.present is True or self.empty is False
 
     def tests(self) -> Sequence[object]:
         """Return what is given of the keys of which a condition has one."""
-        given = (self.equals, self.one_of, self.present, self.empty)
+        given = (self.equals, self.one_of, self.contains, self.present, self.empty)
         return [each for each in given if each is not None]
 
 

@@ -208,7 +208,7 @@ def _check_possible(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_absent(profile: ProfileSettings) -> Iterator[Violation]:
     """Find conditions that an item has nothing at a place where it has to have something."""
     endpoint = profile.operations.list
-    compared = {when.at for when in endpoint.include_when if when.compares() or when.empty is False}
+    needed = {when.at for when in endpoint.include_when if when.needs_value()}
     required = {
         value.at: name
         for name, value in profile.caller_id
@@ -216,7 +216,7 @@ def _check_absent(profile: ProfileSettings) -> Iterator[Violation]:
     }
     for index, when in enumerate(endpoint.include_when):
         here = ("operations", "list", "include_when", index)
-        if when.present is False and when.at in compared:
+        if when.present is False and when.at in needed:
             yield here, "no item meets this condition and another one with a value at the same place"
         if when.present is False and when.at in required:
             yield here, f"an item that meets this condition has no {required[when.at]}, which is required"

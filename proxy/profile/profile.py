@@ -239,6 +239,11 @@ class Profile:
 
         return self._authorize(self._build_call(endpoint, operation, account), account, read)
 
+    def check_sid(self, operation: Fetch | Rename | Delete, account: Account) -> None:
+        """Raise LegacyError 404 for a Sid that no id has; a list may show an id that is not stored yet."""
+        if self.id_memory is None:
+            self._collect_values(operation, account)
+
     def needs_item(self, operation: Rename | Delete) -> bool:
         """Whether `exchange` needs the caller ID as the upstream has it, to send more of it."""
         _, endpoint = self._find_operation(operation)

@@ -217,11 +217,16 @@ def compile_condition(when: language.Condition) -> Callable[[Any], bool]:
             return (found is not None) == when.present
         if when.empty is not None:
             return (found is None or (isinstance(found, str | list | dict) and not found)) == when.empty
-        # In JSON true is not 1; in Python it is
-        alike = [each for each in accepted if isinstance(each, bool) == isinstance(found, bool)]
-        return found in alike
+        if when.contains is not None:
+            return isinstance(found, list) and any(_is_same(each, when.contains) for each in found)
+        return any(_is_same(found, each) for each in accepted)
 
     return holds
+
+
+def _is_same(found: Any, value: object) -> bool:
+    """Whether both are the same in JSON, where true is not 1; in Python it is."""
+    return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
 
 
 # Operation → upstream parameters

@@ -130,6 +130,7 @@ class Upstream:
         item = None
         if self._profile.needs_item(operation):
             with _sending_nothing():
+                self._profile.check_sid(operation, account)
                 item = (await self._find(operation.sid, account)).item
         with self._reporting("rename" if isinstance(operation, Rename) else "delete", account):
             with _sending_nothing():
@@ -190,6 +191,11 @@ class Upstream:
             result = await self._load_one(self._exchange(operation, account), previous)
         await self._save_ids()
         return result
+
+    def check_sid(self, operation: Fetch, account: Account) -> None:
+        """Raise LegacyError 404 for a Sid that no id has, before a list is searched for it."""
+        with self._reporting("fetch", account):
+            self._profile.check_sid(operation, account)
 
     async def list_all(self, operation: List, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Return everything that may match, filtered as far as the upstream can; each Sid once.

@@ -110,9 +110,11 @@ def models(annotation: Any, *, of_mapping: bool = False) -> Iterator[tuple[bool,
 def test_every_shipped_profile_is_good(file: Path) -> None:
     filled = {"signalwire": "{space: ours}", "restcomm": "{host: restcomm.example}"}
     assert set(config.shipped_profiles()) >= {"twilio-2010-04-01", *filled}
+    user = "      username: us\n"
+    more = {"ringcentral": user + "      assertion: ${P}\n", "zoom-phone": user}
     for name in config.shipped_profiles():
         upstream = f"upstream: {{profile: {name}, variables: {filled.get(name, '{}')}}}\n"
-        file.write_text(upstream + account(), encoding="utf-8")
+        file.write_text(upstream + account() + more.get(name, ""), encoding="utf-8")
         assert load(file, {"T": "t", "P": "p"}).profiles[name].profile.name == name
 
 

@@ -26,10 +26,14 @@ _LISTS = {
     "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
     "plivo": '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}',
     "restcomm": f'[{{"sid": "{BOB}", "account_sid": "{ACCOUNT}", "phone_number": "+14158675309"}}]',
+    "ringcentral": '{"records": [{"id": 7, "phoneNumber": "+14158675309", "features": ["CallerId"]}], '
+    '"paging": {"totalElements": 1}}',
     "signalwire": f'{{"data": [{{"id": "{_UUID}", "number": "+14158675309", "verified": true, '
     '"verified_at": "2024-05-01T10:00:00Z"}], "links": {"next": "/verified_caller_ids?page=2"}}',
     "telnyx": '{"data": [{"phone_number": "+14158675309"}], "meta": {"total_results": 1}}',
     "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
+    "zoom-phone": '{"customize_numbers": [{"customize_id": "8_RkKw9OQ42oYsXqJJjs4A", '
+    '"phone_number": "+14158675309"}], "next_page_token": ""}',
 }
 _TEXTS = ("Bob & <Co>", "]]>", "=1+1", '"', "a,b\r\nc", "\r", "\0\ufffe", "\ud800", "שלום", "📞" * 64, "</b>")
 

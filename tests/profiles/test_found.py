@@ -160,8 +160,13 @@ def test_found_b5_what_may_be_meant_is_a_warning(tmp_path: Path, right: str, wro
         ("equals: 1", "equals: true", False),
         ("equals: a", "one_of: [b, c]", False),
         ("present: true", "present: false", False),
+        ("equals: a", "contains: a", False),
+        ("contains: a", "one_of: [a, b]", False),
+        ("contains: a", "present: false", False),
         ("equals: a", "one_of: [a, c]", True),
         ("equals: a", "present: true", True),
+        ("contains: a", "contains: b", True),
+        ("contains: a", "empty: false", True),
     ],
 )
 def test_found_b5_conditions_that_exclude_each_other(

@@ -26,6 +26,7 @@ from proxy.profile.profile import Profile
 
 SEVEN = "PN00000000000000070f10ea9881eb7c1c"
 EIGHT = "PN000000000000000894d69089b1358911"
+MADE_UP = "PN00000000000000090f10ea9881eb7c1c"  # its check value is that of another id
 LIST = "GET /v1/accounts/acme/caller-ids"
 ONE = f"{LIST}/7"
 BOB = '{"id": 7, "name": "Bob", "number": "+14158675309"}'
@@ -325,6 +326,21 @@ answer   502
     )
 
 
+@pytest.mark.parametrize("rename", ["", ", rename: {json: {label: friendly_name, kind: {from_item: /kind}}}"])
+async def test_found_c4_no_list_is_searched_for_a_sid_that_no_id_has(rename: str, tmp_path: Path) -> None:
+    await hold(
+        tmp_path,
+        f"operations: {{fetch: {{from: list}}{rename}}}",
+        f"""
+program  GET OutgoingCallerIds/{MADE_UP}
+answer   404 <Message>The requested resource was not found</Message>
+program  PUT OutgoingCallerIds/{MADE_UP}
+         FriendlyName=Rob
+answer   404
+""",
+    )
+
+
 async def test_found_c4_a_list_that_leaves_items_out(tmp_path: Path) -> None:
     await hold(
         tmp_path,
@@ -429,6 +445,7 @@ EMPTIES = {
     "a status with a text": ("{status: 404}", '404 {"error": {"message": "No numbers"}}'),
     "a status word": ("{when: {at: /status, equals: no_did}}", '200 {"status": "no_did"}'),
     "one of several": ("{when: {at: /status, one_of: [no_did, none]}}", '200 {"status": "none"}'),
+    "one of an array": ("{when: {at: /flags, contains: none}}", '200 {"flags": ["old", "none"]}'),
     "a number": ("{when: {at: /count, equals: 0}}", '200 {"count": 0, "items": false}'),
     "one of several rows": ("{status: 410}, {status: 404}", "404 {}"),
 }  # fmt: skip

@@ -18,6 +18,8 @@ from aiohttp import web
 
 FIRST_DAY = 1_600_000_000  # in September 2020, an arbitrary date
 CODE = "012345"
+ASSERTION = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI2MzQifQ.c2lnbmF0dXJl"
+"""A JWT as a vendor's console issues it."""
 
 
 def iso(seconds: int, ending: str) -> str:
@@ -89,6 +91,9 @@ class Vendor(ABC):
     """The path of the base URL."""
     account: ClassVar[str] = "account-1"
     variables: ClassVar[str] = "{}"
+    """ORIGIN stands for that of the stand-in."""
+    credentials: ClassVar[str] = ""
+    """More keys of the account in proxy.yaml, beside the user name and the password."""
     authorization: ClassVar[str] = ""
     """The header of the right credentials; a vendor with another scheme overrides `is_authorized`."""
     page: ClassVar[int] = 1000
@@ -100,6 +105,8 @@ class Vendor(ABC):
     """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
     """Why renames are refused; empty if they are not."""
+    delete_refusal: ClassVar[str] = ""
+    """The same of deletions."""
     code: ClassVar[str] = "spoken"
     """shown, spoken or none: how the code of a validation call is communicated."""
     delays: ClassVar[bool] = False
@@ -112,14 +119,20 @@ class Vendor(ABC):
         self.numbers: list[Number] = []
         self.pending: dict[str, Number] = {}
         self.received: list[str] = []
+        """Requests to the API."""
+        self.token_requests: list[str] = []
         self.breaches: list[str] = []
         self.instead: list[Answer] = []
         """Answers that are sent in turn, whatever the requests."""
         self.port = 0
 
     @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.base}"
+        return self.origin + self.base
 
     # Storage
 
@@ -193,9 +206,7 @@ class Vendor(ABC):
             answer = self.instead.pop(0) if self.instead else self.consider(request, await request.read())
         except RefusedError as refused:
             answer = refused.answer
-        body = b"" if answer.document is None else json.dumps(answer.document).encode()
-        content_type = {"Content-Type": "application/json"} if body else {}
-        return web.Response(status=answer.status, body=body, headers={**content_type, **answer.headers})
+        return answered(answer)
 
     def is_authorized(self, request: web.BaseRequest, _: bytes) -> bool:
         return request.headers.get("Authorization") == self.authorization
@@ -251,6 +262,12 @@ class Vendor(ABC):
         if not text.isdigit() or not 1 <= int(text) <= self.page:
             raise self.breach(f"no size of a page: {text}")
         return int(text)
+
+
+def answered(answer: Answer) -> web.Response:
+    body = b"" if answer.document is None else json.dumps(answer.document).encode()
+    content_type = {"Content-Type": "application/json"} if body else {}
+    return web.Response(status=answer.status, body=body, headers={**content_type, **answer.headers})
 
 
 @contextlib.asynccontextmanager

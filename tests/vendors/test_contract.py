@@ -1,12 +1,7 @@
 """The contract of 2008 with the scripted stand-in of every vendor."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
-from email.utils import format_datetime
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import pytest
 from lxml import etree
@@ -15,15 +10,14 @@ from support.seed import ACCOUNT, LIST
 from support.wire import Message
 
 from vendors.client import Client, texts
-from vendors.machinery import CODE, Answer, Number, Vendor, listening
+from vendors.contract import Kind, attributes, before, error, shown, without_sids
+from vendors.machinery import CODE, Answer, listening
 from vendors.models import VENDORS
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
 
-Kind = type[Vendor]
-LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 NOWHERE = "PN" + "0123456789abcdef" * 2
 
 every_vendor = pytest.mark.parametrize("kind", VENDORS, ids=lambda kind: kind.profile)
@@ -37,64 +31,9 @@ def vendors_that(tell: str) -> pytest.MarkDecorator:
     return some(*(kind for kind in VENDORS if kind.code == tell))
 
 
-def date(seconds: int | None) -> str | None:
-    return None if seconds is None else format_datetime(datetime.fromtimestamp(seconds, LOS_ANGELES))
-
-
-def shown(vendor: Vendor, numbers: list[Number]) -> list[dict[str, str | None]]:
-    """Return these numbers as the legacy API shows them, without Sids."""
-    return [
-        {
-            "AccountSid": ACCOUNT,
-            "FriendlyName": vendor.name_shown(number),
-            "PhoneNumber": number.number.removeprefix("+1").removeprefix("+"),
-            "DateCreated": date(vendor.dates_shown(number)[0]),
-            "DateUpdated": date(vendor.dates_shown(number)[1]),
-        }
-        for number in numbers
-    ]
-
-
-def without_sids(items: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
-    sids = [item.pop("Sid") for item in items]
-    assert len(set(sids)) == len(sids)
-    assert all(sid and sid.startswith("PN") and len(sid) == 34 for sid in sids)
-    return items
-
-
-def attributes(total: int, page: int, size: int) -> dict[str, str]:
-    first, last = page * size, min((page + 1) * size, total) - 1
-    if first >= total:
-        first = last = 0
-    values = {"page": page, "numpages": -(-total // size), "pagesize": size, "total": total}
-    return {name: str(value) for name, value in {**values, "start": first, "end": last}.items()}
-
-
-@asynccontextmanager
-async def before(
-    kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True, fresh: int = 0
-) -> AsyncIterator[tuple[Client, Vendor]]:
-    """Run a proxy with a new upstream, which must not have got undocumented requests."""
-    vendor = kind()
-    configuration = (
-        f"  profile: {kind.profile}\n  variables: {kind.variables}\n"
-        + (f"  validation: {validation}\n" if validation else "")
-        + f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
-        f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'}}\n"
-        f"snapshots: {{fresh: {fresh}}}\n"
-    )
-    variables = {"TOKEN": "demo-token", "KEY": key}
-    async with listening(vendor), running_proxy(vendor.url, configuration, variables) as port:
-        yield Client(port), vendor
-    assert vendor.breaches == [] or not strictly
-
-
-def error(answer: Message) -> dict[str, str | None]:
-    (exception,) = etree.fromstring(answer.body)
-    assert exception.tag == "RestException"
-    told = texts(exception)
-    assert told["Status"] == str(answer.status)
-    return told
+def assert_unsupported(answer: Message, reason: str) -> None:
+    told = error(answer)
+    assert (told["Status"], told["Message"], told["Code"]) == ("501", reason, "20501")
 
 
 # 1 and 3: lists, pages and elements
@@ -132,6 +71,8 @@ async def test_a_page_is_cached_until_a_write(kind: Kind) -> None:
             vendor.received.clear()
             assert await client.look(**parameters) == seen
             assert vendor.received == []
+        if kind.delete_refusal:
+            return
         said, items = await client.look(page=1, num=4)
         assert (await client.ask("DELETE", f"{LIST}/{items[0]['Sid']}")).status == 204
         said, left = await client.look(page=1, num=4)
@@ -212,6 +153,10 @@ async def test_fetch_and_delete(kind: Kind) -> None:
             listed = await client.ask("GET", f"{LIST}{suffix}?num=5")
             assert listed.body.count(mark + number.number[2:].encode()) == 1
         vendor.received.clear()
+        if kind.delete_refusal:
+            assert_unsupported(await client.ask("DELETE", place), kind.delete_refusal)
+            assert vendor.received == []
+            return
         assert (await client.ask("DELETE", place)).status == 204
         assert len(vendor.received) == 1
         assert number not in vendor.numbers
@@ -232,12 +177,7 @@ async def test_rename_or_its_refusal(kind: Kind, method: str) -> None:
         vendor.received.clear()
         answer = await client.ask(method, place, urlencode({"FriendlyName": "Zoë & Co"}))
         if kind.rename_refusal:
-            assert error(answer) | {"MoreInfo": None} == {
-                "Status": "501",
-                "Message": kind.rename_refusal,
-                "Code": "20501",
-                "MoreInfo": None,
-            }
+            assert_unsupported(answer, kind.rename_refusal)
             assert vendor.received == []
         else:
             assert etree.fromstring(answer.body)[0].findtext("FriendlyName") == "Zoë & Co"
@@ -249,7 +189,7 @@ async def test_rename_or_its_refusal(kind: Kind, method: str) -> None:
 async def test_a_made_up_sid_is_not_found(kind: Kind) -> None:
     async with before(kind) as (client, vendor):
         vendor.fill(2)
-        for method in ("GET", "DELETE"):
+        for method in ("GET",) if kind.delete_refusal else ("GET", "DELETE"):
             answer = await client.ask(method, f"{LIST}/{NOWHERE}")
             assert error(answer) == {"Status": "404", "Message": "The requested resource was not found"}
         assert len(vendor.received) == (0 if kind.keyed else 2)
@@ -335,7 +275,7 @@ async def test_refused_credentials_of_the_proxy_are_a_gateway_error(kind: Kind) 
         told = error(await client.ask("GET", LIST))
         assert (told["Status"], told["Code"]) == ("502", "20502")
         assert told["Message"] == "The upstream API returned an unexpected response"
-        assert len(vendor.received) == 1
+        assert len(vendor.received + vendor.token_requests) == 1
 
 
 @some(Twilio, Restcomm)

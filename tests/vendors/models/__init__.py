@@ -4,9 +4,21 @@ from vendors.machinery import Vendor
 from vendors.models.example_rest import ExampleRest
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
+from vendors.models.ringcentral import RingCentral
 from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
 from vendors.models.voximplant import Voximplant
+from vendors.models.zoom_phone import ZoomPhone
 
-VENDORS: tuple[type[Vendor], ...] = (Twilio, SignalWire, Telnyx, Plivo, Restcomm, Voximplant, ExampleRest)
+VENDORS: tuple[type[Vendor], ...] = (
+    Twilio,
+    SignalWire,
+    Telnyx,
+    Plivo,
+    Restcomm,
+    Voximplant,
+    ZoomPhone,
+    RingCentral,
+    ExampleRest,
+)
