@@ -256,6 +256,44 @@ answer   200 <PhoneNumber>4158675309</PhoneNumber>
     )
 
 
+async def test_a_fetch_finds_its_caller_id_among_others(tmp_path: Path) -> None:
+    await hold(
+        tmp_path,
+        """
+operations:
+  list: {include_when: [{at: /number, present: true}], total: {strategy: walk}}
+  fetch: {method: GET, path: /numbers, query: {search: id}, item: /found}
+  rename: {json: {name: friendly_name, country: {from_item: /country}}, item: /found}
+""",
+        f"""
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {EVE}]}}
+answer   200 <FriendlyName>Eve</FriendlyName>
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {{"id": 8}}]}}
+answer   404
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": []}}
+answer   404
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, 8]}}
+answer   502
+program  PUT OutgoingCallerIds/{EIGHT}
+         FriendlyName=Front+Desk
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {{"id": 8, "number": "+14158675310", "country": "US"}}]}}
+proxy    PATCH /v1/accounts/acme/caller-ids/8
+         {{"name": "Front Desk", "country": "US"}}
+vendor   200 {{"found": [{BOB}, {{"id": 8, "name": "Front Desk", "number": "+14158675310"}}]}}
+answer   200 <FriendlyName>Front Desk</FriendlyName>
+""",
+    )
+
+
 # C4: no request for one caller ID
 
 

@@ -290,11 +290,11 @@ FAILURES: Mapping[str, Failure] = {
         "    item: /data/item",
         f"{GONE} (pointer /data/item, expected an object, found nothing in an object at /data, status 200)",
     ),
-    "an array for the item": Failure(
+    "an array of arrays for the item": Failure(
         FETCH,
-        {"data": {"item": [GOOD]}},
+        {"data": {"item": [GOOD, [GOOD]]}},
         "      - {at: /state, equals: verified}",
-        f"{TYPE} (pointer /state, expected an object, found nothing in an array, item 0, status 200)",
+        f"{TYPE} (pointer /state, expected an object, found nothing in an array, item 1, status 200)",
     ),
     "an item that is left out": Failure(
         FETCH,
