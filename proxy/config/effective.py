@@ -45,9 +45,9 @@ def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tupl
 
 def _write_lines(model: BaseModel, source: Source, origins: Mapping[KeyPath, str]) -> Iterator[str]:
     rows = [*_write_rows(model, source, origins, ())]
-    width = min(60, max(len(text) for text, _ in rows) + 2)
+    width = min(58, max(len(text) for text, _ in rows))
     for text, origin in rows:
-        yield f"{text:{width}}# {origin}" if origin else text
+        yield f"{text:{width}}  # {origin}" if origin else text  # without a space it would be more of a text
 
 
 def _write_rows(

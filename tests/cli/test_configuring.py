@@ -111,6 +111,15 @@ def test_printed_configuration_is_equivalent_yaml(name: str, tmp_path: Path) -> 
     assert again == loaded.profiles[name].profile.model_copy(update=changed)
 
 
+def test_a_long_text_ends_before_its_origin(file: Path) -> None:
+    long = "nothing but documentation, of which there is very much to read"
+    profile = file.with_name("mine.yaml")
+    written = profile.read_text(encoding="utf-8")
+    profile.write_text(re.sub("checked_against: .*", f"checked_against: {long}", written), encoding="utf-8")
+    *_, printed = called("config", file, SECRET=SECRET).stdout.split("\n---\n")
+    assert yaml.safe_load(printed)["checked_against"] == long
+
+
 def everything_for(name: str) -> Mapping[str, str]:
     """Return a value for each variable in the file of `init`."""
     names = re.findall(r"^ *\w+: \$\{(\w+)\}", called("init", name).stdout, re.MULTILINE)
