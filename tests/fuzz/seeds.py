@@ -30,6 +30,7 @@ _LISTS = {
     '"verified_at": "2024-05-01T10:00:00Z"}], "links": {"next": "/verified_caller_ids?page=2"}}',
     "telnyx": '{"data": [{"phone_number": "+14158675309"}], "meta": {"total_results": 1}}',
     "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
+    "vonage": '{"count": 1, "numbers": [{"country": "US", "msisdn": "14158675309"}]}',
 }
 _TEXTS = ("Bob & <Co>", "]]>", "=1+1", '"', "a,b\r\nc", "\r", "\0\ufffe", "\ud800", "שלום", "📞" * 64, "</b>")
 

@@ -100,6 +100,8 @@ class Vendor(ABC):
     """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
     """Why renames are refused; empty if they are not."""
+    delete_calls: ClassVar[int] = 1
+    """Requests for one deletion: another one where it needs the item."""
     code: ClassVar[str] = "spoken"
     """shown, spoken or none: how the code of a validation call is communicated."""
     delays: ClassVar[bool] = False

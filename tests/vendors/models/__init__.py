@@ -7,6 +7,16 @@ from vendors.models.restcomm import Restcomm
 from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
+from vendors.models.vonage import Vonage
 from vendors.models.voximplant import Voximplant
 
-VENDORS: tuple[type[Vendor], ...] = (Twilio, SignalWire, Telnyx, Plivo, Restcomm, Voximplant, ExampleRest)
+VENDORS: tuple[type[Vendor], ...] = (
+    Twilio,
+    SignalWire,
+    Telnyx,
+    Plivo,
+    Restcomm,
+    Voximplant,
+    Vonage,
+    ExampleRest,
+)
