@@ -1042,6 +1042,11 @@ IDS: list[tuple[str, list[object], list[object]]] = [
         ["dVf2Qr9HSk2BuwB1AApxfw", "AAAAAAAAAAAAAAAAAAAAAA", "_-_-_-_-_-_-_-_-_-_-_w"],
         ["dVf2Qr9HSk2BuwB1AApxfx", "dVf2Qr9HSk2BuwB1AApxfw==", "dVf2Qr9HSk2BuwB1AApx+w", "short", 7],
     ),
+    (
+        "codec: hex32_upper",
+        ["6FED0BC540BFADD9B05ED7D89AAC22FA", "0" * 32, "F" * 32],
+        ["6fed0bc540bfadd9b05ed7d89aac22fa", "F" * 31, "G" * 32, "F" * 32 + "\n", 7],
+    ),
     ("codec: short_text, prefix: num_", ["num_0a", "num_" + "z" * 21], ["0a", "num_", "num_" + "z" * 22]),
     ("codec: integer, prefix: n-", ["n-18446744073709551615"], ["n-007", "n-18446744073709551616"]),
 ]
