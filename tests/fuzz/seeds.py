@@ -24,6 +24,7 @@ _UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 # Lists of the shipped profiles that no conversation contains
 _LISTS = {
     "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
+    "infobip": f'{{"numberCount": 1, "numbers": [{{"numberKey": "{"6F" * 16}", "number": "14158675309"}}]}}',
     "plivo": '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}',
     "restcomm": f'[{{"sid": "{BOB}", "account_sid": "{ACCOUNT}", "phone_number": "+14158675309"}}]',
     "signalwire": f'{{"data": [{{"id": "{_UUID}", "number": "+14158675309", "verified": true, '

@@ -17,6 +17,7 @@ from support.wire import Message
 from vendors.client import Client, texts
 from vendors.machinery import CODE, Answer, Number, Vendor, listening
 from vendors.models import VENDORS
+from vendors.models.infobip import Infobip
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
 from vendors.models.telnyx import Telnyx
@@ -435,3 +436,22 @@ async def test_vonage_refuses_a_number_that_is_not_the_account_s(status: int) ->
         vendor.instead += [Answer(200, shown), Answer(status, document)]
         answer = await client.ask("DELETE", place)
         assert error(answer) == {"Status": "404", "Message": "The requested resource was not found"}
+
+
+async def test_a_page_from_infobip_keeps_to_its_limit_of_requests() -> None:
+    async with before(Infobip) as (client, vendor):
+        vendor.fill(1000)
+        said, items = await client.look(page=7)
+        assert said == attributes(1000, 7, 50)
+        assert [item["Sid"] for item in items] == [
+            f"PN{Infobip().key(number).lower()}" for number in vendor.numbers[350:400]
+        ]
+        assert vendor.received == ["GET /numbers/1/numbers?limit=50&page=7"]
+
+
+async def test_infobip_says_what_is_wrong() -> None:
+    async with before(Infobip) as (client, vendor):
+        refusal = {"messageId": "FORBIDDEN_NUMBER", "text": "Number cannot be cancelled"}
+        vendor.instead.append(Answer(409, {"requestError": {"serviceException": refusal}}))
+        answer = await client.ask("DELETE", f"{LIST}/{NOWHERE}")
+        assert (answer.status, error(answer)["Message"]) == (409, "Number cannot be cancelled")

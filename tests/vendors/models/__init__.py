@@ -2,6 +2,7 @@
 
 from vendors.machinery import Vendor
 from vendors.models.example_rest import ExampleRest
+from vendors.models.infobip import Infobip
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
 from vendors.models.signalwire import SignalWire
@@ -18,5 +19,6 @@ VENDORS: tuple[type[Vendor], ...] = (
     Restcomm,
     Voximplant,
     Vonage,
+    Infobip,
     ExampleRest,
 )
