@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 import time
@@ -126,13 +127,14 @@ def compile_oauth2(
     auth: OAuth2, base_url: str, variables: Mapping[str, Any]
 ) -> Callable[[Call, Credentials, str], Call]:
     """Return a function that makes a call show a token of an account, with its credentials and its name."""
-    url, settings = complete_token_url(auth, base_url, variables), auth.model_dump_json()
-    read = _compile_answer(auth)
+    url, read = complete_token_url(auth, base_url, variables), _compile_answer(auth)
+    used = {name for _, text in list_templates(auth) for name in list_placeholders(text)} & variables.keys()
+    settings = json.dumps([auth.model_dump(), url, {name: variables[name] for name in sorted(used)}])
 
     def authorize(call: Call, credentials: Credentials, account: str) -> Call:
         texts = (credentials.username, credentials.password, credentials.extra, account)
         values = {**variables, **dict(zip((*SECRETS, "account"), texts, strict=True))}
-        parts = (url, settings, *(str(len(text)) for text in texts), *texts)
+        parts = (settings, *(str(len(text)) for text in texts), *texts)
 
         def request() -> Call:
             return _build_request(auth, url, values, call)

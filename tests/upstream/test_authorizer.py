@@ -3,10 +3,11 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -63,9 +64,15 @@ class Vendor:
     def calls(self) -> list[Message]:
         return [each for each in self.upstream.received if each.target != "/token"]
 
-    def call(self, method: str = "GET", credentials: Credentials = WHO, **auth: Any) -> Call:
+    def call(
+        self,
+        method: str = "GET",
+        credentials: Credentials = WHO,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **auth: Any,
+    ) -> Call:
         settings = OAuth2.model_validate({"scheme": "oauth2", "token_url": "/token", **auth})
-        return compile_auth(settings, f"{self.upstream.url}/v1", {})(
+        return compile_auth(settings, f"{self.upstream.url}/v1", variables)(
             Call(method, f"{self.upstream.url}/v1/x"), credentials, "AC1", "acme"
         )
 
@@ -109,6 +116,31 @@ async def test_other_credentials_have_tokens_of_their_own() -> None:
         await client.send(it.call(scope="more"))
         assert it.fetches == 4
         assert len({each.header("Authorization") for each in it.calls}) == 4
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"scope": "{region}:read"},
+        {"audience": "https://{region}.example.com"},
+        {"parameters": {"resource": "{region}"}},
+        {"grant": "jwt_bearer", "assertion": {"algorithm": "HS256", "claims": {"scope": "{region}"}}},
+    ],
+    ids=lambda auth: next(iter(auth)),
+)
+async def test_other_variables_have_tokens_of_their_own(auth: dict[str, Any]) -> None:
+    who = Credentials("client id", SECRET, "k" * 32)
+    async with vendor() as it, Client() as client:
+        for region in ("eu", "us", "eu", "us"):
+            call = it.call(credentials=who, variables={"region": region, "unused": region}, **auth)
+            assert (await client.send(call)).status == 200
+        assert it.fetches == 2
+        first, second, *again = (each.header("Authorization") for each in it.calls)
+        assert again == [first, second]
+        assert first != second
+        for unused in ("1", "2"):
+            await client.send(it.call(variables={"unused": unused}))
+        assert it.fetches == 3
 
 
 async def test_a_token_is_replaced_before_it_ends() -> None:
