@@ -62,4 +62,4 @@ def _authorize(call: Call, token: str) -> Call:
     try:
         return call.authorized(time.time(), token)
     except ValueError as error:
-        raise NoReplyError(Reason.REQUEST, was_sent=False) from error
+        raise NoReplyError(Reason.REQUEST, was_sent=False).at_key("auth") from error

@@ -95,6 +95,7 @@ async def failure(client: Client, call: Call) -> NoReplyError:
     assert not raised.value.was_sent
     assert raised.value.has_no_effect
     assert SECRET not in repr(raised.value) + str(raised.value)
+    assert raised.value.key_path[0] == "auth"
     return raised.value
 
 
@@ -301,7 +302,11 @@ async def test_a_pause_that_the_token_server_asks_for() -> None:
 async def test_nonsense(body: bytes, reason: Reason) -> None:
     async with vendor() as it, Client() as client:
         it.issues = json_answer(200, body).encode() if body else json_answer(204, b"").encode()
-        assert (await failure(client, it.call("POST"))).reason is reason
+        raised = await failure(client, it.call("POST"))
+        assert raised.reason is reason
+        pointer = raised.details.get("pointer")
+        keys: dict[object, str] = {"/access_token": "token", "/token_type": "value", None: "token_url"}
+        assert raised.key_path == ("auth", keys[pointer])
         assert it.calls == []
 
 
