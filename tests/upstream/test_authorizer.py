@@ -39,11 +39,15 @@ class Vendor:
     issues: Answer | None = None
     """What the token server answers instead of a token."""
     accepts_none: bool = False
+    instead: bytes = b""
+    """What the API answers, with 403."""
     numbers: Any = field(default_factory=lambda: count(1))
 
     def answer(self, message: Message) -> Answer:
         if message.target == "/token":
             return self._issue()
+        if self.instead:
+            return json_answer(403, self.instead).encode()
         token = (message.header("Authorization") or "").removeprefix("Bearer ")
         if token in self.valid and not self.accepts_none:
             return json_answer(200, b'{"done": true}').encode()
@@ -209,6 +213,18 @@ async def test_no_reply_shows_a_token() -> None:
     async with vendor() as it, Client() as client:
         it.accepts_none = True
         assert (await client.send(it.call())).body == b'{"message": "******** is not valid"}'
+
+
+@pytest.mark.parametrize("written", ["{}", "Bearer {}!"])
+@pytest.mark.parametrize("escape", [("", ""), ("/", "\\/"), ("+", "\\u002B"), ("=", "\\u003d")])
+async def test_no_reply_shows_an_escaped_token(written: str, escape: tuple[str, str]) -> None:
+    """Some libraries write characters in JSON as escapes that need none."""
+    token = "an/opaque+token/of=many+characters=="
+    async with vendor() as it, Client() as client:
+        it.issues = answer_of({"access_token": token})
+        it.instead = b'{"message": "%b"}' % written.format(token.replace(*escape)).encode()
+        reply = await client.send(it.call())
+        assert json.loads(reply.body) == {"message": written.format("********")}
 
 
 # A token server that refuses
