@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +25,7 @@ from proxy.profile.auth import compile_auth
 from proxy.profile.calls import Call, NoReplyError
 from proxy.profile.oauth2 import OAuth2
 from proxy.upstream.client import Client
+from proxy.upstream.route import UpstreamRoute
 
 SECRET = "client-s3cret/+"
 WHO = Credentials("client id", SECRET)
@@ -339,6 +341,20 @@ async def test_no_token_server() -> None:
         call = it.call("POST", token_url="http://127.0.0.1:1/token")
         assert (await failure(client, call)).reason is Reason.CONNECT
         assert it.calls == []
+
+
+async def test_a_token_server_of_another_origin(tmp_path: Path) -> None:
+    """The socket of the API is not the way to it."""
+    route = UpstreamRoute(unix_path=str(tmp_path / "api.sock"), origin="http://api.localhost")
+    async with vendor() as it, Client({"api": route}) as client:
+        settings = OAuth2(scheme="oauth2", token_url=f"{it.upstream.url}/token")
+        authorize = compile_auth(settings, "http://api.localhost/v1")
+        call = Call("GET", "http://api.localhost/v1/x", route="api")
+        with pytest.raises(NoReplyError) as raised:
+            await client.send(authorize(call, WHO, "AC1", "acme"))
+        assert "api.sock" in str(raised.value.details["socket"])
+        assert "request" not in raised.value.details  # it is the API that is not reached
+        assert (it.fetches, it.calls) == (1, [])
 
 
 # A token server that stalls
