@@ -13,6 +13,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -24,7 +25,17 @@ from proxy.profile.conversions import UnreadableError, WriteName, list_readers
 from proxy.profile.id_memory import IdMemory
 
 CodecName = Literal[
-    "identity", "uuid", "base64url", "hex32", "ulid", "hex24", "e164", "integer", "short_text", "stored"
+    "identity",
+    "uuid",
+    "base64url",
+    "hex32",
+    "hex32_upper",
+    "ulid",
+    "hex24",
+    "e164",
+    "integer",
+    "short_text",
+    "stored",
 ]
 
 
@@ -96,10 +107,10 @@ class Rewritten(Codec):
             raise LegacyError(NOT_FOUND) from None
 
 
-def _check_hex(upstream_id: str) -> str:
-    if not re.fullmatch("[0-9a-f]{32}", upstream_id):
+def _parse_hex(digits: str, upstream_id: str) -> str:
+    if not re.fullmatch(f"[{digits}]{{32}}", upstream_id):
         raise ValueError(upstream_id)
-    return upstream_id
+    return upstream_id.lower()
 
 
 _BASE_32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's
@@ -307,7 +318,8 @@ ID_CODECS: Mapping[CodecName, IdCodec] = {
     "identity": IdCodec(lambda _: Identity()),
     "uuid": IdCodec(lambda _: Rewritten(lambda text: UUID(text).hex, lambda digits: str(UUID(digits)))),
     "base64url": IdCodec(lambda _: Rewritten(_parse_base64url, _format_base64url)),
-    "hex32": IdCodec(lambda _: Rewritten(_check_hex, str)),
+    "hex32": IdCodec(lambda _: Rewritten(partial(_parse_hex, "0-9a-f"), str)),
+    "hex32_upper": IdCodec(lambda _: Rewritten(partial(_parse_hex, "0-9A-F"), str.upper)),
     "ulid": IdCodec(lambda _: Rewritten(_parse_ulid, _format_ulid)),
     "hex24": IdCodec(lambda key: Keyed(_HEX24, "", key, width=24, is_hex=True), is_keyed=True),
     "e164": IdCodec(

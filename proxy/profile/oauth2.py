@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 import time
@@ -126,13 +127,14 @@ def compile_oauth2(
     auth: OAuth2, base_url: str, variables: Mapping[str, Any]
 ) -> Callable[[Call, Credentials, str], Call]:
     """Return a function that makes a call show a token of an account, with its credentials and its name."""
-    url, settings = complete_token_url(auth, base_url, variables), auth.model_dump_json()
-    read = _compile_answer(auth)
+    url, read = complete_token_url(auth, base_url, variables), _compile_answer(auth)
+    used = {name for _, text in list_templates(auth) for name in list_placeholders(text)} & variables.keys()
+    settings = json.dumps([auth.model_dump(), url, {name: variables[name] for name in sorted(used)}])
 
     def authorize(call: Call, credentials: Credentials, account: str) -> Call:
         texts = (credentials.username, credentials.password, credentials.extra, account)
         values = {**variables, **dict(zip((*SECRETS, "account"), texts, strict=True))}
-        parts = (url, settings, *(str(len(text)) for text in texts), *texts)
+        parts = (settings, *(str(len(text)) for text in texts), *texts)
 
         def request() -> Call:
             return _build_request(auth, url, values, call)
@@ -251,27 +253,30 @@ def _compile_answer(auth: OAuth2) -> Callable[[Reply], Token]:
         if isinstance(error, str) and error in _REFUSALS | _OTHER_ERRORS:
             details["error"] = error
         if not 200 <= reply.status < 300:
-            raise _failure(_find_reason(reply.status, error), details)
+            raise _failure("token_url", _find_reason(reply.status, error), details)
         if not isinstance(document, dict):
-            raise _failure(Reason.NOT_JSON if document is NOT_JSON else Reason.ITEM_TYPE, details)
+            reason = Reason.NOT_JSON if document is NOT_JSON else Reason.ITEM_TYPE
+            raise _failure("token_url", reason, details)
         token, kind = find_token(document), document.get("token_type")
         if token is None:
-            raise _failure(Reason.ITEM_KEY, {**details, "pointer": auth.token[0]})
+            raise _failure("token", Reason.ITEM_KEY, {**details, "pointer": " or ".join(auth.token)})
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            wrong = {"pointer": auth.token[0], "expected": "a token of at most 8192 visible characters"}
-            raise _failure(Reason.ITEM_TYPE, {**details, **wrong})
+            expected = "a token of at most 8192 visible characters"
+            wrong = {"pointer": " or ".join(auth.token), "expected": expected}
+            raise _failure("token", Reason.ITEM_TYPE, {**details, **wrong})
         if is_bearer and kind is not None and not str(kind).lower().startswith("bearer"):
             wrong = {"pointer": "/token_type", "expected": "Bearer"}  # RFC 6749 section 7.1
-            raise _failure(Reason.ITEM_TYPE, {**details, **wrong})
+            raise _failure("value", Reason.ITEM_TYPE, {**details, **wrong})
         return Token(token, _read_lifetime(find_lifetime(document)))
 
     return read
 
 
-def _failure(reason: Reason, details: Mapping[str, str | int]) -> UpstreamError:
+def _failure(key: str, reason: Reason, details: Mapping[str, str | int]) -> UpstreamError:
+    """Return the error for an answer of the token server, about a key of the scheme."""
     error = UpstreamError(reason)
     error.add_details(**details)
-    return error
+    return error.at_key("auth", key)
 
 
 def _find_reason(status: int, error: object) -> Reason:

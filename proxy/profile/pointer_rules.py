@@ -288,17 +288,6 @@ def _warn_of_starts(profile: ProfileSettings) -> Iterator[Violation]:
             yield place.key_path, f"this begins with {items}, where the items are: it begins at the item"
 
 
-def _warn_of_arrays(profile: ProfileSettings) -> Iterator[Violation]:
-    """Find an item that is the array of all items."""
-    items, listed = profile.operations.list.items, profile.operations.list.path.partition("?")[0]
-    for operation in ("fetch", "rename"):
-        endpoint = getattr(profile.operations, operation)
-        is_listing = isinstance(endpoint, ItemEndpoint) and endpoint.path.partition("?")[0] == listed
-        if is_listing and endpoint.item == items:
-            message = f"the list has its array of items at {items or 'the top'}: is this {items}/0?"
-            yield ("operations", operation), message
-
-
 POINTER_RULES: Sequence[Rule] = (
     _check_inner_places,
     _check_equal_places,
@@ -307,4 +296,4 @@ POINTER_RULES: Sequence[Rule] = (
     _check_possible,
     _check_absent,
 )
-POINTER_WARNINGS: Sequence[Rule] = (_warn_of_texts, _warn_of_unused, _warn_of_starts, _warn_of_arrays)
+POINTER_WARNINGS: Sequence[Rule] = (_warn_of_texts, _warn_of_unused, _warn_of_starts)

@@ -303,17 +303,18 @@ class Profile:
         at, pointers = ("operations", name, "item"), (endpoint.item or "",)
         if document is None or endpoint.item is None:  # this does not even say that there is none
             raise mismatch(Reason.ITEM_KEY, document, pointers, at, "an object")
-        item = compile_pointers(pointers)(document)
-        if item is None and endpoint.item:
+        place = compile_pointers(pointers)(document)
+        if endpoint.item and place in (None, []):
             raise missing(document, pointers, at, "an object")
-        caller_ids, included = self._read_items([item], account)
+        items = place if isinstance(place, list) and endpoint.item else [place]
+        caller_ids, included = self._read_items(items, account)
         if not included:
             raise LegacyError(NOT_FOUND).at_key("operations", "list", "include_when")
-        (caller_id,) = caller_ids
-        if self._settings.ids.compare and caller_id.sid.lower() != sid.lower():
+        found = _find_item(caller_ids, included, sid if self._settings.ids.compare else caller_ids.sid[0])
+        if found is None:
             own = self._settings.caller_id.id.at
-            raise missing(item, own, ("caller_id", "id"), "the id of the request")
-        return FoundItem(caller_id, item)
+            raise missing(items[0], own, ("caller_id", "id"), "the id of the request")
+        return found
 
     def validate(
         self, operation: Validate, account: Account

@@ -14,6 +14,8 @@ _UNAUTHORIZED = 401
 _USELESS = 5.0  # seconds in which a refusal is believed after one of a token that had just been fetched
 _MAX_GRANTS = 4096
 _SHORTEST_HIDDEN = 16  # characters: a shorter token may be part of anything
+_ESCAPES = (("", ""), ("/", "\\/"), ("+", "\\u002B"), ("=", "\\u003d"))
+"""How JSON holds a character that common libraries escape: those of PHP, .NET and Java."""
 
 
 class Authorizer:
@@ -51,10 +53,11 @@ class Authorizer:
 
     async def _send_with(self, call: Call, token: str) -> Reply:
         reply = await self._send(_authorize(call, token))
-        hidden = token.encode()
         # No client is shown a token that an upstream writes into its messages
-        if len(hidden) >= _SHORTEST_HIDDEN and hidden in reply.body:
-            return reply._replace(body=reply.body.replace(hidden, b"********"))
+        if len(token) >= _SHORTEST_HIDDEN:
+            for hidden in {token.replace(*escape).encode() for escape in _ESCAPES}:
+                if hidden in reply.body:
+                    reply = reply._replace(body=reply.body.replace(hidden, b"********"))
         return reply
 
 
@@ -62,4 +65,4 @@ def _authorize(call: Call, token: str) -> Call:
     try:
         return call.authorized(time.time(), token)
     except ValueError as error:
-        raise NoReplyError(Reason.REQUEST, was_sent=False) from error
+        raise NoReplyError(Reason.REQUEST, was_sent=False).at_key("auth") from error

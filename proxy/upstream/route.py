@@ -43,9 +43,15 @@ class UpstreamRoute:
 
     def for_origin(self, origin: str) -> "UpstreamRoute":
         """Return what is for `origin`: credentials, as a client certificate, are for one alone."""
-        if self.origin in ("", origin):
+        if self.origin in ("", origin) or _place(self.origin) == _place(origin):
             return self
         return UpstreamRoute(proxy=self.proxy, max_age=self.max_age)
+
+
+def _place(origin: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port in one spelling; ValueError for what is no URL."""
+    url = URL(origin)
+    return url.scheme, (url.raw_host or "").rstrip("."), url.port
 
 
 class ProxyRefusalError(ConnectionRefusedError):

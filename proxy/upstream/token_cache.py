@@ -173,7 +173,8 @@ class TokenCache:
         try:
             token = grant.read(await self._send(grant.request()))
         except ValueError as error:
-            raise NoReplyError(Reason.REQUEST, was_sent=False, request=_NAME) from error
+            unsigned = NoReplyError(Reason.REQUEST, was_sent=False, request=_NAME)
+            raise unsigned.at_key("auth", "assertion") from error
         except UpstreamError as error:  # the call that needs the token has not been sent
             raise _failure(error) from error
         margin = min(_MARGIN, token.lifetime / _MARGIN_SHARE)
@@ -184,9 +185,10 @@ def _failure(error: UpstreamError) -> NoReplyError:
     """Return the same failure of a call that has not been sent, for want of a token."""
     failure = NoReplyError(error.reason, error.fault, was_sent=False)
     failure.add_details(**error.details, **({} if "request" in error.details else {"request": _NAME}))
-    return failure
+    return failure.at_key(*error.key_path or ("auth", "token_url"))
 
 
 def _out_of_time() -> NoReplyError:
     limit = "the deadline"
-    return NoReplyError(Reason.TIMEOUT, was_sent=False, is_out_of_time=True, limit=limit, request=_NAME)
+    error = NoReplyError(Reason.TIMEOUT, was_sent=False, is_out_of_time=True, limit=limit, request=_NAME)
+    return error.at_key("auth", "token_url")

@@ -24,6 +24,7 @@ _UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 # Lists of the shipped profiles that no conversation contains
 _LISTS = {
     "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
+    "infobip": f'{{"numberCount": 1, "numbers": [{{"numberKey": "{"6F" * 16}", "number": "14158675309"}}]}}',
     "plivo": '{"meta": {"total_count": 1}, "objects": [{"phone_number": "14158675309", "alias": "Bob"}]}',
     "restcomm": f'[{{"sid": "{BOB}", "account_sid": "{ACCOUNT}", "phone_number": "+14158675309"}}]',
     "ringcentral": '{"records": [{"id": 7, "phoneNumber": "+14158675309", "features": ["CallerId"]}], '
@@ -34,6 +35,7 @@ _LISTS = {
     "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
     "zoom-phone": '{"customize_numbers": [{"customize_id": "8_RkKw9OQ42oYsXqJJjs4A", '
     '"phone_number": "+14158675309"}], "next_page_token": ""}',
+    "vonage": '{"count": 1, "numbers": [{"country": "US", "msisdn": "14158675309"}]}',
 }
 _TEXTS = ("Bob & <Co>", "]]>", "=1+1", '"', "a,b\r\nc", "\r", "\0\ufffe", "\ud800", "שלום", "📞" * 64, "</b>")
 

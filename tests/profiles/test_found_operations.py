@@ -297,6 +297,44 @@ answer   200 <PhoneNumber>4158675309</PhoneNumber>
     )
 
 
+async def test_a_fetch_finds_its_caller_id_among_others(tmp_path: Path) -> None:
+    await hold(
+        tmp_path,
+        """
+operations:
+  list: {include_when: [{at: /number, present: true}], total: {strategy: walk}}
+  fetch: {method: GET, path: /numbers, query: {search: id}, item: /found}
+  rename: {json: {name: friendly_name, country: {from_item: /country}}, item: /found}
+""",
+        f"""
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {EVE}]}}
+answer   200 <FriendlyName>Eve</FriendlyName>
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {{"id": 8}}]}}
+answer   404
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": []}}
+answer   404
+program  GET OutgoingCallerIds/{EIGHT}
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, 8]}}
+answer   502
+program  PUT OutgoingCallerIds/{EIGHT}
+         FriendlyName=Front+Desk
+proxy    GET /v1/numbers?search=8
+vendor   200 {{"found": [{BOB}, {{"id": 8, "number": "+14158675310", "country": "US"}}]}}
+proxy    PATCH /v1/accounts/acme/caller-ids/8
+         {{"name": "Front Desk", "country": "US"}}
+vendor   200 {{"found": [{BOB}, {{"id": 8, "name": "Front Desk", "number": "+14158675310"}}]}}
+answer   200 <FriendlyName>Front Desk</FriendlyName>
+""",
+    )
+
+
 # C4: no request for one caller ID
 
 
@@ -1060,6 +1098,11 @@ IDS: list[tuple[str, list[object], list[object]]] = [
         "codec: base64url",
         ["dVf2Qr9HSk2BuwB1AApxfw", "AAAAAAAAAAAAAAAAAAAAAA", "_-_-_-_-_-_-_-_-_-_-_w"],
         ["dVf2Qr9HSk2BuwB1AApxfx", "dVf2Qr9HSk2BuwB1AApxfw==", "dVf2Qr9HSk2BuwB1AApx+w", "short", 7],
+    ),
+    (
+        "codec: hex32_upper",
+        ["6FED0BC540BFADD9B05ED7D89AAC22FA", "0" * 32, "F" * 32],
+        ["6fed0bc540bfadd9b05ed7d89aac22fa", "F" * 31, "G" * 32, "F" * 32 + "\n", 7],
     ),
     ("codec: short_text, prefix: num_", ["num_0a", "num_" + "z" * 21], ["0a", "num_", "num_" + "z" * 22]),
     ("codec: integer, prefix: n-", ["n-18446744073709551615"], ["n-007", "n-18446744073709551616"]),

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from support.proxied import proxied
+from support.proxied import MAPPED, proxied
 from support.seed import ACCOUNT, LIST
-from support.wire import json_answer
+from support.wire import Message, json_answer
 
 from proxy.cli import main
 
@@ -290,11 +290,11 @@ FAILURES: Mapping[str, Failure] = {
         "    item: /data/item",
         f"{GONE} (pointer /data/item, expected an object, found nothing in an object at /data, status 200)",
     ),
-    "an array for the item": Failure(
+    "an array of arrays for the item": Failure(
         FETCH,
-        {"data": {"item": [GOOD]}},
+        {"data": {"item": [GOOD, [GOOD]]}},
         "      - {at: /state, equals: verified}",
-        f"{TYPE} (pointer /state, expected an object, found nothing in an array, item 0, status 200)",
+        f"{TYPE} (pointer /state, expected an object, found nothing in an array, item 1, status 200)",
     ),
     "an item that is left out": Failure(
         FETCH,
@@ -431,6 +431,35 @@ async def test_the_log_names_the_line(failure: Failure, tmp_path: Path) -> None:
     assert record.getMessage().partition(" failed: ")[2] == expected
     assert vars(record)["fields"]["line"] == expected.partition(": ")[0]
     assert CANARY not in record.getMessage()
+
+
+TOKENS = """\
+auth:
+  scheme: oauth2
+  token_url: /token
+  token: /session/id
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "reason"),
+    [
+        (json_answer(200, b'{"session": {}}'), "  token: /session/id", "item_key"),
+        (json_answer(404, b"{}"), "  token_url: /token", "status"),
+        (json_answer(401, b'{"error": "invalid_client"}'), "  token_url: /token", "credentials"),
+    ],
+)
+async def test_the_log_names_the_line_of_a_token(
+    answer: Message, line: str, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = PROFILE.replace("auth: {scheme: none}\n", TOKENS)
+    (tmp_path / "my-api.yaml").write_text(text, encoding="utf-8")
+    async with proxied(answer, configuration=f"  profile: {tmp_path}/my-api.yaml\n{MAPPED}") as between:
+        assert (await between.ask("GET", LIST)).status == 502
+    number = text.split("\n").index(line) + 1
+    assert f" failed: {tmp_path}/my-api.yaml:{number}: {reason}: " in caplog.text
+    assert "request token" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_there_are_thirty_and_more() -> None:

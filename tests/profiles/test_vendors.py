@@ -137,6 +137,8 @@ def test_uuids_are_decoded_from_their_sids(uuid: object) -> None:
         ("identity", "PN1"),
         ("uuid", "x"),
         ("hex32", "x"),
+        ("hex32_upper", "a" * 32),
+        ("hex32_upper", "A" * 31),
         ("hex24", "0" * 23),
         ("hex24", "A" * 24),
         ("ulid", "81ARZ3NDEKTSV4RRFFQ69G5FAV"),

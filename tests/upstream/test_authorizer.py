@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,6 +25,7 @@ from proxy.profile.auth import compile_auth
 from proxy.profile.calls import Call, NoReplyError
 from proxy.profile.oauth2 import OAuth2
 from proxy.upstream.client import Client
+from proxy.upstream.route import UpstreamRoute
 
 SECRET = "client-s3cret/+"
 WHO = Credentials("client id", SECRET)
@@ -38,11 +41,15 @@ class Vendor:
     issues: Answer | None = None
     """What the token server answers instead of a token."""
     accepts_none: bool = False
+    instead: bytes = b""
+    """What the API answers, with 403."""
     numbers: Any = field(default_factory=lambda: count(1))
 
     def answer(self, message: Message) -> Answer:
         if message.target == "/token":
             return self._issue()
+        if self.instead:
+            return json_answer(403, self.instead).encode()
         token = (message.header("Authorization") or "").removeprefix("Bearer ")
         if token in self.valid and not self.accepts_none:
             return json_answer(200, b'{"done": true}').encode()
@@ -63,9 +70,15 @@ class Vendor:
     def calls(self) -> list[Message]:
         return [each for each in self.upstream.received if each.target != "/token"]
 
-    def call(self, method: str = "GET", credentials: Credentials = WHO, **auth: Any) -> Call:
+    def call(
+        self,
+        method: str = "GET",
+        credentials: Credentials = WHO,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **auth: Any,
+    ) -> Call:
         settings = OAuth2.model_validate({"scheme": "oauth2", "token_url": "/token", **auth})
-        return compile_auth(settings, f"{self.upstream.url}/v1", {})(
+        return compile_auth(settings, f"{self.upstream.url}/v1", variables)(
             Call(method, f"{self.upstream.url}/v1/x"), credentials, "AC1", "acme"
         )
 
@@ -88,6 +101,7 @@ async def failure(client: Client, call: Call) -> NoReplyError:
     assert not raised.value.was_sent
     assert raised.value.has_no_effect
     assert SECRET not in repr(raised.value) + str(raised.value)
+    assert raised.value.key_path[0] == "auth"
     return raised.value
 
 
@@ -109,6 +123,31 @@ async def test_other_credentials_have_tokens_of_their_own() -> None:
         await client.send(it.call(scope="more"))
         assert it.fetches == 4
         assert len({each.header("Authorization") for each in it.calls}) == 4
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"scope": "{region}:read"},
+        {"audience": "https://{region}.example.com"},
+        {"parameters": {"resource": "{region}"}},
+        {"grant": "jwt_bearer", "assertion": {"algorithm": "HS256", "claims": {"scope": "{region}"}}},
+    ],
+    ids=lambda auth: next(iter(auth)),
+)
+async def test_other_variables_have_tokens_of_their_own(auth: dict[str, Any]) -> None:
+    who = Credentials("client id", SECRET, "k" * 32)
+    async with vendor() as it, Client() as client:
+        for region in ("eu", "us", "eu", "us"):
+            call = it.call(credentials=who, variables={"region": region, "unused": region}, **auth)
+            assert (await client.send(call)).status == 200
+        assert it.fetches == 2
+        first, second, *again = (each.header("Authorization") for each in it.calls)
+        assert again == [first, second]
+        assert first != second
+        for unused in ("1", "2"):
+            await client.send(it.call(variables={"unused": unused}))
+        assert it.fetches == 3
 
 
 async def test_a_token_is_replaced_before_it_ends() -> None:
@@ -176,6 +215,18 @@ async def test_no_reply_shows_a_token() -> None:
     async with vendor() as it, Client() as client:
         it.accepts_none = True
         assert (await client.send(it.call())).body == b'{"message": "******** is not valid"}'
+
+
+@pytest.mark.parametrize("written", ["{}", "Bearer {}!"])
+@pytest.mark.parametrize("escape", [("", ""), ("/", "\\/"), ("+", "\\u002B"), ("=", "\\u003d")])
+async def test_no_reply_shows_an_escaped_token(written: str, escape: tuple[str, str]) -> None:
+    """Some libraries write characters in JSON as escapes that need none."""
+    token = "an/opaque+token/of=many+characters=="
+    async with vendor() as it, Client() as client:
+        it.issues = answer_of({"access_token": token})
+        it.instead = b'{"message": "%b"}' % written.format(token.replace(*escape)).encode()
+        reply = await client.send(it.call())
+        assert json.loads(reply.body) == {"message": written.format("********")}
 
 
 # A token server that refuses
@@ -269,7 +320,11 @@ async def test_a_pause_that_the_token_server_asks_for() -> None:
 async def test_nonsense(body: bytes, reason: Reason) -> None:
     async with vendor() as it, Client() as client:
         it.issues = json_answer(200, body).encode() if body else json_answer(204, b"").encode()
-        assert (await failure(client, it.call("POST"))).reason is reason
+        raised = await failure(client, it.call("POST"))
+        assert raised.reason is reason
+        pointer = raised.details.get("pointer")
+        keys: dict[object, str] = {"/access_token": "token", "/token_type": "value", None: "token_url"}
+        assert raised.key_path == ("auth", keys[pointer])
         assert it.calls == []
 
 
@@ -286,6 +341,20 @@ async def test_no_token_server() -> None:
         call = it.call("POST", token_url="http://127.0.0.1:1/token")
         assert (await failure(client, call)).reason is Reason.CONNECT
         assert it.calls == []
+
+
+async def test_a_token_server_of_another_origin(tmp_path: Path) -> None:
+    """The socket of the API is not the way to it."""
+    route = UpstreamRoute(unix_path=str(tmp_path / "api.sock"), origin="http://api.localhost")
+    async with vendor() as it, Client({"api": route}) as client:
+        settings = OAuth2(scheme="oauth2", token_url=f"{it.upstream.url}/token")
+        authorize = compile_auth(settings, "http://api.localhost/v1")
+        call = Call("GET", "http://api.localhost/v1/x", route="api")
+        with pytest.raises(NoReplyError) as raised:
+            await client.send(authorize(call, WHO, "AC1", "acme"))
+        assert "api.sock" in str(raised.value.details["socket"])
+        assert "request" not in raised.value.details  # it is the API that is not reached
+        assert (it.fetches, it.calls) == (1, [])
 
 
 # A token server that stalls

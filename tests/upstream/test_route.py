@@ -303,6 +303,33 @@ async def test_a_route_is_for_one_origin_but_its_proxy_for_all(tmp_path: Path) -
         assert len(proxy.received) == 1
 
 
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("http://localhost", "http://LOCALHOST:80/token"),
+        ("HTTP://localhost:80", "http://localhost/token"),
+        ("https://api.example.com", "https://api.example.com.:443/token"),
+    ],
+)
+async def test_a_route_is_for_its_origin_in_any_spelling(base: str, url: str, tmp_path: Path) -> None:
+    """A server of tokens behind the same socket, or that wants the same certificate, may be written so."""
+    route = UpstreamRoute(unix_path=str(tmp_path / "x.sock"), origin=base)
+    async with Client({"socket": route}) as client:
+        with pytest.raises(LegacyError) as raised:
+            await client.send(Call("GET", url, route="socket"))
+    assert "x.sock" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "other", ["http://api.example.com", "https://api.example.com:444", "https://x.example.com", "https://x"]
+)
+def test_a_route_is_for_no_other_origin(other: str) -> None:
+    own = UpstreamRoute(
+        unix_path="/x.sock", server_name="x", proxy="http://p", origin="https://api.example.com"
+    )
+    assert own.for_origin(other) == UpstreamRoute(proxy="http://p")
+
+
 async def test_a_call_by_an_unknown_route_is_not_sent() -> None:
     """It would go directly, without the certificate or the proxy that it is meant to have."""
     async with scripted_upstream(OK, OK) as upstream, Client({"a": UpstreamRoute()}) as client:

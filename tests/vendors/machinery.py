@@ -107,6 +107,8 @@ class Vendor(ABC):
     """Why renames are refused; empty if they are not."""
     delete_refusal: ClassVar[str] = ""
     """The same of deletions."""
+    delete_calls: ClassVar[int] = 1
+    """Requests for one deletion: another one where it needs the item."""
     code: ClassVar[str] = "spoken"
     """shown, spoken or none: how the code of a validation call is communicated."""
     delays: ClassVar[bool] = False

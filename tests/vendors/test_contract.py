@@ -13,10 +13,12 @@ from vendors.client import Client, texts
 from vendors.contract import Kind, attributes, before, error, shown, without_sids
 from vendors.machinery import CODE, Answer, listening
 from vendors.models import VENDORS
+from vendors.models.infobip import Infobip
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
+from vendors.models.vonage import Vonage
 
 NOWHERE = "PN" + "0123456789abcdef" * 2
 
@@ -158,7 +160,7 @@ async def test_fetch_and_delete(kind: Kind) -> None:
             assert vendor.received == []
             return
         assert (await client.ask("DELETE", place)).status == 204
-        assert len(vendor.received) == 1
+        assert len(vendor.received) == kind.delete_calls
         assert number not in vendor.numbers
         for method in ("GET", "DELETE"):
             answer = await client.ask(method, place)
@@ -327,3 +329,69 @@ async def test_telnyx_fetches_a_number_without_a_list() -> None:
         vendor.fill(3)
         await client.look(PhoneNumber="4155550001")
         assert vendor.received == ["GET /v2/verified_numbers/+14155550001"]
+
+
+async def test_vonage_cancels_a_number_of_its_country() -> None:
+    async with before(Vonage) as (client, vendor):
+        vendor.keep("+442079460958")
+        vendor.keep("+4420794609581")  # begins with the other one
+        place = f"{LIST}/{await client.sid(vendor.numbers[0])}"
+        vendor.received.clear()
+        vendor.numbers.reverse()
+        assert (await client.read("GET", place)).findtext("PhoneNumber") == "442079460958"
+        assert (await client.ask("DELETE", place)).status == 204
+        fetch = "GET /account/numbers?pattern=442079460958&size=100"
+        assert vendor.received == [fetch, fetch, "POST /number/cancel"]
+        assert [number.number for number in vendor.numbers] == ["+4420794609581"]
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "told"),
+    [
+        (200, {}, "200"),
+        (200, {"count": 0, "numbers": []}, "200"),
+        (200, {"error-code": "401", "error-code-label": "authentication failed"}, "502"),
+        (200, {"error-code": "420", "error-code-label": "method failed"}, "400"),
+        (420, {"error-code": "420", "error-code-label": "method failed"}, "420"),
+    ],
+)
+async def test_vonage_says_in_words_what_a_list_is(
+    status: int, document: dict[str, object], told: str
+) -> None:
+    async with before(Vonage) as (client, vendor):
+        vendor.instead.append(Answer(status, document))
+        answer = await client.ask("GET", LIST)
+        assert len(vendor.received) == 1
+        assert str(answer.status) == told
+        if told == "200":
+            assert etree.fromstring(answer.body)[0].get("total") == "0"
+
+
+@pytest.mark.parametrize("status", [200, 420])
+async def test_vonage_refuses_a_number_that_is_not_the_account_s(status: int) -> None:
+    async with before(Vonage) as (client, vendor):
+        place = f"{LIST}/{await client.sid(vendor.keep('+14158675309'))}"
+        document = {"error-code": "420", "error-code-label": "method failed"}
+        shown = {"count": 1, "numbers": [{"country": "US", "msisdn": "14158675309"}]}
+        vendor.instead += [Answer(200, shown), Answer(status, document)]
+        answer = await client.ask("DELETE", place)
+        assert error(answer) == {"Status": "404", "Message": "The requested resource was not found"}
+
+
+async def test_a_page_from_infobip_keeps_to_its_limit_of_requests() -> None:
+    async with before(Infobip) as (client, vendor):
+        vendor.fill(1000)
+        said, items = await client.look(page=7)
+        assert said == attributes(1000, 7, 50)
+        assert [item["Sid"] for item in items] == [
+            f"PN{Infobip().key(number).lower()}" for number in vendor.numbers[350:400]
+        ]
+        assert vendor.received == ["GET /numbers/1/numbers?limit=50&page=7"]
+
+
+async def test_infobip_says_what_is_wrong() -> None:
+    async with before(Infobip) as (client, vendor):
+        refusal = {"messageId": "FORBIDDEN_NUMBER", "text": "Number cannot be cancelled"}
+        vendor.instead.append(Answer(409, {"requestError": {"serviceException": refusal}}))
+        answer = await client.ask("DELETE", f"{LIST}/{NOWHERE}")
+        assert (answer.status, error(answer)["Message"]) == (409, "Number cannot be cancelled")

@@ -2,12 +2,14 @@
 
 from vendors.machinery import Vendor
 from vendors.models.example_rest import ExampleRest
+from vendors.models.infobip import Infobip
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
 from vendors.models.ringcentral import RingCentral
 from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
+from vendors.models.vonage import Vonage
 from vendors.models.voximplant import Voximplant
 from vendors.models.zoom_phone import ZoomPhone
 
@@ -20,5 +22,7 @@ VENDORS: tuple[type[Vendor], ...] = (
     Voximplant,
     ZoomPhone,
     RingCentral,
+    Vonage,
+    Infobip,
     ExampleRest,
 )
