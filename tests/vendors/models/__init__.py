@@ -1,6 +1,7 @@
 """A scripted stand-in for each profile, as the vendor's documentation describes it."""
 
 from vendors.machinery import Vendor
+from vendors.models.dialmycalls import DialMyCalls
 from vendors.models.example_rest import ExampleRest
 from vendors.models.plivo import Plivo
 from vendors.models.restcomm import Restcomm
@@ -9,4 +10,13 @@ from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
 from vendors.models.voximplant import Voximplant
 
-VENDORS: tuple[type[Vendor], ...] = (Twilio, SignalWire, Telnyx, Plivo, Restcomm, Voximplant, ExampleRest)
+VENDORS: tuple[type[Vendor], ...] = (
+    Twilio,
+    SignalWire,
+    Telnyx,
+    Plivo,
+    Restcomm,
+    Voximplant,
+    DialMyCalls,
+    ExampleRest,
+)
