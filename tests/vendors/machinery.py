@@ -51,6 +51,7 @@ class Asked:
     body: Mapping[str, Any]
     key: str = ""
     """The group of the route's path."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,15 @@ class Vendor(ABC):
     """Requests for one deletion: another one where it needs the item."""
     code: ClassVar[str] = "spoken"
     """shown, spoken or none: how the code of a validation call is communicated."""
+    pin: ClassVar[str] = CODE
+    """The code that a call speaks."""
     delays: ClassVar[bool] = False
     taken: ClassVar[tuple[str, str]] = ("", "The number is already verified")
     """Code and message for a number that is on the list already."""
     wrong_credentials: ClassVar[Answer]
     has_unverified: ClassVar[bool] = False
+    north_american: ClassVar[bool] = False
+    """Whether it has no numbers of other countries."""
 
     def __init__(self) -> None:
         self.numbers: list[Number] = []
@@ -172,7 +177,7 @@ class Vendor(ABC):
 
     def finish(self, pending: str, code: str) -> Number:
         """Enter a code."""
-        if code != CODE:
+        if code != self.pin:
             raise RefusedError(self.refusal("", "Wrong code"))
         number = self.pending.pop(pending)
         if number not in self.numbers:
@@ -221,9 +226,8 @@ class Vendor(ABC):
             found = re.fullmatch(re.escape(self.base) + route.path, path)
             if found and route.method == request.method:
                 key = found[1] if found.groups() else ""
-                return route.does(
-                    self, Asked(self.query(route, query), self.fields(route, request, body), key)
-                )
+                given = self.query(route, query), self.fields(route, request, body)
+                return route.does(self, Asked(*given, key, request.headers))
         raise self.breach(f"no such request: {request.method} {path}")
 
     def query(self, route: Route, query: str) -> Mapping[str, str]:
