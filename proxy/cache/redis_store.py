@@ -152,7 +152,8 @@ class RedisStore:
         await self._lists.close()
 
     def _state_names(self, owner: Owner) -> tuple[bytes, bytes]:
-        return self._name("generation", *_name_owner(owner)), self._name("settling", *_name_owner(owner))
+        name = _name_owner(owner)
+        return self._name("generation", *name), self._name("settling", *name)
 
     def _list_name(self, key: Key, generation: Generation) -> bytes:
         whose = *_name_owner(key.owner), *key.reader, key.credential

@@ -218,17 +218,17 @@ async def test_conversation_over_tls(language: Language, tmp_path: Path) -> None
             return
 
 
-async def converse_over_tls(language: Language, server: Server, tmp_path: Path) -> None:
+async def converse_over_tls(language: Language, server: Server, folder: Path) -> None:
     keystore = server.ca.with_suffix(".jks")
     command = [
-        word.format(ca=server.ca, keystore=keystore, home=tmp_path) for word in language.trusting.split()
+        word.format(ca=server.ca, keystore=keystore, home=folder) for word in language.trusting.split()
     ]
     if "{keystore}" in language.trusting:
         options = "-J-XX:TieredStopAtLevel=1 -importcert -noprompt -storepass changeit -keystore"
         assert works("keytool", *options.split(), keystore, "-file", server.ca)
     if "{home}" in language.trusting:
-        assert works("env", f"HOME={tmp_path}", "cert-sync", "--quiet", "--user", server.ca)
-    await converse([*command, driver_of(language, tmp_path)], server.tls)
+        assert works("env", f"HOME={folder}", "cert-sync", "--quiet", "--user", server.ca)
+    await converse([*command, driver_of(language, folder)], server.tls)
 
 
 async def test_wrong_token(language: Language, server: Server, tmp_path: Path) -> None:
