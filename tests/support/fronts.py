@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from support.debian import find_program, is_listening
-
 from bench.processes import free_port
+from support.debian import find_program, is_listening
 
 _PATIENCE = 20  # seconds
 # As transparent as possible: unusual requests are forwarded, and connections are reused

@@ -1,10 +1,8 @@
 """nginx as the upstream's TLS end or unix socket, and tinyproxy on the way to it."""
 
-from bench.processes import free_port
 import asyncio
 import os
 import re
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import trustme
 
+from bench.processes import free_port
 from support.debian import find_program, is_listening
 
 _PATIENCE = 20  # seconds

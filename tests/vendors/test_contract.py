@@ -7,6 +7,7 @@ import pytest
 from lxml import etree
 from support.running import running_proxy
 from support.seed import ACCOUNT, LIST
+from support.wire import Message
 
 from vendors.client import Client, texts
 from vendors.contract import Kind, attributes, before, error, shown, without_sids
