@@ -116,14 +116,15 @@ class RedisPipeline:
         self._queue: list[_Pending] = []
         self._sender: asyncio.Task[None] | None = None
         self._pause_until = 0.0
+        self._is_closed = False
 
     async def execute(self, *commands: Command, insist: bool = False) -> tuple[bytes, Sequence[Any]]:
         """Return the replication id of the master, and its replies; UnavailableError if none come in time.
 
-        For a second after a failure only commands that `insist` are tried.
+        For a second after a failure only commands that `insist` are tried, and none once it is closed.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() < self._pause_until and not insist:
+        if self._is_closed or (loop.time() < self._pause_until and not insist):
             raise UnavailableError
         pending = _Pending(commands, loop.create_future())
         self._queue.append(pending)
@@ -136,7 +137,8 @@ class RedisPipeline:
             raise UnavailableError from None
 
     async def close(self) -> None:
-        """Fail what is still pending, and close the connection."""
+        """Fail what is still pending, and close the connection; another one would never be closed."""
+        self._is_closed = True
         if self._sender:
             self._sender.cancel()
             await asyncio.wait([self._sender])

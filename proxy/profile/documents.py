@@ -101,9 +101,12 @@ def _values_in(level: list[Any]) -> list[Any]:
 def _parse(text: bytes) -> Any:
     try:
         document = orjson.loads(text)
+        written = orjson.dumps(document)
+        if written == text:
+            return document
         # Of quotation marks, only an escaped \u0022 is written back in another form
         if b"\\" not in text or b"\\u0022" not in text:
-            has_unique_keys = _count_quotes(orjson.dumps(document)) == _count_quotes(text)
+            has_unique_keys = _count_quotes(written) == _count_quotes(text)
             return document if has_unique_keys else NOT_JSON
     except orjson.JSONDecodeError:
         return _parse_slowly(text) if b"\\ud" in text.lower() else NOT_JSON

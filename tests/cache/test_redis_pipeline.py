@@ -155,6 +155,14 @@ async def test_an_unused_pipeline_can_be_closed(server: ScriptedRedis, pipeline:
     assert server.connections == 0
 
 
+@in_virtual_time
+async def test_nothing_is_sent_once_it_is_closed(server: ScriptedRedis, pipeline: RedisPipeline) -> None:
+    await pipeline.execute(echo(b"hello"))
+    await pipeline.close()
+    assert await seconds_without_reply(pipeline, insist=True) == 0
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize(
     "info",
     [

@@ -23,6 +23,7 @@ async def test_twilios_openapi_description(client: Client, tmp_path: Path) -> No
     await schemathesis(SPEC, client.url, tmp_path, examples=10)
 
 
+@pytest.mark.timeout(180)  # it takes half a minute, and on a busy machine longer
 async def test_the_description_with_rules_from_its_prose(
     client: Client, store: Store, tmp_path: Path
 ) -> None:
