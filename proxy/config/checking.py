@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.yaml_source import EMPTY_SECRET, Expanded, Source, parse_plain
-from proxy.profile.base import KeyPath, find_closest, join_names, suggest
+from proxy.profile.base import KeyPath, find_closest, join_names
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -162,9 +162,12 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     chosen, all_of_them = _list_keys_at(model, location[:-1])
     if key in all_of_them:
         return _Problem(key_path, f"the key {key!r} does not go with {_strip_brackets(location[-2])!r} here")
-    known = (all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen) - here.keys()
+    known = all_of_them if chosen < all_of_them and not chosen & here.keys() else chosen
     meant = find_closest(key, known)
-    return _Problem(key_path, f"unknown key {key!r}{suggest(key, known)}", meant, is_key=True)
+    if meant in here:  # a second one of these is no typing mistake
+        meant = None
+    suggestion = f"; did you mean {meant!r}?" if meant else ""
+    return _Problem(key_path, f"unknown key {key!r}{suggestion}", meant, is_key=True)
 
 
 def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:

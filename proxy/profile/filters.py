@@ -10,6 +10,7 @@ FILTER = "{filter}"
 """Where the value goes in a template."""
 _WORD = re.compile(r"[\w.+:@-]+")
 _NOT_EXACT = re.compile(r"[*%\x00-\x1f\x7f]")  # wildcards in most of these languages
+_ESCAPED = re.compile(r"[\\'\"]")
 
 
 def _check_template(text: str) -> str:
@@ -27,7 +28,7 @@ def _escape_nothing(value: str) -> str | None:
 
 
 def _escape_by_backslash(value: str) -> str | None:
-    return None if _NOT_EXACT.search(value) else re.sub(r"[\\'\"]", r"\\\g<0>", value)
+    return None if _NOT_EXACT.search(value) else _ESCAPED.sub(r"\\\g<0>", value)
 
 
 def _escape_by_doubling(value: str) -> str | None:

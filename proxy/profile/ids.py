@@ -107,8 +107,12 @@ class Rewritten(Codec):
             raise LegacyError(NOT_FOUND) from None
 
 
-def _parse_hex(digits: str, upstream_id: str) -> str:
-    if not re.fullmatch(f"[{digits}]{{32}}", upstream_id):
+_HEX32 = re.compile("[0-9a-f]{32}")
+_HEX32_UPPER = re.compile("[0-9A-F]{32}")
+
+
+def _parse_hex(pattern: re.Pattern[str], upstream_id: str) -> str:
+    if not pattern.fullmatch(upstream_id):
         raise ValueError(upstream_id)
     return upstream_id.lower()
 
@@ -318,8 +322,8 @@ ID_CODECS: Mapping[CodecName, IdCodec] = {
     "identity": IdCodec(lambda _: Identity()),
     "uuid": IdCodec(lambda _: Rewritten(lambda text: UUID(text).hex, lambda digits: str(UUID(digits)))),
     "base64url": IdCodec(lambda _: Rewritten(_parse_base64url, _format_base64url)),
-    "hex32": IdCodec(lambda _: Rewritten(partial(_parse_hex, "0-9a-f"), str)),
-    "hex32_upper": IdCodec(lambda _: Rewritten(partial(_parse_hex, "0-9A-F"), str.upper)),
+    "hex32": IdCodec(lambda _: Rewritten(partial(_parse_hex, _HEX32), str)),
+    "hex32_upper": IdCodec(lambda _: Rewritten(partial(_parse_hex, _HEX32_UPPER), str.upper)),
     "ulid": IdCodec(lambda _: Rewritten(_parse_ulid, _format_ulid)),
     "hex24": IdCodec(lambda key: Keyed(_HEX24, "", key, width=24, is_hex=True), is_keyed=True),
     "e164": IdCodec(

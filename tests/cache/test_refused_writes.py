@@ -187,7 +187,8 @@ async def test_found_f8_a_rename_whose_answer_is_left_out_invalidates(tmp_path: 
     (items,) = [line for line in text.splitlines(keepends=True) if line.strip().startswith("items:")]
     only = f"{items}    include_when: [{{at: /friendly_name, equals: Bob}}]\n"
     async with cached(profile_with(tmp_path, (items, only)) + CACHED) as between:
-        between.upstream.then(ok(one("Hidden")))
+        # The profile looks for it in the answer to a fetch, too
+        between.upstream.then(ok(one("Hidden")), ok(one("Hidden")))
         assert (await between.ask("PUT", AN_INSTANCE)).status == 404
         between.upstream.otherwise = lambda _: ok(page(item("Hidden")))
         assert shown(await between.ask()) == []

@@ -108,7 +108,11 @@ def models(annotation: Any, *, of_mapping: bool = False) -> Iterator[tuple[bool,
 
 
 def test_every_shipped_profile_is_good(file: Path) -> None:
-    filled = {"signalwire": "{space: ours}", "restcomm": "{host: restcomm.example}"}
+    filled = {
+        "infobip": "{host: ours.api.infobip.com}",
+        "restcomm": "{host: restcomm.example}",
+        "signalwire": "{space: ours}",
+    }
     assert set(config.shipped_profiles()) >= {"twilio-2010-04-01", *filled}
     user = "      username: us\n"
     more = {"ringcentral": user + "      assertion: ${P}\n", "zoom-phone": user}

@@ -22,8 +22,11 @@ TABLES: Mapping[str, Mapping[Any, object]] = {
     "ids.py": ID_CODECS,
     "conversions.py": CONVERSIONS,
 }
-COMMON_WORDS = frozenset({"none", "header", "query", "body", "aws", "text", "integer", "digits", "e164"})
-"""Names that mean something else in another module too: parts of a call, a default, a style of numbers."""
+COMMON_WORDS = frozenset(
+    {"none", "header", "query", "body", "aws", "text", "integer", "digits", "e164", "base64url"}
+)
+"""Names that mean something else in another module too: parts of a call, a default, a style of numbers, an
+encoding of signatures."""
 
 
 OWN: Mapping[str, frozenset[str]] = {"auth.py": frozenset({"oauth2.py", "signing.py"})}
