@@ -239,5 +239,6 @@ def test_an_own_profile(file: Path) -> None:
     done = called("init", "./mine.yaml", "-o", file.parent / "new.yaml", SECRET=SECRET)
     assert done.exit_code == 0
     assert yaml.safe_load((file.parent / "new.yaml").read_text(encoding="utf-8"))["upstream"] == {
-        "profile": "./mine.yaml"
+        "profile": "./mine.yaml",
+        "resolve_every": 60,
     }

@@ -159,7 +159,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
 FUNCTIONS = frozenset(
     ("compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
 )
-SEARCHING = FUNCTIONS - {"compile", "match", "fullmatch"}
+REPEATING = FUNCTIONS - {"compile", "match", "fullmatch", "search"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +310,10 @@ def cost(expression: Expression, text: Any) -> float:
     """Return the CPU time of reading `text`, in seconds."""
     compiled: Any = re.compile(expression.pattern, expression.flags)
     begun = time.thread_time()
-    if expression.uses & SEARCHING:
+    if expression.uses & REPEATING:
         compiled.sub(text[:0], text)
+    if "search" in expression.uses:
+        compiled.search(text)
     if "match" in expression.uses:
         compiled.match(text)
     if "fullmatch" in expression.uses:
