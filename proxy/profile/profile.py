@@ -41,6 +41,7 @@ from proxy.profile.values import (
     compile_items_reader,
     compile_reader,
     write_body,
+    write_placeholders,
     write_texts,
 )
 
@@ -393,7 +394,10 @@ class Profile:
         self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any
     ) -> Call:
         values = {**self._collect_values(operation, account), ITEM: item}
-        address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
+        named = {**self._variables, **values}
+        if endpoint.placeholders:
+            named |= write_placeholders(endpoint.placeholders, values)
+        address = self._base_url + compile_template(endpoint.path)(named)
         headers = {**self._settings.headers, **endpoint.headers}
         query = write_texts(endpoint.query, values) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries
