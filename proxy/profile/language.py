@@ -82,6 +82,8 @@ class WriteValue(Frozen):
     as_: WriteName = Field("text", alias="as")
     default: Scalar | None = None
     """Sent where the operation does not have the value; without one the parameter is left out."""
+    otherwise: DefaultName | None = None
+    """Instead of a default, the name of a number for which the caller has given none."""
 
 
 class Constant(Frozen):

@@ -138,7 +138,8 @@ def _check_own_placeholders(
         elif isinstance(how, ItemValue):
             may_be_empty = not how.is_required and how.default in (None, "")
         else:
-            may_be_empty = how.from_ in _OPTIONAL.get(operation, ()) and how.default in (None, "")
+            is_given = how.from_ not in _OPTIONAL.get(operation, ()) or how.otherwise
+            may_be_empty = not is_given and how.default in (None, "")
         if may_be_empty:
             yield here, "a part of a path cannot be empty or left out: give it another default, or none"
 
@@ -178,6 +179,10 @@ def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -
             if how.from_ not in values:
                 yield here, f"{operation} has no value {how.from_!r}: it has {', '.join(sorted(values))}"
             yield from _check_write((*here, "as"), how.from_, how.as_)
+            if how.otherwise and (operation, how.from_) != ("validate", "friendly_name"):
+                yield (*here, "otherwise"), "otherwise is for the friendly_name of validate"
+            elif how.otherwise and how.default is not None:
+                yield (*here, "default"), "this is unused: otherwise says what is sent"
         elif isinstance(how, ItemValue) and operation not in _OF_AN_ITEM:
             yield here, f"{operation} is about no item: from_item is for {join_names(sorted(_OF_AN_ITEM))}"
         elif isinstance(how, Constant) and how.constant is None and here[0] in ("query", "form"):

@@ -11,7 +11,15 @@ from proxy.model import Account, CallerIds
 from proxy.profile import language
 from proxy.profile.base import KeyPath
 from proxy.profile.calls import BodyType, apply_merge_patch, nest_parameters
-from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
+from proxy.profile.conversions import (
+    DEFAULT_NAMES,
+    READ,
+    READ_COLUMN,
+    UNUSUAL,
+    WRITE,
+    UnreadableError,
+    format_number,
+)
 from proxy.profile.ids import Codec
 from proxy.profile.mismatches import describe, mismatch
 from proxy.profile.numbers import read_numbers
@@ -281,7 +289,9 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
             value = compile_pointers((how.from_item,))(values[ITEM])
             if value is None and how.is_required:
                 raise _explain_parameter(Reason.ITEM_KEY, name, how, values, "a value")
-        elif (value := values.get(how.from_)) is not None:
+        elif (value := values.get(how.from_)) is None and how.otherwise:
+            value = DEFAULT_NAMES[how.otherwise](values["phone_number"])
+        elif value is not None:
             try:
                 value = WRITE[how.as_](value)
             except LegacyError as error:

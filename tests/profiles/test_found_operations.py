@@ -1024,6 +1024,41 @@ answer   200 <ValidationCode>040213</ValidationCode>
     )
 
 
+# A vendor that insists on a name
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("PhoneNumber=4158675309", "(415) 867-5309"),
+        ("PhoneNumber=4158675309&FriendlyName=", "(415) 867-5309"),
+        ("PhoneNumber=4158675309&FriendlyName=Home", "Home"),
+    ],
+)
+@pytest.mark.parametrize("table", ["json", "form", "query"])
+async def test_a_number_without_a_name_is_sent_with_one(
+    given: str, sent: str, table: str, tmp_path: Path
+) -> None:
+    name, call = "{from: friendly_name, otherwise: formatted_number}", "/v1/calls/%2B14158675309"
+    sent_as = {
+        "json": f'{call}\n         {{"name": "{sent}"}}',
+        "form": f"{call}\n         name={quote_plus(sent)}",
+        "query": f"{call}?name={quote_plus(sent)}",
+    }
+    body = ", form: {}" if table == "query" else ""
+    await hold(
+        tmp_path,
+        f"operations: {{validate: {{path: '/calls/{{phone_number}}', {table}: {{name: {name}}}{body}}}}}",
+        f"""
+program  POST OutgoingCallerIds
+         {given}
+proxy    POST {sent_as[table]}
+vendor   201 {{"code": 40213}}
+answer   200 <ValidationCode>040213</ValidationCode>
+""",
+    )
+
+
 IDENTIFYING = {
     "its id": "{method: DELETE, path: /numbers, query: {key: {from_item: /id}}}",
     "its id in the path": '{method: DELETE, path: "/numbers/{key}", placeholders: {key: {from_item: /id}}}',
