@@ -18,7 +18,7 @@ from cachetools import LRUCache
 
 from proxy.errors import Reason, UpstreamError
 from proxy.net.deadlines import TOTAL, seconds_left
-from proxy.profile.calls import Call, NoReplyError, Reply, TokenGrant
+from proxy.profile.calls import Call, NoReplyError, Reply, Token, TokenGrant
 
 _MARGIN, _MARGIN_SHARE = 60.0, 10  # seconds before its end, but at most this part of its lifetime
 _PAUSE = 1.0  # seconds after a failure in which no token is fetched
@@ -191,7 +191,8 @@ class TokenCache:
 
     async def _fetch(self, grant: TokenGrant) -> _Held:
         try:
-            token = grant.read(await self._send(grant.request()))
+            begun = grant.begin()
+            token = begun if isinstance(begun, Token) else begun.read(await self._send(begun.call))
         except ValueError as error:
             unsigned = NoReplyError(Reason.REQUEST, was_sent=False, request=_NAME)
             raise unsigned.at_key("auth", "assertion") from error
