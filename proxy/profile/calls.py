@@ -125,6 +125,8 @@ class Call(NamedTuple):
     """Whether it requests a page of a list behind a short one, which is most likely the last."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
     """Awaited before a retry: whether the retry would undo a newer write."""
+    is_refusal: "Callable[[Reply], bool] | None" = None
+    """Whether an answer refuses the credentials, though its status is not 401; None where none does."""
     authorization: TokenGrant | Sign | None = None
     """What shows the credentials where only the moment of sending can tell how."""
 

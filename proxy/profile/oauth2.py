@@ -143,6 +143,7 @@ def _build_request(auth: OAuth2, url: str, values: Mapping[str, str], call: Call
         is_safe=False,
         is_probe=False,
         is_overtaken=None,
+        is_refusal=None,
         authorization=None,
     )
 

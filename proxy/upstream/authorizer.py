@@ -35,16 +35,16 @@ class Authorizer:
         """Return the reply to `call` with a token; NoReplyError where there is none, or no token."""
         token = await self._tokens.get(grant)
         reply = await self._send_with(call, token)
-        if reply.status != _UNAUTHORIZED or self._useless.get(grant.key, 0.0) > self._now():
+        if not _is_refused(call, reply) or self._useless.get(grant.key, 0.0) > self._now():
             return reply
-        # Tokens may end before their time; a call that is refused with 401 has changed nothing
+        # Tokens may end before their time; a call whose credentials are refused has changed nothing
         try:
             token = await self._tokens.get(grant, refused=token)
         except NoReplyError as error:
             error.has_no_effect = not reply.is_repeated
             raise
         again = await self._send_with(call, token)
-        if again.status == _UNAUTHORIZED:
+        if _is_refused(call, again):
             self._useless[grant.key] = self._now() + _USELESS
         return again._replace(is_repeated=again.is_repeated or reply.is_repeated)
 
@@ -56,6 +56,10 @@ class Authorizer:
                 if hidden in reply.body:
                     reply = reply._replace(body=reply.body.replace(hidden, b"********"))
         return reply
+
+
+def _is_refused(call: Call, reply: Reply) -> bool:
+    return reply.status == _UNAUTHORIZED or (call.is_refusal is not None and call.is_refusal(reply))
 
 
 def authorize(call: Call, token: str = "") -> Call:
