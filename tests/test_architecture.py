@@ -96,7 +96,7 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("proxy/server/", "proxy/sandbox/"),
     "botocore": ("proxy/profile/signing.py",),
     "httptools": ("proxy/upstream/response.py",),
-    "jwt": ("proxy/profile/oauth2.py",),
+    "jwt": ("proxy/profile/jwts.py",),
     "lxml": ("proxy/legacy/",),
     "prometheus_client": ("proxy/observe/exposition.py",),
     "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/net/redis_url.py"),

@@ -371,7 +371,7 @@ class UpstreamAccount(Frozen):
     password: Password | None = None
     """A password, a token or a key, whichever the profile's `auth` needs; for HTTP Basic, it may be empty."""
     assertion: Secret | None = None
-    """For OAuth2: a private key as PEM that signs assertions, or an assertion that the vendor has issued."""
+    """A private key as PEM that signs JWTs, or, for OAuth2, an assertion that the vendor has issued."""
     session_token: Token | None = None
     """Of temporary AWS credentials."""
     profile: ProfileName | None = None

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from proxy.model import Credentials
-from proxy.profile import oauth2, signing
+from proxy.profile import jwts, oauth2, signing
+from proxy.profile.account_values import list_placeholders as list_account_values
 from proxy.profile.base import Frozen
 from proxy.profile.calls import Call
+from proxy.profile.jwts import Jwt
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.signing import AwsSignature, Signed
 
@@ -40,7 +42,7 @@ def _add_scheme(value: Any) -> Any:
 
 
 AuthSettings = Annotated[
-    Auth | OAuth2 | Signed | AwsSignature,
+    Auth | OAuth2 | Jwt | Signed | AwsSignature,
     Field(discriminator="scheme"),
     BeforeValidator(_add_scheme),
 ]
@@ -129,6 +131,7 @@ AUTH_SCHEMES: Mapping[str, AuthScheme] = {
     "body": AuthScheme(_simple(_show_named, "body"), "body"),
     "none": AuthScheme(lambda *_: lambda call, __, ___: call, None, needs_accounts=False),
     "oauth2": AuthScheme(oauth2.compile_oauth2, "header", has_username=True),
+    "jwt": AuthScheme(jwts.compile_jwt, "header", has_username=True),
     "signed": AuthScheme(signing.compile_signed, "header"),
     "aws": AuthScheme(signing.compile_aws, "header", "Authorization", has_username=True),
 }
@@ -164,7 +167,7 @@ def set_names(auth: AuthSettings, part: Part) -> Sequence[str]:
         case Signed():
             tables = {"header": auth.headers, "query": auth.query, "body": auth.body}
             return tuple(tables[part])
-        case OAuth2():
+        case OAuth2() | Jwt():
             names: Sequence[str] = (auth.name,)
         case Auth() if scheme.is_named:
             names = (auth.name, auth.username)
@@ -194,6 +197,8 @@ def shows_username(auth: AuthSettings) -> bool:
             return AUTH_SCHEMES[auth.scheme].has_username or is_shown
         case OAuth2():
             return "username" in oauth2.list_secrets(auth)
+        case Jwt():
+            return "username" in jwts.list_secrets(auth)
         case Signed():
             return any("{username" in template for _, template in signing.list_templates(auth))
         case AwsSignature():
@@ -202,8 +207,9 @@ def shows_username(auth: AuthSettings) -> bool:
 
 def list_secrets(auth: AuthSettings) -> set[str]:
     """Return which secret keys of an account the scheme needs, of `password` and `assertion`."""
-    if isinstance(auth, OAuth2):
-        return oauth2.list_secrets(auth) - {"username"}
+    if isinstance(auth, OAuth2 | Jwt):
+        secrets = jwts.list_secrets(auth) if isinstance(auth, Jwt) else oauth2.list_secrets(auth)
+        return secrets - {"username"}
     return {"password"} if AUTH_SCHEMES[auth.scheme].part else set()
 
 
@@ -212,7 +218,9 @@ def list_placeholders(auth: AuthSettings) -> set[str]:
     match auth:
         case OAuth2():
             texts = [auth.token_url.replace("{+", "{"), *(text for _, text in oauth2.list_templates(auth))]
-            return {name for text in texts for name in oauth2.list_placeholders(text)}
+            return {name for text in texts for name in list_account_values(text)}
+        case Jwt():
+            return {name for _, text in jwts.list_templates(auth) for name in list_account_values(text)}
         case Signed():
             templates = [template for _, template in signing.list_templates(auth)]
         case AwsSignature():
@@ -230,6 +238,8 @@ def list_urls(auth: AuthSettings, base_url: str, variables: Mapping[str, Any]) -
 def find_unusable_secrets(auth: AuthSettings, credentials: Credentials) -> Iterator[tuple[str, str]]:
     """Yield the key of each secret of an account that cannot be used, and why."""
     if isinstance(auth, OAuth2) and (reason := oauth2.find_unusable_key(auth, credentials.extra)):
+        yield "assertion", reason
+    if isinstance(auth, Jwt) and (reason := jwts.find_unusable_key(auth, credentials.extra)):
         yield "assertion", reason
     if isinstance(auth, Signed) and (reason := signing.find_unusable_secret(auth, credentials.password)):
         yield "password", reason

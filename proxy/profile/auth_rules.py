@@ -7,9 +7,11 @@ from typing import Any
 import uritemplate
 
 from proxy.net.addresses import check_url
-from proxy.profile import oauth2, signing
+from proxy.profile import jwts, oauth2, signing
+from proxy.profile.account_values import PLACEHOLDERS, list_placeholders
 from proxy.profile.auth import AUTH_SCHEMES, Auth, AuthScheme, Part, list_urls
 from proxy.profile.base import KeyPath, Rule, Violation, suggest
+from proxy.profile.jwts import Jwt
 from proxy.profile.language import ProfileSettings
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.paging import PAGING_KINDS
@@ -65,14 +67,9 @@ def _check_oauth2(profile: ProfileSettings) -> Iterator[Violation]:
     if not isinstance(auth, OAuth2):
         return
     yield from _check_token_url(auth, profile)
-    yield from _require("jwt", is_there=auth.assertion is None or oauth2.has_library())
-    known = oauth2.PLACEHOLDERS | profile.variables.keys()
-    for here, text in oauth2.list_templates(auth):
-        for name in set(oauth2.list_placeholders(text)) - known:
-            yield ("auth", *here), f"nothing fills the placeholder {{{name}}}{suggest(name, known)}"
-    if oauth2.list_placeholders(auth.value) != ["token"] or not LINE.fullmatch(auth.value):
-        yield ("auth", "value"), "the value is one line of ASCII, with {token} and no other placeholder"
-    yield from _check_header_names({("auth", "name"): auth.name})
+    yield from _require("jwt", is_there=auth.assertion is None or jwts.has_library())
+    yield from _check_account_values(oauth2.list_templates(auth), profile)
+    yield from _check_token_header(auth)
     if auth.assertion and auth.grant != "jwt_bearer":
         yield ("auth", "assertion"), f"grant {auth.grant} sends no assertion: write grant: jwt_bearer"
     if auth.grant == "custom" and not auth.parameters:
@@ -81,9 +78,38 @@ def _check_oauth2(profile: ProfileSettings) -> Iterator[Violation]:
         yield ("auth", "client"), "no credentials are sent: put {password} into a parameter"
 
 
+def _check_account_values(
+    templates: Iterator[tuple[KeyPath, str]], profile: ProfileSettings
+) -> Iterator[Violation]:
+    known = PLACEHOLDERS | profile.variables.keys()
+    for here, text in templates:
+        for name in set(list_placeholders(text)) - known:
+            yield ("auth", *here), f"nothing fills the placeholder {{{name}}}{suggest(name, known)}"
+
+
+def _check_token_header(auth: OAuth2 | Jwt) -> Iterator[Violation]:
+    if list_placeholders(auth.value) != ["token"] or not LINE.fullmatch(auth.value):
+        yield ("auth", "value"), "the value is one line of ASCII, with {token} and no other placeholder"
+    yield from _check_header_names({("auth", "name"): auth.name})
+
+
+def _check_jwt(profile: ProfileSettings) -> Iterator[Violation]:
+    auth = profile.auth
+    if not isinstance(auth, Jwt):
+        return
+    yield from _require("jwt", is_there=jwts.has_library())
+    yield from _check_account_values(jwts.list_templates(auth), profile)
+    yield from _check_token_header(auth)
+    for here, text in jwts.list_templates(auth):
+        if "assertion" in list_placeholders(text):
+            yield ("auth", *here), "the key would be in the token, which anyone can read"
+    if auth.backdate >= auth.lifetime:
+        yield ("auth", "backdate"), f"each token would have ended before it is sent: lifetime {auth.lifetime}"
+
+
 def _check_token_url(auth: OAuth2, profile: ProfileSettings) -> Iterator[Violation]:
     here = ("auth", "token_url")
-    names = set(oauth2.list_placeholders(auth.token_url.replace("{+", "{")))
+    names = set(list_placeholders(auth.token_url.replace("{+", "{")))
     for name in names - profile.variables.keys():
         message = f"nothing fills the placeholder {{{name}}}: give it a default under variables"
         yield here, message + suggest(name, profile.variables)
@@ -138,4 +164,4 @@ def _require(extra: str, *, is_there: bool) -> Iterator[Violation]:
         yield ("auth",), f"the extra {extra} is not installed: pip install 'callerid-proxy[{extra}]'"
 
 
-AUTH_RULES: Sequence[Rule] = (_check_auth, _check_oauth2, _check_signed, _check_aws)
+AUTH_RULES: Sequence[Rule] = (_check_auth, _check_oauth2, _check_jwt, _check_signed, _check_aws)

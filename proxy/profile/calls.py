@@ -74,15 +74,21 @@ class Token(NamedTuple):
         return "Token(…)"
 
 
+class TokenRequest(NamedTuple):
+    """A call that asks for a token, and how its reply is read."""
+
+    call: "Call"
+    read: "Callable[[Reply], Token]"
+    """UpstreamError where there is no token."""
+
+
 class TokenGrant(NamedTuple):
-    """How the access token is fetched that a call has to show (RFC 6749 section 4)."""
+    """How the access token is fetched, or made, that a call has to show (RFC 6749 section 4)."""
 
     key: str
     """A digest of everything that the token depends on: calls with the same key share a token."""
-    request: "Callable[[], Call]"
-    """Returns the call that asks for a token; ValueError where the account's key cannot sign it."""
-    read: "Callable[[Reply], Token]"
-    """Reads the token out of the reply; UpstreamError where there is none."""
+    begin: "Callable[[], TokenRequest | Token]"
+    """Returns a token, or what asks for one; ValueError where the account's key cannot sign it."""
     show: "Callable[[Call, str], Call]"
     """Returns a call with a token where the upstream expects it."""
 
@@ -119,6 +125,8 @@ class Call(NamedTuple):
     """Whether it requests a page of a list behind a short one, which is most likely the last."""
     is_overtaken: Callable[[], Awaitable[bool]] | None = None
     """Awaited before a retry: whether the retry would undo a newer write."""
+    is_refusal: "Callable[[Reply], bool] | None" = None
+    """Whether an answer refuses the credentials, though its status is not 401; None where none does."""
     authorization: TokenGrant | Sign | None = None
     """What shows the credentials where only the moment of sending can tell how."""
 

@@ -44,7 +44,7 @@ def _check_methods(profile: ProfileSettings) -> Iterator[Violation]:
 def _check_same_requests(profile: ProfileSettings) -> Iterator[Violation]:
     seen: dict[str, str] = {}
     for here, operation, endpoint in _list_endpoints(profile):
-        parts = {"method", "path", "headers", "query", "form", "json_", "merge"}
+        parts = {"method", "path", "placeholders", "headers", "query", "form", "json_", "merge"}
         other = seen.setdefault(endpoint.model_dump_json(include=parts), operation)
         if other != operation:
             yield here, f"{operation} sends the same request as {other}: the upstream cannot tell them apart"

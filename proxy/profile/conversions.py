@@ -345,6 +345,10 @@ def format_number(phone_number: str) -> str:
     return f"({found[1]}) {found[2]}-{found[3]}" if found else phone_number
 
 
+DEFAULT_NAMES: Mapping[DefaultName, Callable[[str], str]] = {"formatted_number": format_number}
+"""By kind: from a number as E.164 to its name."""
+
+
 def is_default_name(name: str) -> bool:
     """Whether `format_number` may have written `name`."""
     return re.fullmatch(r"\([0-9]{3}\) [0-9]{3}-[0-9]{4}|\+[0-9]+", name) is not None

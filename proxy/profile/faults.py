@@ -1,7 +1,7 @@
 """Error answers of an upstream → Faults. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from unicodedata import category
@@ -19,7 +19,7 @@ from proxy.errors import (
 )
 from proxy.profile.base import KeyPath
 from proxy.profile.calls import Reply
-from proxy.profile.documents import NOT_JSON
+from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.language import EmptyAnswer, Endpoint, ErrorRow, Errors, OperationName, ProfileSettings
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.values import compile_condition
@@ -104,9 +104,35 @@ def derive_fault(
     return _FALLBACK_FAULTS.get(reply.status, BAD_UPSTREAM)
 
 
-def _matches(row: ErrorRow, reply: Reply, code: str | None, operation: OperationName) -> bool:
+def _matches(row: ErrorRow, reply: Reply, code: str | None, operation: str) -> bool:
     is_for = row.operation is None or operation in row.operation
     return is_for and row.status == reply.status and (row.code is None or str(row.code) == code)
+
+
+_MOST_OF_AN_ERROR = 64 * 1024  # bytes: larger answers are not looked into
+
+
+def compile_refusal(errors: Errors, operation: str, endpoint: Endpoint) -> Callable[[Reply], bool] | None:
+    """Return a predicate: whether an answer that is no 401 is one for the program, by the rows of `errors`.
+
+    None where no row says so. A 5xx never does: its request may have had an effect.
+    """
+    rows = [row for row in errors.map if row.operation is None or operation in row.operation]
+    statuses = {row.status for row in rows if row.to_status == UNAUTHENTICATED.status and row.status < 500}
+    if not statuses:
+        return None
+
+    def is_refusal(reply: Reply) -> bool:
+        if reply.status not in statuses or len(reply.body) > _MOST_OF_AN_ERROR:
+            return False
+        document = parse_json(reply.body)
+        if endpoint.is_success(reply.status) and not is_error(document, errors):
+            return False
+        code = read_code(document, errors)
+        first = next((row for row in rows if _matches(row, reply, code, operation)), None)
+        return first is not None and first.to_status == UNAUTHENTICATED.status
+
+    return is_refusal
 
 
 def find_cause(

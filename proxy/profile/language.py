@@ -82,6 +82,8 @@ class WriteValue(Frozen):
     as_: WriteName = Field("text", alias="as")
     default: Scalar | None = None
     """Sent where the operation does not have the value; without one the parameter is left out."""
+    otherwise: DefaultName | None = None
+    """Instead of a default, the name of a number for which the caller has given none."""
 
 
 class Constant(Frozen):
@@ -95,7 +97,14 @@ class ItemValue(Frozen):
 
     from_item: Pointer
     default: Scalar | None = None
-    """Sent where the item does not have the value; without one the parameter is left out."""
+    """Sent where the item does not have the value; null leaves the parameter out.
+
+    Without one (not even a null), the value is required: a request that lacks it may be about other items.
+    """
+
+    @property
+    def is_required(self) -> bool:
+        return "default" not in self.model_fields_set
 
 
 Read = Annotated[ReadValue, _expand_text("at", ReadValue)]
@@ -131,7 +140,9 @@ class Endpoint(Frozen):
 
     method: Method
     path: str
-    """A URI template (RFC 6570) over `account`, `id` and the profile's variables, after the base URL."""
+    """A URI template (RFC 6570) over `account`, `id`, `placeholders` and variables, after the base URL."""
+    placeholders: Mapping[str, Write] = {}
+    """More values of the path, by name; each is percent-encoded, and none may be absent or empty."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, Write] = {}
     form: Parameters | None = None
@@ -147,10 +158,11 @@ class Endpoint(Frozen):
         return 200 <= status < 300 if self.success is None else status in self.success
 
     def parameters(self) -> Iterator[tuple[KeyPath, str, Write]]:
-        """Yield each parameter: its key path from here, its name and how it is written."""
-        tables = (("query", self.query), ("form", self.form), ("json", self.json_), ("merge", self.merge))
-        for kind, table in tables:
-            for name, how in (table or {}).items():
+        """Yield each parameter, also of the path: its key path from here, its name and how it is written."""
+        tables = {"placeholders": self.placeholders, "query": self.query}
+        tables |= {"form": self.form or {}, "json": self.json_ or {}, "merge": self.merge or {}}
+        for kind, table in tables.items():
+            for name, how in table.items():
                 yield (kind, name), name, how
 
     def has_body(self) -> bool:

@@ -89,7 +89,16 @@ _EXPECTED = {Reason.TOTAL: "a whole number", Reason.ORIGIN: "a URL of the same o
 def explain_call(error: LegacyError, profile: ProfileSettings, endpoint: Endpoint) -> LegacyError:
     """Add to an error of a call that cannot be made the key of its parameter."""
     name = error.details.get("parameter")
-    own = next((key_path for key_path, each, _ in endpoint.parameters() if each == name), ())
+    pointer = error.details.get("pointer")
+    of_item = ("from_item",) if pointer is not None else ()
+    own = next(
+        (
+            (*key_path, *of_item)
+            for key_path, each, how in endpoint.parameters()
+            if each == name and getattr(how, "from_item", None) == pointer
+        ),
+        (),
+    )
     return error.at_key("operations", profile.operations.name_of(endpoint), *own)
 
 

@@ -1,57 +1,33 @@
 """OAuth2: how an access token is requested, and what the answer says (RFC 6749, RFC 7523). Pure."""
 
 import base64
-import hashlib
 import json
 import re
-import secrets
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit
 
 import uritemplate
-from pydantic import Field, StrictInt
 
 from proxy.errors import Reason, UpstreamError
 from proxy.model import Credentials
-from proxy.profile.base import Frozen, Name, Pointers, Scalar
-from proxy.profile.calls import Call, Reply, Token, TokenGrant
+from proxy.profile import jwts
+from proxy.profile.account_values import SECRETS, collect_values, digest_values, fill, list_placeholders
+from proxy.profile.base import Frozen, KeyPath, Name, Pointers
+from proxy.profile.calls import Call, Reply, Token, TokenGrant, TokenRequest
 from proxy.profile.documents import NOT_JSON, parse_json
+from proxy.profile.jwts import SignedJwt
 from proxy.profile.pointers import compile_pointers
 
 Grant = Literal["client_credentials", "jwt_bearer", "custom"]
 ClientPart = Literal["basic", "body", "none"]
-Algorithm = Literal[
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "HS256",
-    "HS384",
-    "HS512",
-]
 
 
-class Assertion(Frozen):
-    """A JWT that the proxy signs with the account's `assertion`, which is then a key (RFC 7523 section 3)."""
+class Assertion(SignedJwt):
+    """A JWT that the proxy signs with the account's `assertion`, which is then a key (RFC 7523 section 3).
 
-    algorithm: Algorithm = "RS256"
-    key_id: str = ""
-    issuer: str = "{username}"
-    subject: str = "{username}"
-    audience: str = ""
-    """The token URL by default."""
-    lifetime: StrictInt = Field(300, ge=1, le=3600)
-    """Seconds."""
-    claims: Mapping[str, Scalar] = {}
+    Without an audience, that is the token URL.
+    """
 
 
 class OAuth2(Frozen):
@@ -81,10 +57,6 @@ class OAuth2(Frozen):
     """Where the answer has the seconds until it ends; without them, the token is kept for five minutes."""
 
 
-SECRETS: Final = ("username", "password", "assertion")
-"""Placeholders of an account's credentials."""
-PLACEHOLDERS: Final = frozenset({*SECRETS, "account"})
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _REFUSALS = frozenset({"invalid_client", "invalid_grant", "unauthorized_client"})
 _OTHER_ERRORS = frozenset({"invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_target"})
@@ -94,19 +66,12 @@ _TOKEN = re.compile("[!-~]{1,8192}")
 _TEXT_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-def list_templates(auth: OAuth2) -> Iterator[tuple[tuple[str, ...], str]]:
+def list_templates(auth: OAuth2) -> Iterator[tuple[KeyPath, str]]:
     """Yield the texts that may hold placeholders, each with its key path from `auth`; the URL aside."""
     yield from ((("parameters", name), text) for name, text in auth.parameters.items())
     yield from ((("scope",), auth.scope), (("audience",), auth.audience))
-    if assertion := auth.assertion:
-        for key in ("key_id", "issuer", "subject", "audience"):
-            yield ("assertion", key), getattr(assertion, key)
-        for name, value in assertion.claims.items():
-            yield ("assertion", "claims", name), str(value)
-
-
-def list_placeholders(text: str) -> Sequence[str]:
-    return _PLACEHOLDER.findall(text)
+    if auth.assertion:
+        yield from ((("assertion", *here), text) for here, text in jwts.list_templates(auth.assertion))
 
 
 def list_secrets(auth: OAuth2) -> set[str]:
@@ -132,15 +97,13 @@ def compile_oauth2(
     settings = json.dumps([auth.model_dump(), url, {name: variables[name] for name in sorted(used)}])
 
     def authorize(call: Call, credentials: Credentials, account: str) -> Call:
-        texts = (credentials.username, credentials.password, credentials.extra, account)
-        values = {**variables, **dict(zip((*SECRETS, "account"), texts, strict=True))}
-        parts = (settings, *(str(len(text)) for text in texts), *texts)
+        values = collect_values(credentials, account, variables)
 
-        def request() -> Call:
-            return _build_request(auth, url, values, call)
+        def begin() -> TokenRequest:
+            return TokenRequest(_build_request(auth, url, values, call), read)
 
-        key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-        return call._replace(authorization=TokenGrant(key, request, read, show))
+        key = digest_values(settings, credentials, account)
+        return call._replace(authorization=TokenGrant(key, begin, show))
 
     def show(call: Call, token: str) -> Call:
         return call.with_header(auth.name, auth.value.replace("{token}", token))
@@ -157,7 +120,7 @@ def _build_request(auth: OAuth2, url: str, values: Mapping[str, str], call: Call
     if auth.grant == "client_credentials":
         parameters["grant_type"] = "client_credentials"
     elif auth.grant == "jwt_bearer":
-        signed = _sign_assertion(auth.assertion, url, values) if auth.assertion else values["assertion"]
+        signed = jwts.sign(auth.assertion, values, url) if auth.assertion else values["assertion"]
         parameters |= {"grant_type": _JWT_BEARER, "assertion": signed}
     headers: Mapping[str, str] = {}
     if auth.client == "body":
@@ -165,8 +128,8 @@ def _build_request(auth: OAuth2, url: str, values: Mapping[str, str], call: Call
     elif auth.client == "basic":
         headers = {"Authorization": f"Basic {_encode_client(values['username'], values['password'])}"}
     texts = {"scope": auth.scope, "audience": auth.audience}
-    parameters |= {name: _fill(text, values) for name, text in texts.items() if text}
-    parameters |= {name: _fill(text, values) for name, text in auth.parameters.items()}
+    parameters |= {name: fill(text, values) for name, text in texts.items() if text}
+    parameters |= {name: fill(text, values) for name, text in auth.parameters.items()}
     # An assertion is for one use only (RFC 7523 section 3, on `jti`)
     retries = 0 if auth.assertion else 1
     return call._replace(
@@ -180,6 +143,7 @@ def _build_request(auth: OAuth2, url: str, values: Mapping[str, str], call: Call
         is_safe=False,
         is_probe=False,
         is_overtaken=None,
+        is_refusal=None,
         authorization=None,
     )
 
@@ -189,57 +153,13 @@ def _encode_client(name: str, secret: str) -> str:
     return base64.b64encode(f"{quote_plus(name)}:{quote_plus(secret)}".encode()).decode("ascii")
 
 
-def _fill(text: str, values: Mapping[str, str]) -> str:
-    """Fill placeholders; braces inside of values mean nothing."""
-    return _PLACEHOLDER.sub(lambda found: str(values[found[1]]), text)
-
-
-def has_library() -> bool:
-    """Whether assertions can be signed."""
-    try:
-        import jwt  # noqa: F401, PLC0415 - an extra
-    except ImportError:
-        return False
-    return True
-
-
-def _sign_assertion(assertion: Assertion, url: str, values: Mapping[str, str]) -> str:
-    import jwt  # noqa: PLC0415 - an extra
-
-    now = int(time.time())
-    named = {"iss": assertion.issuer, "sub": assertion.subject, "aud": assertion.audience or url}
-    texts = {name: _fill(text, values) for name, text in named.items()}
-    more = {
-        name: _fill(value, values) if isinstance(value, str) else value
-        for name, value in assertion.claims.items()
-    }
-    times = {"iat": now, "exp": now + assertion.lifetime, "jti": secrets.token_hex(16)}
-    claims: dict[str, Any] = {**{name: text for name, text in texts.items() if text}, **times, **more}
-    key_id = {"kid": _fill(assertion.key_id, values)} if assertion.key_id else None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the length of a key, which the vendor has chosen
-            return jwt.encode(claims, values["assertion"], assertion.algorithm, headers=key_id)
-    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(f"the key does not sign {assertion.algorithm}") from error
-
-
 def find_unusable_key(auth: OAuth2, secret: str) -> str | None:
     """Return what is wrong with an account's `assertion`, None if nothing is."""
     if auth.grant != "jwt_bearer":
         return None
     if auth.assertion is None:
         return None if _TOKEN.fullmatch(secret) else "an assertion is one JWT, without spaces and line breaks"
-    if not has_library():
-        return None  # which is the mistake
-    try:
-        _sign_assertion(auth.assertion.model_copy(update=_PLAIN), "x", {"assertion": secret})
-    except ValueError as error:
-        return f"{error}: a private key as PEM without a passphrase is needed, or a secret for HS256"
-    return None
-
-
-_PLAIN = {"key_id": "", "issuer": "", "subject": "", "audience": "", "claims": {}}
+    return jwts.find_unusable_key(auth.assertion, secret)
 
 
 def _compile_answer(auth: OAuth2) -> Callable[[Reply], Token]:

@@ -15,7 +15,7 @@ from proxy.profile.language import (
     ValidateEndpoint,
 )
 from proxy.profile.paging import PAGING_KINDS
-from proxy.profile.pointers import is_index, parse_pointer
+from proxy.profile.pointers import is_index, is_inside, parse_pointer
 
 
 class ReadPlace(NamedTuple):
@@ -26,12 +26,6 @@ class ReadPlace(NamedTuple):
     pointers: Sequence[str]
     is_plain: bool = True
     """Whether an array or an object cannot be what is read there."""
-
-
-def _is_inside(inner: str, outer: str) -> bool:
-    """Whether what a pointer leads to is what another one leads to, or a part of it."""
-    path, above = parse_pointer(inner), parse_pointer(outer)
-    return path[: len(above)] == above
 
 
 # The places of each kind of answer
@@ -97,7 +91,7 @@ def _check_inner_places(profile: ProfileSettings) -> Iterator[Violation]:
         for outer, inner in ((one, other), (other, one)):
             if len(outer.pointers) == len(inner.pointers) == 1 and outer.is_plain:
                 (above,), (below,) = outer.pointers, inner.pointers
-                if above != below and _is_inside(below, above) and outer.key_path not in seen:
+                if above != below and is_inside(below, above) and outer.key_path not in seen:
                     seen.add(outer.key_path)
                     found = f"{inner.name} ({below}) is inside it"
                     yield (
@@ -166,7 +160,7 @@ def _check_signs(profile: ProfileSettings) -> Iterator[Violation]:
     for key, pointer in _list_signs(profile):
         seen: set[str] = set()
         for operation, held, why in _list_required(profile):
-            if pointer and operation not in seen and _is_inside(held, pointer):
+            if pointer and operation not in seen and is_inside(held, pointer):
                 seen.add(operation)
                 what = "list" if operation == "list" else f"answer to {operation}"
                 yield ("errors", key), f"every {what} would be an error: {why}"
@@ -270,7 +264,7 @@ def _warn_of_unused(profile: ProfileSettings) -> Iterator[Violation]:
     """Find alternatives that are never tried: where the first leads to nothing, so do they."""
     for key_path, pointers in list_pointers(profile):
         for first, other in combinations(pointers, 2):
-            if _is_inside(other, first):
+            if is_inside(other, first):
                 yield key_path, f"the pointer {other} is never tried: {first or 'the whole'} comes first"
     endpoint = profile.operations.list
     is_pointer = hasattr(endpoint.total, "at")

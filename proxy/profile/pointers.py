@@ -60,6 +60,12 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
+def is_inside(inner: str, outer: str) -> bool:
+    """Whether what a pointer leads to is what another one leads to, or a part of it."""
+    path, above = parse_pointer(inner), parse_pointer(outer)
+    return path[: len(above)] == above
+
+
 def follow(value: Any, path: tuple[str, ...]) -> tuple[Any, int]:
     """Return the last value on the way of `path` through a document, and how many tokens lead to it."""
     for depth, token in enumerate(path):

@@ -31,6 +31,7 @@ from proxy.profile.auth import compile_auth
 from proxy.profile.calls import Call, Reply
 from proxy.profile.codes import SIX_DIGITS
 from proxy.profile.conversions import WRITE, UnreadableError, is_default_name, read_opaque
+from proxy.profile.faults import compile_refusal
 from proxy.profile.ids import build_codec, find_memory
 from proxy.profile.items import name_form
 from proxy.profile.mismatches import explain_call, explain_filter, explain_paging, mismatch, missing
@@ -41,6 +42,7 @@ from proxy.profile.values import (
     compile_items_reader,
     compile_reader,
     write_body,
+    write_placeholders,
     write_texts,
 )
 
@@ -121,6 +123,10 @@ class Profile:
         self.place = self.socket or self.origin
         """What to call the upstream."""
         self._answers = AnswerReader(settings, self._base_url)
+        self._refusals = {
+            name: compile_refusal(settings.errors, name, endpoint)
+            for name, endpoint in settings.operations.endpoints().items()
+        }
         self._show_credentials = compile_auth(settings.auth, self._base_url, self._variables)
         self._codec = build_codec(settings.ids.codec, sid_key, settings.ids.prefix)
         self.id_memory = find_memory(self._codec)
@@ -139,7 +145,7 @@ class Profile:
         Pages say whether they hold the `wanted` Sid.
         """
         endpoint = self._settings.operations.list
-        first = self._build_call(endpoint, operation, account)
+        first = self._build_call("list", endpoint, operation, account)
         joined = endpoint.filters.joined_parameters()
         for by, value in self._choose_filters(operation):
             if not isinstance(by, language.ServerFilter):
@@ -237,7 +243,7 @@ class Profile:
             document = self._answers.read("fetch", endpoint, account, reply)
             return self._read_item("fetch", endpoint, document, sid, account)
 
-        return self._authorize(self._build_call(endpoint, operation, account), account, read)
+        return self._authorize(self._build_call("fetch", endpoint, operation, account), account, read)
 
     def check_sid(self, operation: Fetch | Rename | Delete, account: Account) -> None:
         """Raise LegacyError 404 for a Sid that no id has; a list may show an id that is not stored yet."""
@@ -277,7 +283,7 @@ class Profile:
                     return None  # the caller ID has its new name, whatever the answer holds
                 raise
 
-        return self._authorize(self._build_call(endpoint, operation, account, item), account, read)
+        return self._authorize(self._build_call(name, endpoint, operation, account, item), account, read)
 
     def _find_operation(
         self, operation: Fetch | Rename | Delete
@@ -348,7 +354,7 @@ class Profile:
                 where, expected = (*at, "pending"), str(error)
                 raise mismatch(Reason.ITEM_TYPE, document, pointers, where, expected) from None
 
-        return self._authorize(self._build_call(endpoint, operation, account), account, read)
+        return self._authorize(self._build_call("validate", endpoint, operation, account), account, read)
 
     def call(
         self, operation: Validate, started: StartedValidation, account: Account
@@ -377,23 +383,33 @@ class Profile:
         def read(reply: Reply) -> None:
             self._answers.read(name, endpoint, account, reply)
 
-        return self._authorize(self._build_call(endpoint, operation, account), account, read)
+        return self._authorize(self._build_call(name, endpoint, operation, account), account, read)
 
     # Operation → Call
 
     def _build_call(
-        self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any = None
+        self,
+        name: language.OperationName,
+        endpoint: language.Endpoint,
+        operation: _Operation,
+        account: Account,
+        item: Any = None,
     ) -> Call:
         try:
-            return self._write_call(endpoint, operation, account, item)
+            call = self._write_call(endpoint, operation, account, item)
         except LegacyError as error:
             raise explain_call(error, self._settings, endpoint) from None
+        is_refusal = self._refusals[name]
+        return call._replace(is_refusal=is_refusal) if is_refusal else call
 
     def _write_call(
         self, endpoint: language.Endpoint, operation: _Operation, account: Account, item: Any
     ) -> Call:
         values = {**self._collect_values(operation, account), ITEM: item}
-        address = self._base_url + compile_template(endpoint.path)({**self._variables, **values})
+        named = {**self._variables, **values}
+        if endpoint.placeholders:
+            named |= write_placeholders(endpoint.placeholders, values)
+        address = self._base_url + compile_template(endpoint.path)(named)
         headers = {**self._settings.headers, **endpoint.headers}
         query = write_texts(endpoint.query, values) if endpoint.query else {}
         retries = _RETRIES.get(type(operation), 0) if endpoint.retries is None else endpoint.retries

@@ -28,6 +28,7 @@ from proxy.profile.language import (
 )
 from proxy.profile.paging import PAGING_KINDS, has_direct_pages
 from proxy.profile.pointer_rules import POINTER_RULES
+from proxy.profile.pointers import is_inside
 from proxy.profile.request_rules import REQUEST_RULES
 
 
@@ -111,19 +112,47 @@ def _check_variables(profile: ProfileSettings) -> Iterator[Violation]:
 
 @_for_each_endpoint
 def _check_placeholders(profile: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
-    known = profile.variables.keys() | (_VALUES_OF[operation] - _OPTIONAL.get(operation, set()))
+    given = _VALUES_OF[operation] - _OPTIONAL.get(operation, set())
+    known = profile.variables.keys() | given | endpoint.placeholders.keys()
     for name in set(parse_placeholders(endpoint.path)) - known:
         what = f"{operation} has no such value" if name in BUILT_IN else _NO_DEFAULT + suggest(name, known)
         yield ("path",), f"nothing fills the placeholder {{{name}}}: {what}"
 
 
 @_for_each_endpoint
-def _check_paths(_: ProfileSettings, __: str, endpoint: Endpoint) -> Iterator[Violation]:
+def _check_own_placeholders(
+    profile: ProfileSettings, operation: str, endpoint: Endpoint
+) -> Iterator[Violation]:
+    for name, how in endpoint.placeholders.items():
+        here = ("placeholders", name)
+        if name in BUILT_IN:
+            yield here, f"{name} comes from the request: choose another name"
+        elif name in profile.variables:
+            yield here, f"{name} is a variable: choose another name"
+        elif operator := re.search(rf"\{{[+/;?&.]{re.escape(name)}\}}", endpoint.path):
+            yield here, f"a value of a path is percent-encoded: write {{{name}}}, not {operator[0]}"
+        elif f"{{{name}}}" not in endpoint.path:
+            yield here, f"this is unused: the path has no {{{name}}}"
+        if isinstance(how, Constant):
+            may_be_empty = how.constant in (None, "")
+        elif isinstance(how, ItemValue):
+            may_be_empty = not how.is_required and how.default in (None, "")
+        else:
+            is_given = how.from_ not in _OPTIONAL.get(operation, ()) or how.otherwise
+            may_be_empty = not is_given and how.default in (None, "")
+        if may_be_empty:
+            yield here, "a part of a path cannot be empty or left out: give it another default, or none"
+
+
+@_for_each_endpoint
+def _check_paths(profile: ProfileSettings, _: str, endpoint: Endpoint) -> Iterator[Violation]:
     path, bare = endpoint.path, _PLACEHOLDER.sub("", endpoint.path)
-    if path and path[0] not in "/{?":
+    first = _PLACEHOLDER.match(path)
+    is_host = first is not None and first[0][1] not in "/?" and first[1] not in profile.variables
+    if is_host or (path and path[0] not in "/{?"):
         yield ("path",), "a path starts with a slash"
     if "{" in bare or "}" in bare:
-        yield ("path",), "a placeholder is one name in braces, as in {account}"
+        yield ("path",), "a placeholder is one name in braces, as in {account}: placeholders has more of them"
     if not re.fullmatch("[!-~]*", path) or "#" in bare:
         message = "a path has no spaces, no # and nothing outside ASCII: write those as %20, %23 and so on"
         yield ("path",), message
@@ -150,6 +179,10 @@ def _check_parameters(__: ProfileSettings, operation: str, endpoint: Endpoint) -
             if how.from_ not in values:
                 yield here, f"{operation} has no value {how.from_!r}: it has {', '.join(sorted(values))}"
             yield from _check_write((*here, "as"), how.from_, how.as_)
+            if how.otherwise and (operation, how.from_) != ("validate", "friendly_name"):
+                yield (*here, "otherwise"), "otherwise is for the friendly_name of validate"
+            elif how.otherwise and how.default is not None:
+                yield (*here, "default"), "this is unused: otherwise says what is sent"
         elif isinstance(how, ItemValue) and operation not in _OF_AN_ITEM:
             yield here, f"{operation} is about no item: from_item is for {join_names(sorted(_OF_AN_ITEM))}"
         elif isinstance(how, Constant) and how.constant is None and here[0] in ("query", "form"):
@@ -170,14 +203,27 @@ def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Vio
 
 
 @_for_each_endpoint
-def _check_needed(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
+def _check_needed(profile: ProfileSettings, operation: str, endpoint: Endpoint) -> Iterator[Violation]:
     sent = {*parse_placeholders(endpoint.path), *endpoint.written_values()}
+    if _sends_id_of_item(profile, endpoint):
+        sent.add("id")
     for one_of in _NEEDED.get(operation, ()):
         if not sent & one_of:
             yield (
                 (),
                 f"{operation} never sends {join_names(sorted(one_of))}: put it into a parameter or the path",
             )
+
+
+def _sends_id_of_item(profile: ProfileSettings, endpoint: Endpoint) -> bool:
+    """Whether a request holds the id or the number of the item, as it was fetched, alone or inside a part."""
+    sent = [
+        how.from_item for _, _, how in endpoint.parameters() if isinstance(how, ItemValue) and how.is_required
+    ]
+    whole = [""] if endpoint.sends_whole_item() else []
+    fields = profile.caller_id
+    names = (*fields.id.at, *fields.phone_number.at)
+    return any(is_inside(name, pointer) for name in names for pointer in (*sent, *whole))
 
 
 # Requests
@@ -225,7 +271,8 @@ def _check_credentials(profile: ProfileSettings, _: str, endpoint: Endpoint) -> 
 
 
 def _name_parameters(endpoint: Endpoint) -> Iterator[tuple[KeyPath, str]]:
-    yield from ((key_path, name) for key_path, name, _ in endpoint.parameters())
+    sent = (each for each in endpoint.parameters() if each[0][0] != "placeholders")
+    yield from ((key_path, name) for key_path, name, _ in sent)
     if isinstance(endpoint, ListEndpoint):
         yield from endpoint.added_parameters()
 
@@ -330,6 +377,7 @@ def _list_named_texts(data: Any, key_path: KeyPath) -> Iterator[tuple[KeyPath, s
 RULES: Sequence[Rule] = (
     _check_variables,
     _check_placeholders,
+    _check_own_placeholders,
     _check_paths,
     _check_plain_ids,
     _check_parameters,

@@ -11,9 +11,17 @@ from proxy.model import Account, CallerIds
 from proxy.profile import language
 from proxy.profile.base import KeyPath
 from proxy.profile.calls import BodyType, apply_merge_patch, nest_parameters
-from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, WRITE, UnreadableError, format_number
+from proxy.profile.conversions import (
+    DEFAULT_NAMES,
+    READ,
+    READ_COLUMN,
+    UNUSUAL,
+    WRITE,
+    UnreadableError,
+    format_number,
+)
 from proxy.profile.ids import Codec
-from proxy.profile.mismatches import mismatch
+from proxy.profile.mismatches import describe, mismatch
 from proxy.profile.numbers import read_numbers
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 
@@ -237,14 +245,41 @@ def write_texts(table: language.Parameters, values: Mapping[str, Any]) -> dict[s
     written = write_parameters(table, values)
     for name, value in written.items():
         if isinstance(value, dict | list):
-            raise UpstreamError(Reason.REQUEST, parameter=name, expected="a plain value in a query or a form")
+            raise _explain_parameter(Reason.ITEM_TYPE, name, table[name], values, "a plain value")
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in written.items()
     }
 
 
+_NO_SEGMENTS = frozenset({"", ".", ".."})
+"""What makes another path of the one around it (RFC 3986 section 5.2.4)."""
+
+
+def write_placeholders(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, str]:
+    """Write the same as the values of a path."""
+    written = write_texts(table, values)
+    for name, text in written.items():
+        if text in _NO_SEGMENTS:
+            raise _explain_parameter(Reason.ITEM_TYPE, name, table[name], values, "a part of a path")
+    return written
+
+
+def _explain_parameter(
+    reason: Reason, name: str, how: language.Write, values: Mapping[str, Any], expected: str
+) -> UpstreamError:
+    """Return the error for a parameter whose value the item does not have as it is `expected`."""
+    error = UpstreamError(reason, parameter=name, expected=expected)
+    if isinstance(how, language.ItemValue):
+        _, pointer, found = describe(values[ITEM], (how.from_item,))
+        error.add_details(pointer=pointer, found=found)
+    return error
+
+
 def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the parameters that an operation has `values` for, and leave out the others."""
+    """Write the parameters that an operation has `values` for, and leave out the others.
+
+    UpstreamError where the item lacks a value that is required.
+    """
     written: dict[str, Any] = {}
     for name, how in table.items():
         if isinstance(how, language.Constant):
@@ -252,7 +287,11 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
             continue
         if isinstance(how, language.ItemValue):
             value = compile_pointers((how.from_item,))(values[ITEM])
-        elif (value := values.get(how.from_)) is not None:
+            if value is None and how.is_required:
+                raise _explain_parameter(Reason.ITEM_KEY, name, how, values, "a value")
+        elif (value := values.get(how.from_)) is None and how.otherwise:
+            value = DEFAULT_NAMES[how.otherwise](values["phone_number"])
+        elif value is not None:
             try:
                 value = WRITE[how.as_](value)
             except LegacyError as error:

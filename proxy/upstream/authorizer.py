@@ -1,4 +1,4 @@
-"""Sends calls whose credentials depend on the moment of sending: with an access token, or signed."""
+"""Shows credentials that depend on the moment of sending: an access token, or a signature."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ _ESCAPES = (("", ""), ("/", "\\/"), ("+", "\\u002B"), ("=", "\\u003d"))
 
 
 class Authorizer:
-    """Sends a call once, and again with another token where the first one is refused."""
+    """Sends a call with a token once, and again with another one where the first one is refused."""
 
     def __init__(self, send: Callable[[Call], Awaitable[Reply]], tokens: TokenCache) -> None:
         self._send = send
@@ -31,28 +31,25 @@ class Authorizer:
     def close(self) -> None:
         self._tokens.close()
 
-    async def send(self, call: Call) -> Reply:
-        """Return the reply to `call`; NoReplyError where there is none, or no token."""
-        grant = call.authorization
-        if not isinstance(grant, TokenGrant):
-            return await self._send(_authorize(call, token=""))
+    async def send(self, call: Call, grant: TokenGrant) -> Reply:
+        """Return the reply to `call` with a token; NoReplyError where there is none, or no token."""
         token = await self._tokens.get(grant)
         reply = await self._send_with(call, token)
-        if reply.status != _UNAUTHORIZED or self._useless.get(grant.key, 0.0) > self._now():
+        if not _is_refused(call, reply) or self._useless.get(grant.key, 0.0) > self._now():
             return reply
-        # Tokens may end before their time; a call that is refused with 401 has changed nothing
+        # Tokens may end before their time; a call whose credentials are refused has changed nothing
         try:
             token = await self._tokens.get(grant, refused=token)
         except NoReplyError as error:
             error.has_no_effect = not reply.is_repeated
             raise
         again = await self._send_with(call, token)
-        if again.status == _UNAUTHORIZED:
+        if _is_refused(call, again):
             self._useless[grant.key] = self._now() + _USELESS
         return again._replace(is_repeated=again.is_repeated or reply.is_repeated)
 
     async def _send_with(self, call: Call, token: str) -> Reply:
-        reply = await self._send(_authorize(call, token))
+        reply = await self._send(authorize(call, token))
         # No client is shown a token that an upstream writes into its messages
         if len(token) >= _SHORTEST_HIDDEN:
             for hidden in {token.replace(*escape).encode() for escape in _ESCAPES}:
@@ -61,7 +58,12 @@ class Authorizer:
         return reply
 
 
-def _authorize(call: Call, token: str) -> Call:
+def _is_refused(call: Call, reply: Reply) -> bool:
+    return reply.status == _UNAUTHORIZED or (call.is_refusal is not None and call.is_refusal(reply))
+
+
+def authorize(call: Call, token: str = "") -> Call:
+    """Return a call as it is sent at this moment; NoReplyError where the account's key cannot sign it."""
     try:
         return call.authorized(time.time(), token)
     except ValueError as error:

@@ -16,9 +16,9 @@ from cachetools import LRUCache
 from proxy.errors import DECLINED, LegacyError, Reason, UpstreamError
 from proxy.net.deadlines import Deadlines
 from proxy.observe.failures import FailureLog
-from proxy.profile.calls import Call, NoReplyError, Reply
+from proxy.profile.calls import Call, NoReplyError, Reply, TokenGrant
 from proxy.upstream import encoding
-from proxy.upstream.authorizer import Authorizer
+from proxy.upstream.authorizer import Authorizer, authorize
 from proxy.upstream.breaker import AdmittedCall, CallerBreakers, CallerCounts, CircuitBreaker
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
@@ -184,12 +184,15 @@ class Client:
         has asked for a pause, a circuit breaker is open, or too much is under way, and 504 where it is too
         slow: NoReplyError unless a whole answer has come.
         """
-        if call.authorization is not None:
-            return await self._authorizer.send(call)
+        if isinstance(call.authorization, TokenGrant):
+            return await self._authorizer.send(call, call.authorization)
         try:
             origin, target = encoding.origin_and_target(call.url)
             caller = self._caller(origin, call.caller, call.route)
-            request = encoding.encode(call, target, caller.shared.origin.host_header)
+            host = caller.shared.origin.host_header
+            request = (
+                encoding.encode(call, target, host) if call.authorization is None else _encode(call, host)
+            )
         except (ValueError, LookupError) as error:
             raise NoReplyError(Reason.REQUEST, was_sent=False) from error
         if fault := caller.shared.cooldowns.fault_for(call.credentials):
@@ -233,6 +236,7 @@ class Client:
             await asyncio.sleep(delay)
             if call.is_overtaken and await call.is_overtaken():
                 break
+            request = _encode(call, shared.origin.host_header)  # a nonce and a time are for one sending
         if outcome is None:
             raise _declined(breakers)
         if isinstance(outcome, Reply):
@@ -280,6 +284,12 @@ class Client:
             return reply
         finally:
             shared.slots.release(connections)
+
+
+def _encode(call: Call, host: str) -> bytes:
+    """Return the bytes of a call, signed at this moment if it is to be; NoReplyError where it cannot be."""
+    call = authorize(call)
+    return encoding.encode(call, encoding.origin_and_target(call.url)[1], host)
 
 
 def _declined(breakers: _Breakers) -> NoReplyError:

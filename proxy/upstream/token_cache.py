@@ -18,13 +18,15 @@ from cachetools import LRUCache
 
 from proxy.errors import Reason, UpstreamError
 from proxy.net.deadlines import TOTAL, seconds_left
-from proxy.profile.calls import Call, NoReplyError, Reply, TokenGrant
+from proxy.profile.calls import Call, NoReplyError, Reply, Token, TokenGrant
 
 _MARGIN, _MARGIN_SHARE = 60.0, 10  # seconds before its end, but at most this part of its lifetime
 _PAUSE = 1.0  # seconds after a failure in which no token is fetched
+_PATIENCE, _DOUBT = 1.0, 60.0  # seconds that a request waits at most, for so long after a failure
 _POLL = 0.02  # seconds between two looks at what another worker fetches
 _MAX_GRANTS = 4096
 _NAME = "token"
+_DEADLINE = "the deadline"
 
 
 class SharedTokens(Protocol):
@@ -79,6 +81,13 @@ class _Held(NamedTuple):
         return "_Held(…)"
 
 
+class _Failed(NamedTuple):
+    """Why no token came, and when that was known."""
+
+    error: NoReplyError
+    at: float
+
+
 class TokenCache:
     """The tokens that one worker uses."""
 
@@ -88,7 +97,7 @@ class TokenCache:
         self._memory = memory
         self._now = asyncio.get_running_loop().time
         self._held: LRUCache[str, _Held] = LRUCache(_MAX_GRANTS)
-        self._failed: LRUCache[str, tuple[NoReplyError, float]] = LRUCache(_MAX_GRANTS)
+        self._failed: LRUCache[str, _Failed] = LRUCache(_MAX_GRANTS)
         self._loading: dict[str, asyncio.Task[_Held]] = {}
 
     def close(self) -> None:
@@ -107,15 +116,20 @@ class TokenCache:
         held = await self._wait(grant, refused)
         if joins and held.value == refused:  # other requests began that load before the refusal
             held = await self._wait(grant, refused)
-        self._held[grant.key] = held
         return held.value
 
     async def _wait(self, grant: TokenGrant, refused: str) -> _Held:
-        """Wait for the load that is under way, or begin one; it goes on if this request ends."""
+        """Wait for the load that is under way, or begin one; it goes on if this request ends.
+
+        Shortly after a failure, the token server may stall again: then not every request waits until its end.
+        """
+        left, limit = seconds_left(), _DEADLINE
         if failed := self._failed.get(grant.key):
-            error, until = failed
-            if until > self._now():
-                raise _failure(error)
+            age = self._now() - failed.at
+            if age < _PAUSE:
+                raise _failure(failed.error)
+            if age < _DOUBT and left > _PATIENCE:
+                left, limit = _PATIENCE, "a second after a failure"
         task = self._loading.get(grant.key)
         if task is None:
             loading = self._load(grant, refused)
@@ -123,24 +137,30 @@ class TokenCache:
             task = asyncio.get_running_loop().create_task(loading, context=Context())
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._loading[grant.key] = task
-        left = seconds_left()
         try:
             async with asyncio.timeout(left if left < math.inf else None):
                 return await asyncio.shield(task)
         except TimeoutError as error:
-            raise _out_of_time() from error
+            raise _out_of_time(limit) from error
 
     async def _load(self, grant: TokenGrant, refused: str) -> _Held:
+        try:
+            held = self._held[grant.key] = await self._load_in_time(grant, refused)
+        except NoReplyError as error:
+            self._failed[grant.key] = _Failed(error, self._now())
+            raise
+        else:
+            self._failed.pop(grant.key, None)
+            return held
+        finally:
+            del self._loading[grant.key]
+
+    async def _load_in_time(self, grant: TokenGrant, refused: str) -> _Held:
         try:
             async with asyncio.timeout(TOTAL):
                 return await self._find_or_fetch(grant, refused)
         except TimeoutError as error:
             raise _out_of_time() from error
-        except NoReplyError as error:
-            self._failed[grant.key] = error, self._now() + _PAUSE
-            raise
-        finally:
-            del self._loading[grant.key]
 
     async def _find_or_fetch(self, grant: TokenGrant, refused: str) -> _Held:
         memory = self._memory
@@ -171,7 +191,8 @@ class TokenCache:
 
     async def _fetch(self, grant: TokenGrant) -> _Held:
         try:
-            token = grant.read(await self._send(grant.request()))
+            begun = grant.begin()
+            token = begun if isinstance(begun, Token) else begun.read(await self._send(begun.call))
         except ValueError as error:
             unsigned = NoReplyError(Reason.REQUEST, was_sent=False, request=_NAME)
             raise unsigned.at_key("auth", "assertion") from error
@@ -188,7 +209,7 @@ def _failure(error: UpstreamError) -> NoReplyError:
     return failure.at_key(*error.key_path or ("auth", "token_url"))
 
 
-def _out_of_time() -> NoReplyError:
-    limit = "the deadline"
-    error = NoReplyError(Reason.TIMEOUT, was_sent=False, is_out_of_time=True, limit=limit, request=_NAME)
+def _out_of_time(limit: str = _DEADLINE) -> NoReplyError:
+    is_end = limit == _DEADLINE
+    error = NoReplyError(Reason.TIMEOUT, was_sent=False, is_out_of_time=is_end, limit=limit, request=_NAME)
     return error.at_key("auth", "token_url")

@@ -202,6 +202,8 @@ def test_the_initial_file_is_valid_with_its_variables(name: str, tmp_path: Path)
             ["account", "assertion"],
         ),
         ("{scheme: aws, service: chime, region: us-east-1}", ["account", "password"]),
+        ("{scheme: jwt, issuer: me}", ["account", "assertion"]),
+        ('{scheme: jwt, subject: "{account}"}', ["account", "username", "assertion"]),
     ],
 )
 def test_the_initial_file_has_what_a_scheme_needs(auth: str, keys: list[str], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ WITHOUT = "import sys; sys.modules[sys.argv.pop(1)] = None; from proxy.__main__ 
     ("library", "extra", "auth"),
     [
         ("botocore.auth", "aws", "{scheme: aws, service: chime, region: us-east-1}"),
+        ("jwt", "jwt", "{scheme: jwt}"),
         ("jwt", "jwt", "{scheme: oauth2, token_url: /token, grant: jwt_bearer, assertion: {}}"),
     ],
 )

@@ -46,6 +46,7 @@ from proxy.profile.base import Frozen
 from proxy.profile.codes import Codes
 from proxy.profile.conversions import READ, WRITE, UnreadableError
 from proxy.profile.ids import Ids
+from proxy.profile.jwts import Jwt
 from proxy.profile.language import ProfileSettings
 from proxy.profile.oauth2 import Assertion, OAuth2
 from proxy.profile.signing import STEPS, VALUES, AwsSignature, Signed
@@ -296,7 +297,7 @@ def used_keys(value: Any, data: Any) -> Iterator[tuple[type[Frozen], str, Any]]:
 
 MODELS: Sequence[type[Frozen]] = [
     each
-    for each in (*vars(language).values(), OAuth2, Assertion, Signed, AwsSignature)
+    for each in (*vars(language).values(), OAuth2, Assertion, Jwt, Signed, AwsSignature)
     if isinstance(each, type) and issubclass(each, Frozen) and each is not Frozen
 ]
 
@@ -398,6 +399,7 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("Filters", 0): {"": language.Filters},
     ("Credentials", 0): {"": Auth},
     ("OAuth2 tokens", 0): {"": OAuth2, "assertion.": Assertion},
+    ("JWTs", 0): {"": Jwt},
     ("Signatures", 0): {"": Signed},
     ("AWS signatures", 0): {"": AwsSignature},
     ("Ids", 0): {"": Ids},

@@ -41,7 +41,8 @@ from proxy.model import Account, Credentials, Fetch, ValidationRequest, Verify
 from proxy.observe import log
 from proxy.process.assembly import create_accounts
 from proxy.profile.auth import Auth, compile_auth
-from proxy.profile.calls import Call, Reply, Token, TokenGrant
+from proxy.profile.calls import Call, Reply, Token, TokenGrant, TokenRequest
+from proxy.profile.jwts import Jwt
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.profile import Exchange, StartedValidation
 from proxy.profile.signing import AwsSignature, Signed
@@ -532,9 +533,8 @@ VALUES: Mapping[str, object] = {
     "credentials the wrong way round": Credentials(CANARY, ""),
     "credentials with an assertion": Credentials(ACCOUNT, "", CANARY),
     "a token": Token(CANARY, 60.0),
-    "what a token depends on": TokenGrant(
-        CANARY, lambda: CALL, lambda _: Token(CANARY, 1), lambda call, _: call
-    ),
+    "what a token depends on": TokenGrant(CANARY, lambda: Token(CANARY, 1), lambda call, _: call),
+    "what asks for a token": TokenRequest(CALL, lambda _: Token(CANARY, 1)),
     "an account": Account(ACCOUNT, ACCOUNT, TOKEN),
     "an entry of the table": AccountEntry(b"", ACCOUNT, TOKEN, ""),
     "a key": derive_key(Account(ACCOUNT, ACCOUNT, TOKEN)),
@@ -559,6 +559,7 @@ VALUES: Mapping[str, object] = {
             Auth(scheme="query", name="key", username="user"),
             Auth(scheme="body", name="key", username="user"),
             OAuth2(scheme="oauth2", token_url="/token"),
+            Jwt(scheme="jwt"),
             Signed(scheme="signed", string_to_sign="{path}", headers={"X": "{signature}"}),
             AwsSignature(scheme="aws", service="chime", region="us-east-1"),
         )

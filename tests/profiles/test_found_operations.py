@@ -18,11 +18,13 @@ from support.valkey import Server
 
 from proxy.errors import LegacyError
 from proxy.model import Account, Credentials, Delete, List
+from proxy.profile.base import Violation
 from proxy.profile.calls import Reply
 from proxy.profile.conversions import UnreadableError
 from proxy.profile.ids import build_codec
 from proxy.profile.language import ProfileSettings
 from proxy.profile.profile import Profile
+from proxy.profile.rules import find_violations
 
 SEVEN = "PN00000000000000070f10ea9881eb7c1c"
 EIGHT = "PN000000000000000894d69089b1358911"
@@ -850,7 +852,7 @@ operations:
       /data/name: friendly_name
       /data/routing: {from_item: /routing}
       /data/first: {from_item: /routing/to/0}
-      none: {from_item: /none}
+      none: {from_item: /none, default: null}
       zone: {from_item: /zone, default: 3}
   delete: {method: DELETE, path: "/numbers/{id}", query: {country: {from_item: /country}}}
 """
@@ -923,6 +925,174 @@ vendor   200 {ITEM.replace('"US"', '{"code": "US"}')}
 answer   502
 """,
     )
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        'method: DELETE, path: "/lists/{list}/numbers/{id}", placeholders: {list: {from_item: /place}}',
+        'method: DELETE, path: "/numbers/{id}", query: {list: {from_item: /place}}',
+        'method: POST, path: "/numbers/remove", form: {id: id, list: {from_item: /place}}',
+        'method: POST, path: "/numbers/remove", json: {id: id, /in/list: {from_item: /place}}',
+        'method: POST, path: "/numbers/{id}", merge: {list: {from_item: /place}}',
+        'method: PATCH, path: "/numbers/{id}", merge: {list: {from_item: /place}}',
+    ],
+)
+@pytest.mark.parametrize("lacking", ["{}", '{"place": null}'])
+async def test_found_c17_a_write_that_lacks_a_value_is_not_sent(
+    request_line: str, lacking: str, tmp_path: Path
+) -> None:
+    """Without the value, it might be about everything."""
+    item = f"200 {json.dumps({**json.loads(BOB), **json.loads(lacking)})}"
+    await hold(
+        tmp_path,
+        f"operations: {{delete: {{{request_line}}}}}",
+        f"""
+program  DELETE OutgoingCallerIds/{SEVEN}
+proxy    {ONE}
+vendor   {item}
+answer   502 <Code>20502</Code>
+""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("7", "7"),
+        ("1.5", "1.5"),
+        ("true", "true"),
+        ('"a b/c?d#e%f"', "a%20b%2Fc%3Fd%23e%25f"),
+        ('"\u00e9{id}"', "%C3%A9%7Bid%7D"),
+        ('"..."', "..."),
+        ('""', None),
+        ('"."', None),
+        ('".."', None),
+        ("[7]", None),
+        ('{"id": 7}', None),
+        ("null", None),
+    ],
+)
+@pytest.mark.parametrize("operation", ["delete", "rename"])
+async def test_found_c17_a_path_holds_fields_of_the_item(
+    value: str, sent: str | None, operation: str, tmp_path: Path
+) -> None:
+    method, program = ("DELETE", "DELETE") if operation == "delete" else ("PATCH", "PUT")
+    name = "" if operation == "delete" else "\n         FriendlyName=Front+Desk"
+    shown = f'{{"id": 7, "name": "Front Desk", "number": "+14158675309", "list": {{"id": {value}}}}}'
+    written = (
+        f"""proxy    {method} /v1/lists/{sent}/numbers/7
+vendor   {"204" if operation == "delete" else f"200 {shown}"}
+answer   {"204" if operation == "delete" else "200"}
+"""
+        if sent
+        else "answer   502\n"
+    )
+    await hold(
+        tmp_path,
+        f"operations: {{{operation}: {{path: '/lists/{{list}}/numbers/{{id}}',"
+        " placeholders: {list: {from_item: /list/id}}}}",
+        f"""
+program  {program} OutgoingCallerIds/{SEVEN}{name}
+proxy    {ONE}
+vendor   200 {shown}
+{written}""",
+    )
+
+
+async def test_a_path_holds_values_of_the_request(tmp_path: Path) -> None:
+    """Conversions, constants and defaults are as for other parameters."""
+    await hold(
+        tmp_path,
+        """
+operations:
+  validate:
+    path: "/{kind}/{number}/{name}"
+    placeholders:
+      kind: {constant: calls}
+      number: {from: phone_number, as: digits}
+      name: {from: friendly_name, default: unnamed}
+    json: {}
+""",
+        """
+program  POST OutgoingCallerIds
+         PhoneNumber=4158675309
+proxy    POST /v1/calls/14158675309/unnamed
+vendor   201 {"code": 40213}
+answer   200 <ValidationCode>040213</ValidationCode>
+""",
+    )
+
+
+# A vendor that insists on a name
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("PhoneNumber=4158675309", "(415) 867-5309"),
+        ("PhoneNumber=4158675309&FriendlyName=", "(415) 867-5309"),
+        ("PhoneNumber=4158675309&FriendlyName=Home", "Home"),
+    ],
+)
+@pytest.mark.parametrize("table", ["json", "form", "query"])
+async def test_a_number_without_a_name_is_sent_with_one(
+    given: str, sent: str, table: str, tmp_path: Path
+) -> None:
+    name, call = "{from: friendly_name, otherwise: formatted_number}", "/v1/calls/%2B14158675309"
+    sent_as = {
+        "json": f'{call}\n         {{"name": "{sent}"}}',
+        "form": f"{call}\n         name={quote_plus(sent)}",
+        "query": f"{call}?name={quote_plus(sent)}",
+    }
+    body = ", form: {}" if table == "query" else ""
+    await hold(
+        tmp_path,
+        f"operations: {{validate: {{path: '/calls/{{phone_number}}', {table}: {{name: {name}}}{body}}}}}",
+        f"""
+program  POST OutgoingCallerIds
+         {given}
+proxy    POST {sent_as[table]}
+vendor   201 {{"code": 40213}}
+answer   200 <ValidationCode>040213</ValidationCode>
+""",
+    )
+
+
+IDENTIFYING = {
+    "its id": "{method: DELETE, path: /numbers, query: {key: {from_item: /id}}}",
+    "its id in the path": '{method: DELETE, path: "/numbers/{key}", placeholders: {key: {from_item: /id}}}',
+    "its number": "{method: POST, path: /remove, form: {msisdn: {from_item: /number}}}",
+    "the whole item": '{method: POST, path: /remove, json: {item: {from_item: ""}}}',
+    "the item with changes": "{method: PUT, path: /numbers, merge: {live: {constant: false}}}",
+}
+
+
+@pytest.mark.parametrize("request_line", IDENTIFYING.values(), ids=IDENTIFYING)
+def test_found_c17_fields_of_the_item_name_it(request_line: str) -> None:
+    assert violations(delete=request_line) == []
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "{method: DELETE, path: /numbers, query: {key: {from_item: /name}}}",
+        "{method: DELETE, path: /numbers, query: {key: {from_item: /id, default: null}}}",
+        "{method: DELETE, path: /numbers, query: {key: {from_item: /id, default: 7}}}",
+        "{method: DELETE, path: /numbers, query: {key: {from_item: /id/deep}}}",
+        "{method: PATCH, path: /numbers, merge: {live: {constant: false}}}",
+    ],
+)
+def test_found_c17_other_fields_of_the_item_do_not_name_it(request_line: str) -> None:
+    assert violations(delete=request_line) == [
+        (("operations", "delete"), "delete never sends id: put it into a parameter or the path")
+    ]
+
+
+def violations(**operations: str) -> list[Violation]:
+    profile = example_rest()
+    profile["operations"] |= {name: yaml.safe_load(text) for name, text in operations.items()}
+    return list(find_violations(ProfileSettings.model_validate(profile)))
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])

@@ -23,13 +23,13 @@ TABLES: Mapping[str, Mapping[Any, object]] = {
     "conversions.py": CONVERSIONS,
 }
 COMMON_WORDS = frozenset(
-    {"none", "header", "query", "body", "aws", "text", "integer", "digits", "e164", "base64url"}
+    {"none", "header", "query", "body", "aws", "jwt", "text", "integer", "digits", "e164", "base64url"}
 )
 """Names that mean something else in another module too: parts of a call, a default, a style of numbers, an
 encoding of signatures."""
 
 
-OWN: Mapping[str, frozenset[str]] = {"auth.py": frozenset({"oauth2.py", "signing.py"})}
+OWN: Mapping[str, frozenset[str]] = {"auth.py": frozenset({"jwts.py", "oauth2.py", "signing.py"})}
 """Modules of kinds that are too large to stand beside the others."""
 
 

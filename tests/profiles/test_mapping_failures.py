@@ -116,6 +116,23 @@ class Failure(NamedTuple):
     change: tuple[str, str] = ("", "")
 
 
+DELETING = (
+    "  delete: {unsupported: Numbers stay}",
+    """\
+  delete:
+    method: DELETE
+    path: /lists/{list}/numbers
+    placeholders:
+      list: {from_item: /list/id}
+    query:
+      id: id
+      country:
+        from_item: /country
+""",
+)
+"""A delete that would address all numbers of all lists, if it lacked the values of the item."""
+
+
 FAILURES: Mapping[str, Failure] = {
     # The array of items
     "an object for the items": Failure(
@@ -339,6 +356,53 @@ FAILURES: Mapping[str, Failure] = {
         {"call": {"code": "123456", "name": [CANARY]}},
         "    friendly_name: {at: /call/name, default: null}",
         f"{TYPE} (pointer /call/name, expected text, found an array, status 200)",
+    ),
+    # Values of the item that a write needs
+    "an item without a part of the path": Failure(
+        DELETE,
+        {"data": {"item": GOOD}},
+        "      list: {from_item: /list/id}",
+        f"{KEY} (parameter list, expected a value, pointer /list/id, found nothing in an object)",
+        change=DELETING,
+    ),
+    "a null in a part of the path": Failure(
+        DELETE,
+        {"data": {"item": item(list={"id": None})}},
+        "      list: {from_item: /list/id}",
+        f"{KEY} (parameter list, expected a value, pointer /list/id, found null)",
+        change=DELETING,
+    ),
+    "an object for a part of the path": Failure(
+        DELETE,
+        {"data": {"item": item(list={"id": {"id": CANARY}})}},
+        "      list: {from_item: /list/id}",
+        f"{TYPE} (parameter list, expected a plain value, pointer /list/id, found an object)",
+        change=DELETING,
+    ),
+    "a part of the path that leads up": Failure(
+        DELETE,
+        {"data": {"item": item(list={"id": ".."})}},
+        "      list: {from_item: /list/id}",
+        f"{TYPE} (parameter list, expected a part of a path, pointer /list/id, found text)",
+        change=DELETING,
+    ),
+    "an item without a parameter of the query": Failure(
+        DELETE,
+        {"data": {"item": item(list={"id": 3})}},
+        "        from_item: /country",
+        f"{KEY} (parameter country, expected a value, pointer /country, found nothing in an object)",
+        change=DELETING,
+    ),
+    "an item without a field of the body": Failure(
+        RENAME,
+        {"data": {"item": item(routing=[])}},
+        "      first: {from_item: /routing/0}",
+        f"{KEY} (parameter first, expected a value, pointer /routing/0,"
+        " found nothing in an array at /routing)",
+        change=(
+            "      name: friendly_name\n",
+            "      name: friendly_name\n      first: {from_item: /routing/0}\n",
+        ),
     ),
     # Requests, and errors that the profile passes on
     "a number that the filter cannot hold": Failure(

@@ -16,7 +16,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support.wire import Answer, End, Message, ScriptedUpstream, Stall, json_answer, scripted_upstream
+from support import leap
+from support.wire import Answer, Drip, End, Message, ScriptedUpstream, Stall, json_answer, scripted_upstream
 
 from proxy.errors import Reason
 from proxy.model import Credentials
@@ -372,6 +373,81 @@ async def test_a_stall_ends_with_the_request() -> None:
         assert {(error.reason, error.fault.status) for error in errors} == {(Reason.TIMEOUT, 504)}
         assert it.fetches == 1
         assert it.calls == []
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
+
+
+STALLS: dict[str, Answer] = {
+    "no answer": [Stall()],
+    "half an answer": [HALF, Stall()],
+    "an answer in drips": [HALF, Drip(b" " * 8, 8)],
+}
+
+
+@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_stall_is_remembered(stall: Answer, method: str) -> None:
+    """The clock is virtual: the first request waits for ten seconds or more, and the next ones do not."""
+
+    async def play() -> None:
+        async with vendor() as it, Client() as client:
+            it.issues = stall
+            assert 9 < await waited(client, it.call(method)) < 26
+            assert await waited(client, it.call(method)) < 0.5  # nothing is asked
+            assert it.fetches == 1
+            for _ in range(20):  # in which the token server is asked again, by one request at a time
+                await asyncio.sleep(1)
+                assert await waited(client, it.call(method)) < 1.5
+            assert 2 <= it.fetches <= 5
+            assert it.calls == []
+
+    leap.run(play())
+
+
+def test_after_a_stall_a_slow_token_is_kept() -> None:
+    async def play() -> None:
+        async with vendor() as it, Client() as client:
+            it.issues = [Stall()]
+            await waited(client, it.call())
+            token = answer_of({"access_token": "a-slow-token-1"})
+            it.issues = [Stall(5), token]
+            it.valid.add("a-slow-token-1")
+            await asyncio.sleep(2)
+            assert await waited(client, it.call()) < 1.5
+            await asyncio.sleep(6)
+            assert (await client.send(it.call())).status == 200
+            assert it.fetches == 2
+
+    leap.run(play())
+
+
+def test_long_after_a_stall_a_request_waits_again() -> None:
+    async def play() -> None:
+        async with vendor() as it, Client() as client:
+            it.issues = [Stall()]
+            await waited(client, it.call())
+            await asyncio.sleep(120)
+            it.issues = [Stall(5), answer_of({"access_token": "a-slow-token-1"})]
+            it.valid.add("a-slow-token-1")
+            assert (await client.send(it.call())).status == 200
+
+    leap.run(play())
+
+
+async def waited(client: Client, call: Call) -> float:
+    """Return for how many seconds a request waits in vain, by the clock of the loop."""
+
+    async def ask() -> float:
+        begin_request()
+        now = asyncio.get_running_loop().time
+        began = now()
+        error = await failure(client, call)
+        assert (error.reason, error.fault.status) == (Reason.TIMEOUT, 504)
+        assert error.details["request"] == "token"
+        return now() - began
+
+    return await asyncio.create_task(ask())
 
 
 async def test_a_token_outlives_the_request_that_wanted_it() -> None:
