@@ -106,6 +106,8 @@ class Vendor(ABC):
     """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
     """Why renames are refused; empty if they are not."""
+    rename_calls: ClassVar[int] = 1
+    """Requests for one rename: another one where its answer does not hold the item."""
     delete_refusal: ClassVar[str] = ""
     """The same of deletions."""
     delete_calls: ClassVar[int] = 1

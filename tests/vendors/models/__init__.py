@@ -1,6 +1,7 @@
 """A scripted stand-in for each profile, as the vendor's documentation describes it."""
 
 from vendors.machinery import Vendor
+from vendors.models.cloudtalk import CloudTalk
 from vendors.models.dialmycalls import DialMyCalls
 from vendors.models.example_rest import ExampleRest
 from vendors.models.infobip import Infobip
@@ -26,5 +27,6 @@ VENDORS: tuple[type[Vendor], ...] = (
     Vonage,
     Infobip,
     DialMyCalls,
+    CloudTalk,
     ExampleRest,
 )
