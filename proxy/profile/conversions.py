@@ -120,9 +120,11 @@ def read_digits(value: Any) -> str:
 
 
 def read_ten_digits(value: Any) -> str:
-    """Read a North American number without its country code."""
+    """Read a North American number without its country code; more digits have theirs."""
     digits = read_text(value)
-    return f"+1{digits}" if re.fullmatch("[0-9]{10}", digits) else digits
+    if re.fullmatch("[0-9]{10}", digits):
+        return f"+1{digits}"
+    return read_digits(digits) if len(digits) > 10 else digits
 
 
 def _write_ten_digits(number: str) -> str:
