@@ -35,6 +35,7 @@ _LISTS = {
     "signalwire": f'{{"data": [{{"id": "{_UUID}", "number": "+14158675309", "verified": true, '
     '"verified_at": "2024-05-01T10:00:00Z"}], "links": {"next": "/verified_caller_ids?page=2"}}',
     "telnyx": '{"data": [{"phone_number": "+14158675309"}], "meta": {"total_results": 1}}',
+    "voip-ms": '{"status": "success", "dids": [{"did": "4158675309", "note": ""}]}',
     "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
     "zoom-phone": '{"customize_numbers": [{"customize_id": "8_RkKw9OQ42oYsXqJJjs4A", '
     '"phone_number": "+14158675309"}], "next_page_token": ""}',

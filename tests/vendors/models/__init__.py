@@ -11,6 +11,7 @@ from vendors.models.ringcentral import RingCentral
 from vendors.models.signalwire import SignalWire
 from vendors.models.telnyx import Telnyx
 from vendors.models.twilio import Twilio
+from vendors.models.voip_ms import VoipMs
 from vendors.models.vonage import Vonage
 from vendors.models.voximplant import Voximplant
 from vendors.models.zoom_phone import ZoomPhone
@@ -28,5 +29,6 @@ VENDORS: tuple[type[Vendor], ...] = (
     Infobip,
     DialMyCalls,
     CloudTalk,
+    VoipMs,
     ExampleRest,
 )
