@@ -21,6 +21,7 @@ from proxy.errors import BAD_PHONE_NUMBER, LegacyError, Reason, UpstreamError
 
 ReadName = Literal[
     "text",
+    "filled_text",
     "integer",
     "boolean",
     "e164",
@@ -62,6 +63,12 @@ def read_text(value: Any) -> str:
 def _read_texts(column: list[Any]) -> list[Any]:
     "".join(column)  # a TypeError where anything is not text
     return column
+
+
+def read_filled_text(value: Any) -> str | None:
+    """Read a text of an upstream that writes an empty one for none."""
+    text = read_text(value)
+    return text if text.strip() else None
 
 
 def read_integer(value: Any) -> str:
@@ -113,9 +120,11 @@ def read_digits(value: Any) -> str:
 
 
 def read_ten_digits(value: Any) -> str:
-    """Read a North American number without its country code."""
+    """Read a North American number without its country code; more digits have theirs."""
     digits = read_text(value)
-    return f"+1{digits}" if re.fullmatch("[0-9]{10}", digits) else digits
+    if re.fullmatch("[0-9]{10}", digits):
+        return f"+1{digits}"
+    return read_digits(digits) if len(digits) > 10 else digits
 
 
 def _write_ten_digits(number: str) -> str:
@@ -293,6 +302,8 @@ class Conversion(NamedTuple):
     """Names of the values that may be written so."""
     read_column: Callable[[list[Any]], list[Any]] | None = None
     """Reads many values at once."""
+    can_lack: bool = False
+    """Whether a value that is there may count as none."""
 
 
 _NUMBERS = frozenset({"phone_number", "pending"})
@@ -304,6 +315,12 @@ _NAMES = frozenset({"account", "friendly_name"})
 CONVERSIONS: Mapping[ReadName, Conversion] = {
     "text": Conversion(
         read_text, _NAMES | _NUMBERS | {"code"}, str, _IDS | _COUNTS | {"friendly_name"}, _read_texts
+    ),
+    "filled_text": Conversion(
+        read_filled_text,
+        frozenset({"friendly_name"}),
+        read_column=lambda column: [text if text.strip() else None for text in _read_texts(column)],
+        can_lack=True,
     ),
     "integer": Conversion(read_integer, _NAMES | {"pending"}, _write_integer, _IDS | _COUNTS),
     "boolean": Conversion(read_boolean, write=lambda value: str(value).lower() == "true"),

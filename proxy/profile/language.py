@@ -14,7 +14,7 @@ from proxy.net.addresses import check_url
 from proxy.profile.auth import Auth, AuthSettings
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
 from proxy.profile.codes import Codes
-from proxy.profile.conversions import WRITE, DefaultName, ReadName, WriteName
+from proxy.profile.conversions import CONVERSIONS, WRITE, DefaultName, ReadName, WriteName
 from proxy.profile.filters import ESCAPES, FILTER, Escape, FilterTemplate
 from proxy.profile.ids import Ids
 from proxy.profile.items import ItemsForm
@@ -71,6 +71,11 @@ class NameValue(ReadValue):
 
     otherwise: DefaultName = "formatted_number"
     """The name of a caller ID that has none upstream."""
+
+    @property
+    def can_lack(self) -> bool:
+        """Whether a caller ID may have no name upstream."""
+        return not self.is_required or CONVERSIONS[self.as_].can_lack
 
 
 class WriteValue(Frozen):

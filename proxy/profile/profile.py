@@ -194,7 +194,7 @@ class Profile:
         """
         filters, name = self._settings.operations.list.filters, operation.friendly_name
         field = self._settings.caller_id.friendly_name
-        can_be_default = name and is_default_name(name) and not (field and field.is_required)
+        can_be_default = name and is_default_name(name) and (field is None or field.can_lack)
         by_name = language.ClientFilter() if can_be_default else filters.friendly_name
         pairs = ((filters.phone_number, operation.phone_number), (by_name, name))
         return [(_choose_exact(by, value), value) for by, value in pairs if value is not None]

@@ -23,6 +23,8 @@ _TWILIO = "twilio-2010-04-01"
 _UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 # Lists of the shipped profiles that no conversation contains
 _LISTS = {
+    "cloudtalk": '{"responseData": {"itemsCount": 1, "data": '
+    '[{"CallNumber": {"id": "7", "caller_id_e164": 14158675309}}]}}',
     "dialmycalls": f'{{"results": [{{"id": "{_UUID}", "phone": "4158675309", "approved": true}}]}}',
     "example-rest": '{"total": 1, "items": [{"id": 7, "name": "Bob", "number": "+14158675309"}]}',
     "infobip": f'{{"numberCount": 1, "numbers": [{{"numberKey": "{"6F" * 16}", "number": "14158675309"}}]}}',
@@ -33,6 +35,7 @@ _LISTS = {
     "signalwire": f'{{"data": [{{"id": "{_UUID}", "number": "+14158675309", "verified": true, '
     '"verified_at": "2024-05-01T10:00:00Z"}], "links": {"next": "/verified_caller_ids?page=2"}}',
     "telnyx": '{"data": [{"phone_number": "+14158675309"}], "meta": {"total_results": 1}}',
+    "voip-ms": '{"status": "success", "dids": [{"did": "4158675309", "note": ""}]}',
     "voximplant": '{"result": [{"callerid_id": 7, "callerid_number": "14158675309", "active": true}]}',
     "zoom-phone": '{"customize_numbers": [{"customize_id": "8_RkKw9OQ42oYsXqJJjs4A", '
     '"phone_number": "+14158675309"}], "next_page_token": ""}',

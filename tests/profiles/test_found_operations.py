@@ -752,6 +752,7 @@ CONVERTED = {
     "narrow spaces and marks": ("e164", "\u202a+1\u00a0415\u2011555\u20110000\u202c", "4155550000"),
     "digits with separators": ("digits", "1-415-555-0000", "4155550000"),
     "ten digits with separators": ("ten_digits", "(415) 555-0000", "4155550000"),
+    "eleven digits among ten": ("ten_digits", "14155550000", "4155550000"),
     "white space around": ("e164", " +14155550000\n", "4155550000"),
     "formatted": ("formatted", "1 (415) 555-0000", "4155550000"),
     "text": ("text", "tel:+14155550000", "4155550000"),

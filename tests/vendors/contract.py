@@ -1,9 +1,12 @@
 """What tests against the stand-ins share: a proxy before one of them, and what the contract of 2008 shows."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from email.utils import format_datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 from lxml import etree
@@ -11,6 +14,7 @@ from support.running import running_proxy
 from support.seed import ACCOUNT
 from support.wire import Message
 
+from proxy.config import shipped_profiles
 from vendors.client import Client, texts
 from vendors.machinery import ASSERTION, Number, Vendor, listening
 
@@ -51,15 +55,32 @@ def attributes(total: int, page: int, size: int) -> dict[str, str]:
     return {name: str(value) for name, value in {**values, "start": first, "end": last}.items()}
 
 
+@contextmanager
+def profile_of(kind: Kind) -> Iterator[str]:
+    """Return the shipped profile, or a copy of it with the deletion that it has in a comment."""
+    if not kind.has_commented_deletion:
+        yield kind.profile
+        return
+    text = shipped_profiles()[kind.profile].read_text(encoding="utf-8")
+    text, changes = re.subn(r"^  # (delete: .+)\n  delete: .+$", r"  \1", text, flags=re.MULTILINE)
+    assert changes == 1
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"{kind.profile}.yaml"
+        file.write_text(text, encoding="utf-8")
+        yield str(file)
+
+
 @asynccontextmanager
 async def before(
     kind: Kind, validation: str = "", key: str = "key", *, strictly: bool = True, fresh: int = 0
 ) -> AsyncIterator[tuple[Client, Vendor]]:
     """Run a proxy with a new upstream, which must not have got undocumented requests."""
     vendor = kind()
-    async with listening(vendor):
+    async with AsyncExitStack() as stack:
+        profile = stack.enter_context(profile_of(kind))
+        await stack.enter_async_context(listening(vendor))
         configuration = (
-            f"  profile: {kind.profile}\n  variables: {kind.variables.replace('ORIGIN', vendor.origin)}\n"
+            f"  profile: {profile}\n  variables: {kind.variables.replace('ORIGIN', vendor.origin)}\n"
             + (f"  validation: {validation}\n" if validation else "")
             + f"accounts:\n  {ACCOUNT}:\n    token: ${{TOKEN}}\n"
             f"    upstream: {{account: {kind.account}, username: SK1, password: '${{KEY}}'"

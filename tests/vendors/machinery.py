@@ -106,8 +106,12 @@ class Vendor(ABC):
     """Whether the proxy recognises a made-up Sid without an upstream call."""
     rename_refusal: ClassVar[str] = ""
     """Why renames are refused; empty if they are not."""
+    rename_calls: ClassVar[int] = 1
+    """Requests for one rename: another one where its answer does not hold the item."""
     delete_refusal: ClassVar[str] = ""
     """The same of deletions."""
+    has_commented_deletion: ClassVar[bool] = False
+    """Whether the profile is a copy with the deletion that the shipped one has in a comment."""
     delete_calls: ClassVar[int] = 1
     """Requests for one deletion: another one where it needs the item."""
     code: ClassVar[str] = "spoken"

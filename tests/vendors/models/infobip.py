@@ -14,6 +14,7 @@ class Infobip(Vendor):
     page = 50
     code = "none"
     rename_refusal = "Infobip keeps no names for numbers"
+    delete_refusal = "Deletion would cancel the number at Infobip"
     wrong_credentials = Answer(
         401, {"requestError": {"serviceException": {"messageId": "UNAUTHORIZED", "text": "Unauthorized"}}}
     )
@@ -69,3 +70,10 @@ class Infobip(Vendor):
         Route("GET", one, fetch),
         Route("DELETE", one, delete),
     )
+
+
+class CancellingInfobip(Infobip):
+    """The same with the deletion that the profile has in a comment."""
+
+    has_commented_deletion = True
+    delete_refusal = ""

@@ -18,8 +18,8 @@ class Vonage(Vendor):
     page = 100
     keyed = True
     code = "none"
-    delete_calls = 2
     rename_refusal = "Vonage keeps no names for numbers"
+    delete_refusal = "Deletion would cancel the number at Vonage"
     wrong_credentials = Answer(401, {"error-code": "401", "error-code-label": "authentication failed"})
 
     def name_shown(self, number: Number) -> str:
@@ -65,3 +65,11 @@ class Vonage(Vendor):
         Route("GET", "/account/numbers", page_of, ("size", "index", "pattern", "search_pattern")),
         Route("POST", "/number/cancel", cancel, form=("country", "msisdn")),
     )
+
+
+class CancellingVonage(Vonage):
+    """The same with the deletion that the profile has in a comment."""
+
+    has_commented_deletion = True
+    delete_refusal = ""
+    delete_calls = 2
