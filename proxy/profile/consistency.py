@@ -145,8 +145,8 @@ def _check_same_conditions(profile: ProfileSettings) -> Iterator[Violation]:
 
 
 def _list_accepted(when: Condition) -> Sequence[str]:
-    values = when.one_of if when.one_of is not None else (when.equals,)
-    return [repr(value) for value in values if value is not None]  # in JSON true is not 1
+    values = (when.equals,) if when.equals is not None else when.one_of or ()
+    return [repr(value) for value in values]  # in JSON true is not 1
 
 
 def _list_fields(fields: CallerIdFields) -> Iterator[tuple[str, ReadValue]]:

@@ -70,7 +70,7 @@ def compile_empty_answer(row: EmptyAnswer, errors: Errors) -> IsEmptyAnswer:
     """
     when = row.when
     holds = compile_condition(when) if when else lambda _: True
-    holds_by_absence = when is not None and (when.present is False or when.empty is True)
+    holds_by_absence = when is not None and when.accepts_absence()
 
     def is_empty(reply: Reply, document: Any, *, is_success: bool) -> bool:
         if document is NOT_JSON and (row.code is not None or when):

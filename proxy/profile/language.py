@@ -259,7 +259,8 @@ class Condition(Frozen):
 
     at: Pointers
     equals: Scalar | None = None
-    one_of: tuple[Scalar, ...] | None = None
+    one_of: tuple[Scalar | None, ...] | None = None
+    """Null stands for a value that is absent or null."""
     contains: Scalar | None = None
     """A value that an array has."""
     present: StrictBool | None = None
@@ -272,7 +273,13 @@ class Condition(Frozen):
 
     def needs_value(self) -> bool:
         """Whether only what has a value meets it."""
-        return self.compares() or self.contains is not None or self.present is True or self.empty is False
+        return not self.accepts_absence()
+
+    def accepts_absence(self) -> bool:
+        """Whether what has no value meets it."""
+        return (
+            self.present is False or self.empty is True or (self.one_of is not None and None in self.one_of)
+        )
 
     def tests(self) -> Sequence[object]:
         """Return what is given of the keys of which a condition has one."""

@@ -170,11 +170,13 @@ def _check_opposites(profile: ProfileSettings) -> Iterator[Violation]:
     """Find conditions for success that make an answer an error."""
     errors, endpoint = profile.errors, profile.operations.list
     unless = errors.unless
-    if unless is None or unless.present is False:
+    if unless is None:
         return
     here = ("errors", "unless")
     if unless == errors.when:
         yield here, "every answer would be an error: when is the same condition"
+    if unless.accepts_absence():
+        return
     if errors.present and set(unless.at) <= set(errors.present):
         yield here, "every answer would be an error: present is the same place"
     starts = [parse_pointer(pointer)[:1] for pointer in unless.at]

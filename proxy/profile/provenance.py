@@ -100,5 +100,5 @@ def _summarize(value: object) -> str:
 
 def _write_flat(value: object) -> str:
     if isinstance(value, list):
-        return " or ".join(map(str, value))
+        return " or ".join(map(_write_flat, value))
     return "null" if value is None else str(value)

@@ -220,10 +220,13 @@ def _sends_id_of_item(profile: ProfileSettings, endpoint: Endpoint) -> bool:
     sent = [
         how.from_item for _, _, how in endpoint.parameters() if isinstance(how, ItemValue) and how.is_required
     ]
-    whole = [""] if endpoint.sends_whole_item() else []
+    changed = [name if name.startswith("/") else f"/{name}" for name in endpoint.merge or ()]
     fields = profile.caller_id
-    names = (*fields.id.at, *fields.phone_number.at)
-    return any(is_inside(name, pointer) for name in names for pointer in (*sent, *whole))
+    for name in (*fields.id.at, *fields.phone_number.at):
+        is_kept = endpoint.sends_whole_item() and not any(is_inside(name, change) for change in changed)
+        if is_kept or any(is_inside(name, pointer) for pointer in sent):
+            return True
+    return False
 
 
 # Requests

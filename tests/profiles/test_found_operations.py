@@ -1082,6 +1082,7 @@ def test_found_c17_fields_of_the_item_name_it(request_line: str) -> None:
         "{method: DELETE, path: /numbers, query: {key: {from_item: /id, default: 7}}}",
         "{method: DELETE, path: /numbers, query: {key: {from_item: /id/deep}}}",
         "{method: PATCH, path: /numbers, merge: {live: {constant: false}}}",
+        "{method: PUT, path: /numbers, merge: {id: {constant: null}, /number: {constant: null}}}",
     ],
 )
 def test_found_c17_other_fields_of_the_item_do_not_name_it(request_line: str) -> None:

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.dialogues import hold
+import yaml
+from support.dialogues import PROXY_YAML, hold
 
 SEVEN = "PN00000000000000070f10ea9881eb7c1c"
 BOB = '{"id": 7, "name": "Bob", "number": "+14158675309"}'
@@ -201,3 +202,29 @@ vendor   200 {large}
 answer   502
 """,
     )
+
+
+async def test_no_log_shows_a_token_that_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each JWT begins with `eyJ`, the Base64 of its head."""
+    program, proxy, *_ = OPERATIONS["delete"]
+    key = "s3cret-key-of-an-hmac" * 2
+    (tmp_path / "key").write_text(key, encoding="utf-8")
+    text = yaml.safe_load(PROXY_YAML)
+    text["accounts"]["AC309475e5fede1b49e100272a8640f438"]["upstream"]["assertion"] = {"file": "key"}
+    with caplog.at_level("DEBUG"):
+        await hold(
+            tmp_path,
+            "auth: {scheme: jwt, algorithm: HS256}\nerrors: {message: /message}\n",
+            f"""
+program  {program}
+proxy    {proxy}
+vendor   401 {{"message": "no"}}
+proxy    {proxy}
+vendor   403 {{"message": "eyJ is refused"}}
+answer   502 <Code>20502</Code>
+""",
+            proxy_yaml=yaml.safe_dump(text),
+        )
+    assert "credentials: the upstream refuses the configured credentials" in caplog.text
+    assert "eyJ" not in caplog.text
+    assert key not in caplog.text
