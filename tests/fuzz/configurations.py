@@ -4,6 +4,7 @@ The result is a configuration whose requests can be encoded, or errors. Only nam
 written, and no error contains the value of a variable or of a secret file.
 """
 
+import importlib
 import os
 import re
 import sys
@@ -103,6 +104,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         _watching[-1].append((event, arguments))
 
 
+importlib.import_module("botocore.auth")  # the first import tries whether a socket can have an IPv6 address
 sys.addaudithook(_watch)
 
 
