@@ -62,10 +62,12 @@ def _check_not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_pointer(text: str) -> str:
-    if not re.fullmatch(r"(/([^~/]|~[01])*)*", text):
+    if text and not text.startswith("/"):
         raise ValueError(
             "a JSON Pointer is empty or starts with a slash, for example /data/0/name (RFC 6901)"
         )
+    if re.search("~(?![01])", text):
+        raise ValueError("in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)")
     return text
 
 

@@ -79,8 +79,11 @@ def read_integer(value: Any) -> str:
 
 
 def _write_integer(value: Any) -> int:
-    """Write an account or an id as a number; one that is not a number does not fit its upstream."""
-    if not re.fullmatch("-?[0-9]{1,20}", str(value)) or int(value) not in _JSON_INTEGERS:
+    """Write an account, an id or the digits of a phone number as a number.
+
+    One that is not a number does not fit its upstream.
+    """
+    if not re.fullmatch("[+-]?[0-9]{1,20}", str(value)) or int(value) not in _JSON_INTEGERS:
         raise UpstreamError(Reason.REQUEST, expected="a whole number")
     return int(value)
 

@@ -10,7 +10,6 @@ FILTER = "{filter}"
 """Where the value goes in a template."""
 _WORD = re.compile(r"[\w.+:@-]+")
 _NOT_EXACT = re.compile(r"[*%\x00-\x1f\x7f]")  # wildcards in most of these languages
-_ESCAPED = re.compile(r"[\\'\"]")
 
 
 def _check_template(text: str) -> str:
@@ -23,23 +22,36 @@ FilterTemplate = Annotated[str, AfterValidator(_check_template)]
 Escape = Literal["none", "backslash", "double"]
 
 
-def _escape_nothing(value: str) -> str | None:
+def find_quotation_mark(template: str) -> str:
+    """Return the quotation mark that the value of a template is inside of; nothing where it is in none."""
+    opened = ""
+    for character in template.partition(FILTER)[0]:
+        if character in "'\"" and opened in ("", character):
+            opened = "" if opened else character
+    return opened
+
+
+def _escape_nothing(value: str, _: str) -> str | None:
     return value if _WORD.fullmatch(value) else None
 
 
-def _escape_by_backslash(value: str) -> str | None:
-    return None if _NOT_EXACT.search(value) else _ESCAPED.sub(r"\\\g<0>", value)
+def _escape_by_backslash(value: str, mark: str) -> str | None:
+    return None if _NOT_EXACT.search(value) else value.replace("\\", r"\\").replace(mark, f"\\{mark}")
 
 
-def _escape_by_doubling(value: str) -> str | None:
-    if _NOT_EXACT.search(value) or "\\" in value:
-        return None
-    return value.replace("'", "''").replace('"', '""')
+def _escape_by_doubling(value: str, mark: str) -> str | None:
+    return None if _NOT_EXACT.search(value) or "\\" in value else value.replace(mark, mark * 2)
 
 
-ESCAPES: Mapping[Escape, Callable[[str], str | None]] = {
+_ESCAPES: Mapping[Escape, Callable[[str, str], str | None]] = {
     "none": _escape_nothing,
     "backslash": _escape_by_backslash,
     "double": _escape_by_doubling,
 }
-"""What makes a value a part of an expression; None where that would not be exact, or another expression."""
+"""From a value, and the quotation mark that it is inside of: the other mark is a character like any other."""
+
+
+def fill_template(template: str, escape: Escape, value: str) -> str | None:
+    """Put a value into a template; None where that would not be exact, or another expression."""
+    escaped = _ESCAPES[escape](value, find_quotation_mark(template))
+    return None if escaped is None else template.replace(FILTER, escaped)

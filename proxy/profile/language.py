@@ -15,7 +15,7 @@ from proxy.profile.auth import Auth, AuthSettings
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
 from proxy.profile.codes import Codes
 from proxy.profile.conversions import CONVERSIONS, WRITE, DefaultName, ReadName, WriteName
-from proxy.profile.filters import ESCAPES, FILTER, Escape, FilterTemplate
+from proxy.profile.filters import Escape, FilterTemplate, fill_template
 from proxy.profile.ids import Ids
 from proxy.profile.items import ItemsForm
 from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
@@ -216,8 +216,7 @@ class ServerFilter(Frozen):
         written: str | int = WRITE[self.as_](value)
         if self.template is None:
             return written
-        escaped = ESCAPES[self.escape](str(written))
-        return None if escaped is None else self.template.replace(FILTER, escaped)
+        return fill_template(self.template, self.escape, str(written))
 
 
 class LookupFilter(Frozen):

@@ -16,6 +16,7 @@ from proxy.profile.auth_rules import AUTH_RULES, LINE, OWN_HEADERS, TOKEN
 from proxy.profile.base import KeyPath, Rule, Violation, join_names, suggest
 from proxy.profile.consistency import CONSISTENCY_RULES
 from proxy.profile.conversions import list_writers
+from proxy.profile.filters import FILTER, find_quotation_mark
 from proxy.profile.ids import ID_CODECS
 from proxy.profile.language import (
     Constant,
@@ -195,6 +196,8 @@ def _check_filters(profile: ProfileSettings) -> Iterator[Violation]:
         yield from _check_write((*here, "as"), name, by.as_)
         if by.escape != "none" and by.template is None:
             yield (*here, "escape"), "a value is escaped inside of a template: the key 'template' is missing"
+        elif by.escape != "none" and by.template and not find_quotation_mark(by.template):
+            yield ((*here, "escape"), f"a value is escaped between quotation marks, as in '{FILTER}'")
 
 
 def _check_write(key_path: KeyPath, value: str, conversion: str) -> Iterator[Violation]:
@@ -209,10 +212,11 @@ def _check_needed(profile: ProfileSettings, operation: str, endpoint: Endpoint) 
         sent.add("id")
     for one_of in _NEEDED.get(operation, ()):
         if not sent & one_of:
-            yield (
-                (),
-                f"{operation} never sends {join_names(sorted(one_of))}: put it into a parameter or the path",
+            message = (
+                f"{operation} never sends {join_names(sorted(one_of))}: put it into a parameter or the path"
             )
+            is_foreign = re.search(rf"[:<$]({'|'.join(one_of)})\b", endpoint.path)
+            yield (), f"{message}, as {{{is_foreign[1]}}}" if is_foreign else message
 
 
 def _sends_id_of_item(profile: ProfileSettings, endpoint: Endpoint) -> bool:
@@ -256,12 +260,17 @@ def _check_bodies(_: ProfileSettings, operation: str, endpoint: Endpoint) -> Ite
         yield ("method",), "a GET has no body: use query"
 
 
+_JOIN_HINT = "filters.join says what is between expressions that share one"
+
+
 def _check_same_names(profile: ProfileSettings) -> Iterator[Violation]:
     """Find parameters of a list that overwrite each other."""
     seen, joined = set(), profile.operations.list.filters.joined_parameters()
     for key_path, name in _name_parameters(profile.operations.list):
         if name in seen and name not in joined:
-            yield ("operations", "list", *key_path), f"the list request has a parameter {name!r} already"
+            message = f"the list request has a parameter {name!r} already"
+            hint = f": {_JOIN_HINT}" if key_path[0] == "filters" else ""
+            yield ("operations", "list", *key_path), f"{message}{hint}"
         seen.add(name)
 
 

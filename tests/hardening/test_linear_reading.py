@@ -69,12 +69,14 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "net/addresses": OPERATOR,
     "net/redis_url": OPERATOR,
     "process/heartbeats": OPERATOR,
+    "profile/account_values": OPERATOR,
     "profile/auth": OPERATOR,
     "profile/auth_rules": OPERATOR,
     "profile/base": OPERATOR,
     "profile/consistency": OPERATOR,
     "profile/conversions": {
         "'-?[0-9]{1,20}'": VALUE,
+        "'[+-]?[0-9]{1,20}'": FIELD,
         "'[0-9]{6}'": VALUE,
         "'[\\ud800-\\udfff]'": TOKEN,
         "'[1-9][0-9]{6,14}'": VALUE,
@@ -90,7 +92,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
         "'\\\\([0-9]{3}\\\\) [0-9]{3}-[0-9]{4}|\\\\+[0-9]+'": FIELD,
     },
     "profile/faults": {"'[0-9]{1,9}'": 10, "_ADDRESS": 256},
-    "profile/filters": {"'[{}]'": OPERATOR, "_WORD": FIELD, "_NOT_EXACT": FIELD, "_ESCAPED": FIELD},
+    "profile/filters": {"'[{}]'": OPERATOR, "_WORD": FIELD, "_NOT_EXACT": FIELD},
     "profile/ids": {
         "'[A-Za-z0-9_-]{21}[AQgw]'": VALUE,
         "_UNSAFE": VALUE,
@@ -111,7 +113,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
         "_UNPRINTABLE": WRITTEN,
         "_EXTENSION": WRITTEN,
     },
-    "profile/oauth2": {"_PLACEHOLDER": OPERATOR, "_TOKEN": VALUE, "_TEXT_NUMBER": VALUE},
+    "profile/oauth2": {"_TOKEN": VALUE, "_TEXT_NUMBER": VALUE},
     "profile/paging": {
         "'\\\\s*\\\\S+ .*/([0-9]{1,18})\\\\s*'": ANSWER_HEADER,
         "_LINK_TARGET": ANSWER_HEADER,

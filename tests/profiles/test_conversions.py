@@ -216,8 +216,11 @@ def test_a_number_as_people_write_it(written: object, number: str) -> None:
     assert READ["formatted"](written) == number
 
 
-@pytest.mark.parametrize("account", ["AC7", "", "7.0", "\u0667", str(2**64), str(-(2**63) - 1), "7" * 400])
+@pytest.mark.parametrize(
+    "account", ["AC7", "", "+", "7.0", "\u0667", str(2**64), str(-(2**63) - 1), "7" * 400]
+)
 def test_a_text_that_is_not_a_number_is_not_written_as_one(account: str) -> None:
+    assert WRITE["integer"]("+14158675309") == 14158675309
     assert [WRITE["integer"](str(each)) for each in (-7, 2**64 - 1, -(2**63))] == [-7, 2**64 - 1, -(2**63)]
     with pytest.raises(LegacyError):
         WRITE["integer"](account)

@@ -1558,6 +1558,19 @@ answer   200 total="0"
 
 
 @pytest.mark.parametrize(
+    ("escape", "written"), [("double", "Bob''s \"Fax\""), ("backslash", 'Bob\\\'s "Fax"')]
+)
+async def test_only_the_mark_around_a_value_is_escaped(escape: str, written: str, tmp_path: Path) -> None:
+    template = "'name==\"{filter}\"'"
+    assert template in RSQL
+    other = """"note eq \\"it's\\" and name eq '{filter}'\""""
+    profile = RSQL.replace("ESCAPE", escape).replace(template, other)
+    expression = f"live==true;note eq \"it's\" and name eq '{written}'"
+    await hold(tmp_path, profile, asked(f"FriendlyName={quote('Bob')}", expression.replace(written, "Bob")))
+    await hold(tmp_path, profile, asked("FriendlyName=Bob%27s+%22Fax%22", expression))
+
+
+@pytest.mark.parametrize(
     ("escape", "name", "written"),
     [
         ("none", "Bob", "Bob"),
@@ -1567,10 +1580,10 @@ answer   200 total="0"
         ("none", "a;number==*", None),
         ("backslash", "Bob Cell Phone", "Bob Cell Phone"),
         ("backslash", 'say "hi"', 'say \\"hi\\"'),
-        ("backslash", "O'Hara", "O\\'Hara"),
+        ("backslash", "O'Hara", "O'Hara"),
         ("backslash", "a\\", "a\\\\"),
         ("backslash", "a*", None),
-        ("double", "O'Hara", "O''Hara"),
+        ("double", "O'Hara", "O'Hara"),
         ("double", '"; x=="', '""; x==""'),
         ("double", "a\\", None),
         ("double", "100%", None),
