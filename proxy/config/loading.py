@@ -116,6 +116,9 @@ def _list_profiles(data: Any) -> Mapping[str, KeyPath]:
 
 
 def _check_profile(source: Source) -> ProfileFile | None:
+    if source.data == {}:
+        source.mistakes.append(Mistake(source.file, 0, 0, "the file is empty"))
+        return None
     profile = check(ProfileSettings, source)
     found = rules.find_literal_secrets(source.data, _is_from_outside)
     violations = [*found, *(rules.find_violations(profile) if profile else ())]
