@@ -72,6 +72,16 @@ def test_a_caller_has_a_quarter_of_the_last_slots_that_are_left() -> None:
     assert [slots.take(few) for _ in range(7)] == [True] * 6 + [False]  # six are more than a quarter of 22
 
 
+def test_slots_that_are_given_back_do_not_count_for_their_caller() -> None:
+    slots, many, few = ConnectionSlots(), CallerConnections(), CallerConnections()
+    for _ in range(10):
+        assert slots.take(few)
+    for _ in range(10):
+        slots.release(few)
+    assert [slots.take(many) for _ in range(101)] == [True] * 100 + [False]
+    assert [slots.take(few) for _ in range(7)] == [True] * 6 + [False]
+
+
 @in_virtual_time
 async def test_a_wait_for_a_slot_ends_after_three_seconds() -> None:
     clock = asyncio.get_running_loop().time
@@ -162,6 +172,18 @@ async def pooled_upstream() -> AsyncIterator[PooledUpstream]:
         finally:
             await upstream.pool.close()
     assert not failed
+
+
+@in_virtual_time
+async def test_no_connection_is_waited_for_beyond_the_deadline() -> None:
+    """The upstream never answers the TLS handshake, for which an address has five seconds."""
+    clock = asyncio.get_running_loop().time
+    async with pooled_upstream() as upstream:
+        origin = Origin(str(upstream.origin.url.with_scheme("https")))
+        begun = clock()
+        with pytest.raises(TimeoutError):
+            await upstream.pool.acquire(origin, CallerConnections(), begun + 2, reuse=True)
+        assert clock() - begun == pytest.approx(2, abs=0.5)
 
 
 @in_virtual_time
