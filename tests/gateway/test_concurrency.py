@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proxy.errors import LegacyError
-from proxy.gateway.concurrency import ConcurrencyLimiter, SlotLimits, Slots
+from proxy.gateway.concurrency import ConcurrencyLimiter, SlotLimits, Slots, UnjudgedCaller, current_peer
 
 LIMITS = SlotLimits(in_all=4, waiting=3, per_caller=3)
 CALLERS = ("Alice", "Bob", "Carol", "Dave")
@@ -153,3 +155,56 @@ async def test_a_cancelled_waiter_loses_only_its_own_turn() -> None:
         assert not third.done()
     with await third:
         pass
+
+
+async def test_a_waiter_that_is_cancelled_as_its_slot_is_granted_passes_it_on() -> None:
+    limiter = ConcurrencyLimiter(SlotLimits(in_all=1, waiting=2, per_caller=9))
+    held = await limiter.acquire("Alice")
+    first, second = (asyncio.create_task(limiter.acquire("Bob")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    with held:  # the slot is granted before the first one knows that it is cancelled
+        pass
+    await asyncio.wait([first])
+    assert first.cancelled()
+    with await second:
+        pass
+
+
+# Callers that only the upstream can judge
+
+
+def admit_strangers(limiter: ConcurrencyLimiter, peer: str, count: int) -> int:
+    """Have so many callers of a peer ask, none of them accepted; return how many requests are admitted."""
+    current_peer.set(peer)
+    admitted = 0
+    with suppress(LegacyError):
+        for number in range(count):
+            limiter.admit(UnjudgedCaller((peer, number)))
+            admitted += 1
+    return admitted
+
+
+def test_requests_of_strangers_count_for_their_peer() -> None:
+    limiter = ConcurrencyLimiter()
+    assert copy_context().run(admit_strangers, limiter, "192.0.2.1", 600) == 512
+    assert copy_context().run(admit_strangers, limiter, "192.0.2.2", 100) == 100
+
+
+def test_a_caller_is_accepted_until_the_upstream_refuses_it() -> None:
+    limiter, caller, other = ConcurrencyLimiter(), UnjudgedCaller("Alice"), UnjudgedCaller("Bob")
+    assert not limiter.has_accepted(caller)
+    for each in (caller, other):
+        limiter.accept(each)
+    assert limiter.has_accepted(caller)
+    limiter.refuse(caller)
+    assert not limiter.has_accepted(caller)
+    assert limiter.has_accepted(other)
+
+
+def test_callers_that_the_proxy_judges_displace_none_that_were_accepted() -> None:
+    limiter, caller = ConcurrencyLimiter(), UnjudgedCaller("Alice")
+    limiter.accept(caller)
+    for number in range(5000):
+        limiter.accept(f"account {number}")
+    assert limiter.has_accepted(caller)

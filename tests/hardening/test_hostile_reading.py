@@ -14,7 +14,6 @@ from support.wire import connect
 
 from proxy.errors import LegacyError
 from proxy.legacy.forms import parse_body
-from proxy.net.turns import Turns
 from proxy.server.intake import CHUNKED as UNKNOWN_LENGTH
 from proxy.server.intake import Intake
 from proxy.server.peers import peer_of
@@ -142,37 +141,3 @@ async def test_found_f7_requests_of_one_connection_do_not_keep_others_waiting() 
         assert (await other.ask(CANNOT_WAIT)).status
         assert answered < 500
         await counting
-
-
-async def test_turns_go_round() -> None:
-    turns, order = Turns(), list[str]()
-
-    async def wait(peer: str, name: str) -> None:
-        await turns.wait(peer)
-        order.append(name)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(wait("many", f"many {number}")) for number in range(20)]
-        tasks.append(group.create_task(wait("one", "one")))
-        await asyncio.sleep(0)
-        tasks[1].cancel()
-    assert order.index("one") <= 1
-    assert [name for name in order if name != "one"] == [f"many {n}" for n in range(20) if n != 1]
-
-
-async def test_few_go_on_in_one_turn_of_the_loop() -> None:
-    turns, went_on = Turns(), 0
-
-    async def wait(peer: int) -> None:
-        nonlocal went_on
-        await turns.wait(peer)
-        went_on += 1
-
-    async with asyncio.TaskGroup() as group:
-        for peer in range(200):
-            group.create_task(wait(peer))
-        before = 0
-        while went_on < 200:
-            await asyncio.sleep(0)
-            assert went_on - before <= 16
-            before = went_on

@@ -96,6 +96,27 @@ def test_without_others_one_with_little_gives_way() -> None:
     assert gave_way(places) == [0]
 
 
+def test_an_even_share_is_not_spared() -> None:
+    """An even share is the whole number: of ten connections of three peers, three."""
+    limit = ConnectionLimit(10)
+    limit.limit_peers(10)
+    places = admitted(limit, *"aaabbbcccc")
+    assert not gave_way(admitted(limit, "d"))
+    assert gave_way(places) == [0]
+
+
+def test_few_are_looked_at_for_one_that_gives_way() -> None:
+    """However many are busy; those that come after them are looked at for the next one."""
+    limit = ConnectionLimit(300)
+    limit.limit_peers(300)
+    places = admitted(limit, *["a"] * 300)
+    for place in places[:-1]:
+        place.awaits_client = False
+    assert limit.admit(Place(), "b") is None
+    assert limit.admit(Place(), "b")
+    assert gave_way(places) == [299]
+
+
 def test_handshakes_have_a_quarter() -> None:
     limit = ConnectionLimit(16)
     limit.limit_peers(16)
@@ -117,11 +138,14 @@ def test_a_peer_is_forgotten_with_its_last_connection() -> None:
 
 
 def test_the_log_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
+    now, logged_at = [0.0], list[int]()
     limit = ConnectionLimit(0, lambda: now[0])
     for second in range(180):
         now[0] = second
         assert limit.admit(Place(), "a") is None
+        if len(caplog.messages) > len(logged_at):
+            logged_at.append(second)
+    assert logged_at == [0, 60, 120]
     assert (
         caplog.messages
         == ["server: new connections are closed, as 0 are open; raise ulimit -n, or add workers"] * 3

@@ -17,7 +17,7 @@ from support.wire import read_message
 from proxy.errors import BAD_UPSTREAM, LegacyError, Reason, UpstreamError
 from proxy.profile.calls import Call, NoReplyError, Reply
 from proxy.upstream.client import Client
-from proxy.upstream.held_answers import AnswerBudget, holding
+from proxy.upstream.held_answers import AnswerBudget, HeldAnswers, holding
 from proxy.upstream.route import UpstreamRoute, read_trust
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -383,6 +383,12 @@ def test_found_f1_an_operation_holds_all_of_its_answers() -> None:
             outer.add(30_000)
         outer.add(10_000)  # which still fits
     assert budget.taken == 0
+
+
+def test_found_f1_nothing_is_held_without_a_budget() -> None:
+    with HeldAnswers() as held, pytest.raises(UpstreamError) as raised:
+        held.add(1)
+    assert (raised.value.reason, raised.value.details) == (Reason.CAPACITY, {"limit": ""})
 
 
 @pytest.mark.parametrize("how", ["reset", "cancelled", "malformed", "too slow"])
