@@ -327,7 +327,7 @@ def asking(sid: str = ACCOUNT) -> Sequence[bytes]:
 
 
 async def said_to(port: int, data: bytes, within: float = 10, first: float = 10) -> bytes:
-    """Return all bytes until the connection is closed, or silent: seconds for the first ones, and for more."""
+    """Return all bytes until the connection is closed, or silent: seconds for the first, and for more."""
     answer = b""
     with suppress(ConnectionError, TimeoutError):
         async with connect(port) as client:
