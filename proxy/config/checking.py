@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.yaml_source import EMPTY_SECRET, Expanded, Source, parse_plain
-from proxy.profile.base import KeyPath, find_closest, join_names
+from proxy.profile.base import KeyPath, find_closest, join_names, write_suggestion
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -166,8 +166,7 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     meant = find_closest(key, known)
     if meant in here:  # a second one of these is no typing mistake
         meant = None
-    suggestion = f"; did you mean {meant!r}?" if meant else ""
-    return _Problem(key_path, f"unknown key {key!r}{suggestion}", meant, is_key=True)
+    return _Problem(key_path, f"unknown key {key!r}{write_suggestion(meant)}", meant, is_key=True)
 
 
 def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:
@@ -178,8 +177,7 @@ def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem
     is_word = isinstance(given, str) and not isinstance(given, Expanded) and given not in known
     meant = find_closest(str(given), known) if is_word else None
     one_of = "one of " if len(known) > 2 else ""
-    suggestion = f"; did you mean {meant!r}?" if meant else ""
-    return _Problem(key_path, f"expected {one_of}{shown}{suggestion}", meant)
+    return _Problem(key_path, f"expected {one_of}{shown}{write_suggestion(meant)}", meant)
 
 
 def _list_words(expected: str) -> Sequence[str]:

@@ -39,7 +39,7 @@ from proxy.model import Credentials
 from proxy.net import redis_url, tls
 from proxy.net.addresses import Address, check_host, check_url, parse_address
 from proxy.observe.log import Format, Level
-from proxy.profile.base import Frozen, KeyPath, find_closest
+from proxy.profile.base import Frozen, KeyPath, find_closest, write_suggestion
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
 
 DEFAULT_PROFILE = "twilio-2010-04-01"
@@ -213,7 +213,7 @@ def _parse_zone(name: Any) -> ZoneInfo:
         pass
     message = "write the name of a time zone, for example America/Los_Angeles"
     meant = find_closest(name, available_timezones(), cutoff=0.75) if isinstance(name, str) else None
-    raise ValueError(f"{message}; did you mean {meant!r}?" if meant else message)
+    raise ValueError(f"{message}{write_suggestion(meant)}")
 
 
 class SecretFile(Frozen):

@@ -29,7 +29,10 @@ def join_names(names: Sequence[str]) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return a suggestion to append to a message, or nothing where no known word is similar."""
-    meant = find_closest(word, known)
+    return write_suggestion(find_closest(word, known))
+
+
+def write_suggestion(meant: str | None) -> str:
     return f"; did you mean {meant!r}?" if meant else ""
 
 
@@ -61,13 +64,20 @@ def _check_not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def find_tilde_mistake(pointer: str) -> str | None:
+    """Return what is wrong with the tildes of a JSON Pointer, None if nothing is."""
+    if re.search("~(?![01])", pointer):
+        return "in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)"
+    return None
+
+
 def _check_pointer(text: str) -> str:
     if text and not text.startswith("/"):
         raise ValueError(
             "a JSON Pointer is empty or starts with a slash, for example /data/0/name (RFC 6901)"
         )
-    if re.search("~(?![01])", text):
-        raise ValueError("in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)")
+    if mistake := find_tilde_mistake(text):
+        raise ValueError(mistake)
     return text
 
 

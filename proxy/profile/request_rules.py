@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from proxy.errors import LegacyError
-from proxy.profile.base import KeyPath, Rule, Violation
+from proxy.profile.base import KeyPath, Rule, Violation, find_tilde_mistake
 from proxy.profile.conversions import READ, WRITE, UnreadableError
 from proxy.profile.language import Endpoint, ProfileSettings
 from proxy.profile.paging import PAGING_KINDS
@@ -75,18 +75,14 @@ def _check_encodings(profile: ProfileSettings) -> Iterator[Violation]:
             yield key_path, "a body is a form or JSON, never multipart"
 
 
-_POINTER = re.compile("(/([^~/]|~[01])*)*")
-_NO_POINTER = "in a JSON Pointer, ~ is written as ~0 and a slash as ~1 (RFC 6901)"
-
-
 def _check_parameter_names(profile: ProfileSettings) -> Iterator[Violation]:
     for operation, endpoint in profile.operations.endpoints().items():
         for (kind, key), name, _ in endpoint.parameters():
             here = ("operations", operation, kind, key)
             if not name:
                 yield here, "a parameter needs a name"
-            elif kind in ("json", "merge") and name.startswith("/") and not _POINTER.fullmatch(name):
-                yield here, _NO_POINTER
+            elif kind in ("json", "merge") and name.startswith("/") and (wrong := find_tilde_mistake(name)):
+                yield here, wrong
 
 
 def _check_added_names(profile: ProfileSettings) -> Iterator[Violation]:
@@ -97,8 +93,8 @@ def _check_added_names(profile: ProfileSettings) -> Iterator[Violation]:
     own = [_write_pointer(name) for name in endpoint.json_]
     for key_path, name in endpoint.added_parameters():
         path, here = _write_pointer(name), ("operations", "list", *key_path)
-        if not _POINTER.fullmatch(path):
-            yield here, _NO_POINTER
+        if wrong := find_tilde_mistake(path):
+            yield here, wrong
         elif any(path.startswith(f"{other}/") for other in own):
             yield here, "the parameter is inside another one, which is a plain value"
         elif any(other.startswith(f"{path}/") for other in own):
