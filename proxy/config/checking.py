@@ -4,6 +4,7 @@ A misspelt key or word is reported once and corrected, so that everything after 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from proxy.config.key_places import write_place
 from proxy.config.yaml_source import EMPTY_SECRET, Expanded, Source, parse_plain
 from proxy.profile.base import KeyPath, find_closest, join_names, write_suggestion
 
@@ -25,11 +27,8 @@ _SENTENCES: Mapping[str, str] = {
     "int_type": "expected a whole number",
     "float_type": "expected a number",
     "bool_type": "expected true or false",
-    "tuple_type": "expected a list",
-    "dict_type": "expected a mapping",
-    "model_type": "expected a mapping",
-    "model_attributes_type": "expected a mapping",
-    "union_tag_not_found": "expected a mapping",
+    "tuple_type": "expected a list, as in [a, b]",
+    "dict_type": "expected a mapping, as in {{name: value}}",
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
     "string_too_short": "expected text that is not empty",
@@ -38,6 +37,9 @@ _SENTENCES: Mapping[str, str] = {
 _PATTERNS: Mapping[str, str] = {
     "^AC[0-9a-fA-F]{32}$": "an account is AC and 32 hexadecimal digits",
 }
+
+
+_SHOWN_KEYS = 4
 
 
 class _Problem(NamedTuple):
@@ -89,7 +91,7 @@ def _find_problems(
         if not _is_reported(each, problem.key_path, source):
             found.setdefault(problem.key_path, []).append(problem)
     for problems in found.values():
-        types = [problem.sentence.partition(":")[0].removeprefix("expected ") for problem in problems]
+        types = [re.split("[:,]", problem.sentence)[0].removeprefix("expected ") for problem in problems]
         if len(problems) > 1 and all(problem.sentence.startswith("expected ") for problem in problems):
             names = list(
                 dict.fromkeys(each for each in types if each != "a whole number" or "a number" not in types)
@@ -124,13 +126,15 @@ def _make_problem(model: type[BaseModel], details: ErrorDetails, source: Source)
         case "union_tag_invalid":
             here = (*key_path, context["discriminator"].strip("'"))
             return _report_choice(here, context["expected_tags"], source)
+        case "model_type" | "model_attributes_type":
+            return _Problem(key_path, f"expected a mapping, with such keys as {_show_keys(model, location)}")
         case _:
             return _Problem(key_path, _write_sentence(details, context))
 
 
 def _write_sentence(details: ErrorDetails, context: Mapping[str, Any]) -> str:
     match details["type"], details["input"]:
-        case "union_tag_not_found", Mapping():
+        case "union_tag_not_found", _:
             return f"the key {context['discriminator']} is missing"
         case "string_pattern_mismatch", _:
             return _PATTERNS.get(context["pattern"], details["msg"])
@@ -166,7 +170,8 @@ def _report_unknown_key(model: type[BaseModel], location: KeyPath, source: Sourc
     meant = find_closest(key, known)
     if meant in here:  # a second one of these is no typing mistake
         meant = None
-    return _Problem(key_path, f"unknown key {key!r}{write_suggestion(meant)}", meant, is_key=True)
+    hint = write_suggestion(meant) or write_place(model, key)
+    return _Problem(key_path, f"unknown key {key!r}{hint}", meant, is_key=True)
 
 
 def _report_choice(key_path: KeyPath, expected: str, source: Source) -> _Problem:
@@ -239,8 +244,25 @@ def _correct(source: Source, problem: _Problem) -> None:
 # Keys of models
 
 
+def _show_keys(model: type[BaseModel], location: KeyPath) -> str:
+    """Return some keys of the models that are possible at `location`, first those that all of them have."""
+    models, _ = _find_models(model, location)
+    count = Counter(key for each in models for key in _list_keys({each}))
+    keys = sorted(count, key=lambda key: (-count[key], key))
+    return ", ".join([*keys[:_SHOWN_KEYS], *(["…"] if len(keys) > _SHOWN_KEYS else [])])
+
+
 def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], set[str]]:
     """Return the keys of the model at `location`, and those of all models that are possible there."""
+    level, family = _find_models(model, location)
+    return _list_keys(level), _list_keys(family)
+
+
+Models = set[type[BaseModel]]
+
+
+def _find_models(model: type[BaseModel], location: KeyPath) -> tuple[Models, Models]:
+    """Return the models that `location` chooses, and all models that are possible there."""
     level = family = {model}
     for step in location:
         items = [item for each in level for item in each.model_fields.items()]
@@ -250,7 +272,7 @@ def _list_keys_at(model: type[BaseModel], location: KeyPath) -> tuple[set[str], 
             level = family = inner
         else:  # the name of one of several models, or a key of a mapping, or an index
             level = {each for each in level if _has_choice(each, _strip_brackets(step))} or level
-    return _list_keys(level), _list_keys(family)
+    return level, family
 
 
 def _strip_brackets(step: str | int) -> str:

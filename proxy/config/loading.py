@@ -51,9 +51,13 @@ def load(
     named = {name: key_path for name, key_path in found if key_path not in source.unknown}
     sources = {name: _read_profile(name, file, variables, without_secrets=without_secrets) for name in named}
     for name, key_path in named.items():
-        if sources[name] is None:
+        if (found_source := sources[name]) is None:
             suggestion = suggest(name, shipped_profiles())
             source.mistakes.append(source.mistake_at(key_path, f"there is no profile {name!r}{suggestion}"))
+        elif found_source.is_unreadable:
+            [unreadable] = found_source.mistakes
+            source.mistakes.append(source.mistake_at(key_path, f"{unreadable.file} {unreadable.message}"))
+            sources[name] = None
     profiles = {
         name: checked for name, found in sources.items() if found and (checked := _check_profile(found))
     }

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import yaml
 
+from proxy.config.yaml_mistakes import Position, Problem, explain
 from proxy.profile.base import KeyPath
 
 _MAX_BYTES = 8 * 1024 * 1024  # a device has no end
@@ -69,6 +70,8 @@ class Source:
     """The variables in the text of each value."""
     variable_values: dict[str, str] = field(default_factory=dict, repr=False)
     """The variable behind each text that came from one."""
+    is_unreadable: bool = False
+    """Whether there is no such file, or none that can be read."""
     is_without_secrets: bool = False
     """Whether variables and files of secrets that are missing stand for any value that fits."""
     unknown: dict[KeyPath, Iterator[str]] = field(default_factory=dict, repr=False)
@@ -129,7 +132,7 @@ def read_yaml(path: Path, variables: Mapping[str, str], *, without_secrets: bool
     """Read a file; what is wrong with it is in the source's `mistakes`."""
     source, text = Source(str(path), is_without_secrets=without_secrets), ""
 
-    def report(position: tuple[int, int], message: str) -> None:
+    def report(position: Position, message: str) -> None:
         source.mistakes.append(Mistake(source.file, *position, message))
 
     try:
@@ -138,13 +141,13 @@ def read_yaml(path: Path, variables: Mapping[str, str], *, without_secrets: bool
         value = _Reader(source, variables).read(node, ()) if node else None
         source.data = {} if value is None and not source.mistakes else value
     except OSError as error:
+        source.is_unreadable = True
         report((0, 0), f"cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         report(_find_end(error.object[: error.start].decode()), "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        problem = _hide_text(error.problem or "")
-        report((mark.line + 1, mark.column + 1) if mark else (0, 0), f"is not valid YAML: {problem}")
+        position, why = _explain_syntax(error)
+        report(position, f"is not valid YAML: {why}")
     except yaml.reader.ReaderError as error:
         message = f"is not valid YAML: holds the character U+{error.character:04X}"
         report(_find_end(text[: error.position]), message)
@@ -153,14 +156,13 @@ def read_yaml(path: Path, variables: Mapping[str, str], *, without_secrets: bool
     return source
 
 
-def _hide_text(problem: str) -> str:
-    """Return a sentence of the YAML library without what it quotes of the file, which may be a secret."""
-    return re.sub(
-        r"'([^']*)'|\"[^\"]*\"", lambda quoted: quoted[0] if _IS_SYNTAX(quoted[1] or "") else "…", problem
+def _explain_syntax(error: yaml.MarkedYAMLError) -> tuple[Position, str]:
+    """Return where a text is not YAML, and why."""
+    begun, found = (
+        (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        for mark in (error.context_mark, error.problem_mark)
     )
-
-
-_IS_SYNTAX = re.compile(r"<[\w ]+>|[],:{}[?-]|\\t").fullmatch
+    return explain(Problem(error.context or "", begun, error.problem or "", found))
 
 
 def _find_end(text: str) -> tuple[int, int]:

@@ -353,18 +353,22 @@ ZONE = "write the name of a time zone, for example America/Los_Angeles"
 NO_VARIABLE = "a variable is written ${NAME} or ${NAME:-default}"
 ADDRESS = "write HOST:PORT, for example 127.0.0.1:8080"
 
+UPSTREAM = "expected a mapping, with such keys as base_url, profile, proxy, resolve_every, …"
+COLON = "a colon stands where none can be: quote a text that has one, and check the indent of a key"
+ONE = "a file is one document: --- can only be its first line"
+
 BROKEN: list[tuple[str | bytes, list[str]]] = [
     # no YAML, or not ours
-    ("listen: 'x", ["FILE:1:11: is not valid YAML: found unexpected end of stream"]),
-    ("\tlisten: x", ["FILE:1:1: is not valid YAML: found character '\\t' that cannot start any token"]),
-    ("listen: a: b", ["FILE:1:10: is not valid YAML: mapping values are not allowed here"]),
-    ("---\nlisten: :1\n---\nlisten: :2", ["FILE:3:1: is not valid YAML: but found another document"]),
+    ("listen: 'x", ["FILE:1:9: is not valid YAML: the quotation mark is not closed"]),
+    ("\tlisten: x", ["FILE:1:1: is not valid YAML: a tab is no indent: write spaces"]),
+    ("listen: a: b", [f"FILE:1:10: is not valid YAML: {COLON}"]),
+    ("---\nlisten: :1\n---\nlisten: :2", [f"FILE:3:1: is not valid YAML: {ONE}"]),
     ("listen: \x00", ["FILE:1:9: is not valid YAML: holds the character U+0000"]),
     ("listen: &a 127.0.0.1:1\nlisten: x", ["FILE:2:1: the key 'listen' is a duplicate"]),
     (b"listen: \xff", ["FILE:1:9: is not UTF-8 text"]),
     ("listen: :1".encode("utf-16"), ["FILE:1:1: is not UTF-8 text"]),
-    ("- listen", ["FILE:1:1: expected a mapping"]),
-    ("listen", ["FILE:1:1: expected a mapping"]),
+    ("- listen", ["FILE:1:1: expected a mapping, with such keys as accounts, ids, legacy, limits, …"]),
+    ("listen", ["FILE:1:1: expected a mapping, with such keys as accounts, ids, legacy, limits, …"]),
     ("numbers:\n  <<: {outside_nanp: skip}", ["FILE:2:3: a key must be a plain word"]),
     ("numbers:\n  ? [outside_nanp]\n  : skip", ["FILE:2:5: a key must be a plain word"]),
     # unknown keys
@@ -380,8 +384,8 @@ BROKEN: list[tuple[str | bytes, list[str]]] = [
     ("listen: localhost", [f"FILE:1:1: {ADDRESS}"]),
     ("listen: 127.0.0.1:65536", ["FILE:1:1: a port is a number from 0 to 65535"]),
     ("listen: [127.0.0.1:1]", [f"FILE:1:1: {ADDRESS}"]),
-    ("upstream: twilio", ["FILE:1:1: expected a mapping"]),
-    ("upstream:", ["FILE:1:1: expected a mapping"]),
+    ("upstream: twilio", [f"FILE:1:1: {UPSTREAM}"]),
+    ("upstream:", [f"FILE:1:1: {UPSTREAM}"]),
     ("upstream:\n  profile: 5", ["FILE:2:3: expected text: put it in quotes"]),
     ("upstream:\n  profile: twilio-2010", [f"FILE:2:3: {NO_TWILIO}"]),
     ("upstream:\n  base_url: api.twilio.com", [f"FILE:2:3: {URL}"]),
@@ -391,7 +395,7 @@ BROKEN: list[tuple[str | bytes, list[str]]] = [
     ("legacy:\n  timezone: PST", [f"FILE:2:3: {ZONE}"]),
     ("legacy:\n  page_uris: 1", ["FILE:2:3: expected true or false"]),
     ("numbers:\n  outside_nanp: keep", ["FILE:2:3: expected one of 'digits', 'e164' or 'skip'"]),
-    ("accounts: []", ["FILE:1:1: expected a mapping"]),
+    ("accounts: []", ["FILE:1:1: expected a mapping, as in {name: value}"]),
     (f"accounts:\n  {ACCOUNT}: {{}}", ["FILE:2:3: the key 'upstream' is missing"]),
     # several at once, in the order of the lines
     (
@@ -503,7 +507,7 @@ def test_an_empty_document_is_complete_or_refused_with_a_reason(file: Path, text
     try:
         assert loaded(file, text) == Settings()
     except ConfigurationError as error:
-        assert str(error) == f"{file}:1:1: expected a mapping"  # noqa: PT017
+        assert str(error).startswith(f"{file}:1:1: expected a mapping, with such keys as ")  # noqa: PT017
 
 
 @pytest.mark.parametrize("value", ["[a]", "{a: b}"])
@@ -543,9 +547,10 @@ def test_a_folder_instead_of_a_file(file: Path) -> None:
 
 
 def test_a_missing_profile(file: Path) -> None:
+    """The line is that which names the profile."""
     profile = file.parent / "mine.yaml"
     assert mistakes(file, "upstream: {profile: mine.yaml}") == [
-        f"{profile}: cannot be read: No such file or directory"
+        f"FILE:1:12: {profile} cannot be read: No such file or directory"
     ]
 
 

@@ -45,6 +45,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "config/cross_checks": OPERATOR,
     "config/settings": OPERATOR,
     "config/starting": OPERATOR,
+    "config/yaml_mistakes": OPERATOR,
     "config/yaml_source": OPERATOR,
     "explain/messages": OPERATOR,
     "legacy/credentials": {"_BASIC": HEADER, "_CONTROLS": HEADER},

@@ -294,7 +294,7 @@ MISTAKES = {
     "listen: null": [f"1:1: {NO_LISTENER}"],
     "listen: 8080": ["1:1: write HOST:PORT, for example 127.0.0.1:8080"],
     "listen: {metrics: yonder}": ["1:10: write HOST:PORT, for example 127.0.0.1:8080"],
-    "listen: {tls: chain.pem}": ["1:10: expected a mapping"],
+    "listen: {tls: chain.pem}": ["1:10: expected a mapping, with such keys as address, certificate, key"],
     "listen: {legcy_tls: {}}": [
         "1:10: the key 'address' is missing",
         "1:10: the key 'certificate' is missing",
