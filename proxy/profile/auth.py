@@ -19,9 +19,9 @@ from proxy.profile.calls import Call
 from proxy.profile.jwts import Jwt
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.signing import AwsSignature, Signed
+from proxy.profile.token_places import ADD, Part, ShownToken
 
 SchemeName = Literal["caller", "basic", "bearer", "header", "query", "body", "none"]
-Part = Literal["header", "query", "body"]
 
 
 class Auth(Frozen):
@@ -72,12 +72,6 @@ def _show_named(auth: Auth, credentials: Credentials) -> Mapping[str, str]:
     return {**username, auth.name: filled}
 
 
-_ADD: Mapping[Part, Callable[[Call, Mapping[str, str]], Call]] = {
-    "header": lambda call, shown: call._replace(headers={**call.headers, **shown}),
-    "query": lambda call, shown: call._replace(query={**call.query, **shown}),
-    "body": lambda call, shown: call.with_parameters(shown),
-}
-
 Show = Callable[[Call, Credentials, str], Call]
 """Returns a call with the credentials of an account, whose name upstream is the last argument."""
 Compile = Callable[[Any, str, Mapping[str, Any]], Show]
@@ -86,7 +80,7 @@ Compile = Callable[[Any, str, Mapping[str, Any]], Show]
 
 def _simple(show: Callable[[Auth, Credentials], Mapping[str, str]], part: Part) -> Compile:
     def compile_scheme(auth: Auth, _: str, __: Mapping[str, Any]) -> Show:
-        add = _ADD[part]
+        add = ADD[part]
         return lambda call, credentials, _: add(call, show(auth, credentials))
 
     return compile_scheme
@@ -167,10 +161,10 @@ def set_names(auth: AuthSettings, part: Part) -> Sequence[str]:
         case Signed():
             tables = {"header": auth.headers, "query": auth.query, "body": auth.body}
             return tuple(tables[part])
-        case OAuth2() | Jwt():
-            names: Sequence[str] = (auth.name,)
+        case ShownToken():
+            return (auth.name,) if auth.place == part else ()
         case Auth() if scheme.is_named:
-            names = (auth.name, auth.username)
+            names: Sequence[str] = (auth.name, auth.username)
         case _:
             names = (scheme.header,)
     return names if scheme.part == part else ()

@@ -9,13 +9,14 @@ import uritemplate
 from proxy.net.addresses import check_url
 from proxy.profile import jwts, oauth2, signing
 from proxy.profile.account_values import PLACEHOLDERS, list_placeholders
-from proxy.profile.auth import AUTH_SCHEMES, Auth, AuthScheme, Part, list_urls
+from proxy.profile.auth import AUTH_SCHEMES, Auth, AuthScheme, list_urls
 from proxy.profile.base import KeyPath, Rule, Violation, suggest
 from proxy.profile.jwts import Jwt
 from proxy.profile.language import ProfileSettings
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.paging import PAGING_KINDS
 from proxy.profile.signing import AwsSignature, Signed
+from proxy.profile.token_places import Part, ShownToken
 
 OWN_HEADERS = re.compile(
     "accept-encoding|connection|content-length|expect|host|keep-alive|proxy-authorization|proxy-connection"
@@ -69,7 +70,7 @@ def _check_oauth2(profile: ProfileSettings) -> Iterator[Violation]:
     yield from _check_token_url(auth, profile)
     yield from _require("jwt", is_there=auth.assertion is None or jwts.has_library())
     yield from _check_account_values(oauth2.list_templates(auth), profile)
-    yield from _check_token_header(auth)
+    yield from _check_shown_token(auth)
     if auth.assertion and auth.grant != "jwt_bearer":
         yield ("auth", "assertion"), f"grant {auth.grant} sends no assertion: write grant: jwt_bearer"
     if auth.grant == "custom" and not auth.parameters:
@@ -87,10 +88,13 @@ def _check_account_values(
             yield ("auth", *here), f"nothing fills the placeholder {{{name}}}{suggest(name, known)}"
 
 
-def _check_token_header(auth: OAuth2 | Jwt) -> Iterator[Violation]:
-    if list_placeholders(auth.value) != ["token"] or not LINE.fullmatch(auth.value):
+def _check_shown_token(auth: ShownToken) -> Iterator[Violation]:
+    if list_placeholders(auth.template) != ["token"] or not LINE.fullmatch(auth.template):
         yield ("auth", "value"), "the value is one line of ASCII, with {token} and no other placeholder"
-    yield from _check_header_names({("auth", "name"): auth.name})
+    if auth.place == "header":
+        yield from _check_header_names({("auth", "name"): auth.name})
+    elif "name" not in auth.model_fields_set:
+        yield ("auth", "place"), f"place {auth.place} needs the key 'name'"
 
 
 def _check_jwt(profile: ProfileSettings) -> Iterator[Violation]:
@@ -99,7 +103,7 @@ def _check_jwt(profile: ProfileSettings) -> Iterator[Violation]:
         return
     yield from _require("jwt", is_there=jwts.has_library())
     yield from _check_account_values(jwts.list_templates(auth), profile)
-    yield from _check_token_header(auth)
+    yield from _check_shown_token(auth)
     for here, text in jwts.list_templates(auth):
         if "assertion" in list_placeholders(text):
             yield ("auth", *here), "the key would be in the token, which anyone can read"

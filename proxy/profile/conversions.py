@@ -33,6 +33,7 @@ ReadName = Literal[
     "date",
     "epoch_seconds",
     "epoch_milliseconds",
+    "any_date",
     "six_digits",
 ]
 WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]
@@ -208,6 +209,14 @@ def _parse_epoch(value: Any, unit: int) -> int | None:
         return None
 
 
+def _parse_any_date(value: Any) -> int | None:
+    """Read a date of any form; a number that would be beyond the year 2999 is in milliseconds."""
+    for parse in (parse_iso_8601, partial(_parse_epoch, unit=1), partial(_parse_epoch, unit=1000)):
+        if (found := parse(value)) is not None:
+            return found
+    return parse_rfc_2822(value)
+
+
 def _to_epoch(time: datetime) -> int:
     """Return seconds since the epoch; UTC where there is no zone. ValueError outside 1900 to 2999."""
     if not 1900 <= time.year < 3000:
@@ -336,6 +345,7 @@ CONVERSIONS: Mapping[ReadName, Conversion] = {
     "date": Conversion(parse_iso_8601, _DATES, read_column=_read_iso_8601_column),
     "epoch_seconds": Conversion(partial(_parse_epoch, unit=1), _DATES),
     "epoch_milliseconds": Conversion(partial(_parse_epoch, unit=1000), _DATES),
+    "any_date": Conversion(_parse_any_date, _DATES),
     "six_digits": Conversion(read_six_digits, frozenset({"code"})),
 }
 

@@ -14,8 +14,9 @@ from pydantic import Field, JsonValue, StrictInt
 
 from proxy.model import Credentials
 from proxy.profile.account_values import SECRETS, collect_values, digest_values, fill, list_placeholders
-from proxy.profile.base import Frozen, KeyPath, Name
+from proxy.profile.base import Frozen, KeyPath
 from proxy.profile.calls import Call, Token, TokenGrant
+from proxy.profile.token_places import ShownToken
 
 Algorithm = Literal[
     "RS256",
@@ -48,8 +49,8 @@ class SignedJwt(Frozen):
     """More claims, which replace others of the same name; null leaves one out."""
 
 
-class Jwt(SignedJwt):
-    """A JWT that is shown in a header, as a bearer token is (RFC 6750)."""
+class Jwt(SignedJwt, ShownToken):
+    """A JWT that is shown as an access token is."""
 
     scheme: Literal["jwt"]
     subject: str = ""
@@ -57,10 +58,6 @@ class Jwt(SignedJwt):
     """Seconds from `iat` to `exp`."""
     backdate: StrictInt = Field(0, ge=0, le=300)
     """Seconds by which `iat` lies in the past, for upstreams whose clocks are late."""
-    name: Name = "Authorization"
-    """The header that shows the token."""
-    value: Name = "Bearer {token}"
-    """Its content."""
 
 
 def list_templates(signed: SignedJwt) -> Iterator[tuple[KeyPath, str]]:
@@ -152,9 +149,6 @@ def compile_jwt(auth: Jwt, _: str, variables: Mapping[str, Any]) -> Callable[[Ca
             return Token(sign(auth, values, backdate=auth.backdate), auth.lifetime - auth.backdate)
 
         key = digest_values(settings, credentials, account)
-        return call._replace(authorization=TokenGrant(key, make, show))
-
-    def show(call: Call, token: str) -> Call:
-        return call.with_header(auth.name, auth.value.replace("{token}", token))
+        return call._replace(authorization=TokenGrant(key, make, auth.show))
 
     return authorize

@@ -101,6 +101,8 @@ class ItemValue(Frozen):
     """A value of the caller ID as the upstream has it, which is fetched before the request."""
 
     from_item: Pointer
+    as_: Literal["text", "integer", "boolean"] | None = Field(None, alias="as")
+    """Without one, it is sent as it is in the item, also an object or an array."""
     default: Scalar | None = None
     """Sent where the item does not have the value; null leaves the parameter out.
 

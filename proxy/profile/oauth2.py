@@ -13,11 +13,12 @@ from proxy.errors import Reason, UpstreamError
 from proxy.model import Credentials
 from proxy.profile import jwts
 from proxy.profile.account_values import SECRETS, collect_values, digest_values, fill, list_placeholders
-from proxy.profile.base import Frozen, KeyPath, Name, Pointers
+from proxy.profile.base import KeyPath, Name, Pointers
 from proxy.profile.calls import Call, Reply, Token, TokenGrant, TokenRequest
 from proxy.profile.documents import NOT_JSON, parse_json
 from proxy.profile.jwts import SignedJwt
 from proxy.profile.pointers import compile_pointers
+from proxy.profile.token_places import ShownToken
 
 Grant = Literal["client_credentials", "jwt_bearer", "custom"]
 ClientPart = Literal["basic", "body", "none"]
@@ -30,8 +31,8 @@ class Assertion(SignedJwt):
     """
 
 
-class OAuth2(Frozen):
-    """A token that is fetched with the account's credentials, and shown in a header (RFC 6750)."""
+class OAuth2(ShownToken):
+    """A token that is fetched with the account's credentials."""
 
     scheme: Literal["oauth2"]
     token_url: Name
@@ -47,10 +48,6 @@ class OAuth2(Frozen):
     """More parameters of the token request, which replace others of the same name."""
     assertion: Assertion | None = None
     """Without it, `jwt_bearer` sends the account's `assertion` as it is."""
-    name: Name = "Authorization"
-    """The header that shows the token."""
-    value: Name = "Bearer {token}"
-    """Its content."""
     token: Pointers = ("/access_token",)
     """Where the answer has the token."""
     lifetime: Pointers = ("/expires_in",)
@@ -103,10 +100,7 @@ def compile_oauth2(
             return TokenRequest(_build_request(auth, url, values, call), read)
 
         key = digest_values(settings, credentials, account)
-        return call._replace(authorization=TokenGrant(key, begin, show))
-
-    def show(call: Call, token: str) -> Call:
-        return call.with_header(auth.name, auth.value.replace("{token}", token))
+        return call._replace(authorization=TokenGrant(key, begin, auth.show))
 
     return authorize
 
@@ -164,7 +158,7 @@ def find_unusable_key(auth: OAuth2, secret: str) -> str | None:
 
 def _compile_answer(auth: OAuth2) -> Callable[[Reply], Token]:
     find_token, find_lifetime = compile_pointers(auth.token), compile_pointers(auth.lifetime)
-    is_bearer = auth.value.startswith("Bearer ")
+    is_bearer = auth.template.startswith("Bearer ")
 
     def read(reply: Reply) -> Token:
         document = parse_json(reply.body)

@@ -286,9 +286,7 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
             written[name] = how.constant
             continue
         if isinstance(how, language.ItemValue):
-            value = compile_pointers((how.from_item,))(values[ITEM])
-            if value is None and how.is_required:
-                raise _explain_parameter(Reason.ITEM_KEY, name, how, values, "a value")
+            value = _convert_item_value(name, how, values)
         elif (value := values.get(how.from_)) is None and how.otherwise:
             value = DEFAULT_NAMES[how.otherwise](values["phone_number"])
         elif value is not None:
@@ -302,6 +300,18 @@ def write_parameters(table: language.Parameters, values: Mapping[str, Any]) -> d
         elif how.default is not None:
             written[name] = how.default
     return written
+
+
+def _convert_item_value(name: str, how: language.ItemValue, values: Mapping[str, Any]) -> Any:
+    value = compile_pointers((how.from_item,))(values[ITEM])
+    if value is None and how.is_required:
+        raise _explain_parameter(Reason.ITEM_KEY, name, how, values, "a value")
+    if value is None or how.as_ is None:
+        return value
+    try:
+        return WRITE[how.as_](READ[how.as_](value))
+    except UnreadableError as error:
+        raise _explain_parameter(Reason.ITEM_TYPE, name, how, values, str(error)) from None
 
 
 ITEM = "item"

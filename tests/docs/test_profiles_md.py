@@ -387,7 +387,7 @@ KEYS: Mapping[tuple[str, int], Mapping[str, type[BaseModel]]] = {
     ("Operations", 0): {"": language.Operations},
     ("Operations", 1): {"": language.Unsupported, " ": language.FromList},
     ("A request", 0): {"": language.ItemEndpoint},
-    ("Parameters", 0): {"": language.WriteValue, " ": language.Constant, "  ": language.ItemValue},
+    ("Parameters", 0): {"  ": language.ItemValue, " ": language.Constant, "": language.WriteValue},
     ("Reading values", 0): {"": language.NameValue},
     ("The fields of a caller ID", 0): {"": language.CallerIdFields},
     ("The list", 0): {

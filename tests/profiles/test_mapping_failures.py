@@ -393,6 +393,16 @@ FAILURES: Mapping[str, Failure] = {
         f"{KEY} (parameter country, expected a value, pointer /country, found nothing in an object)",
         change=DELETING,
     ),
+    "text for a number of the body": Failure(
+        RENAME,
+        {"data": {"item": item(zone=CANARY)}},
+        "      zone: {from_item: /zone, as: integer}",
+        f"{TYPE} (parameter zone, expected a whole number, pointer /zone, found text)",
+        change=(
+            "      name: friendly_name\n",
+            "      name: friendly_name\n      zone: {from_item: /zone, as: integer}\n",
+        ),
+    ),
     "an item without a field of the body": Failure(
         RENAME,
         {"data": {"item": item(routing=[])}},

@@ -92,6 +92,33 @@ async def test_a_token_is_signed_once_for_many_calls(algorithm: str) -> None:
         assert (claims["iss"], claims["exp"] - claims["iat"]) == ("me", 300)
 
 
+PLACES: Mapping[str, tuple[str, dict[str, Any], str, str]] = {
+    "query": ("GET", {"place": "query", "name": "jwt"}, r"\?jwt=([\w.-]+) ", ""),
+    "query, in a text": (
+        "GET",
+        {"place": "query", "name": "t", "value": "j:{token}"},
+        r"\?t=j%3A([\w.-]+) ",
+        "",
+    ),
+    "body": ("POST", {"place": "body", "name": "jwt"}, "", r"x=1&jwt=([\w.-]+)"),
+}
+
+
+@pytest.mark.parametrize(("method", "auth", "start", "body"), PLACES.values(), ids=PLACES)
+async def test_places_of_a_token(method: str, auth: dict[str, Any], start: str, body: str) -> None:
+    async with vendor() as it, Client() as client:
+        call = it.call(method=method, **auth)
+        if body:
+            call = call._replace(body={"x": "1"}, body_type="form")
+        it.upstream.otherwise = lambda _: json_answer(200, b"{}").encode()
+        await client.send(call)
+        (received,) = it.upstream.received
+        assert received.header("Authorization") is None
+        found = re.search(start, received.start) if start else re.fullmatch(body, received.body.decode())
+        assert found
+        assert jwt.decode(found[1], SECRET, ["HS256"])["iss"] == "me"
+
+
 LIKE: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Vonage": (
         {
