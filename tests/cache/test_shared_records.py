@@ -102,6 +102,45 @@ async def test_hosts_share_records(host: Host) -> None:
     assert set(await one.find("group")) == {"a"}
 
 
+async def test_groups_are_apart_in_redis(valkey: Server, host: Host) -> None:
+    """Also from what else is kept there under the same name."""
+    one, two = host(), host()
+    before = set(valkey.client.keys())
+    assert await one.put("a group", "a", b"1", 60)
+    assert await one.put("another", "b", b"2", 60)
+    assert await two.find("a group") == {"a": b"1"}
+    assert await two.find("another") == {"b": b"2"}
+    assert await two.find("") == {}
+    names = set(valkey.client.keys()) - before
+    assert len(names) == 2
+    assert all(b":records:" in name and b"group" not in name for name in names)
+
+
+async def test_the_later_of_two_records_counts(host: Host, pair: list[Server]) -> None:
+    """A host has one of its own from the time without Redis; that of another host is later, or earlier."""
+    one, two = host(pair[0]), host(pair[0])
+    assert await two.put("group", "a", b"earlier", 60)
+    pair[0].stop()
+    assert await one.put("group", "a", b"later", 120)
+    assert await one.find("group") == {"a": b"later"}
+    pair[0].start()
+    await asyncio.sleep(1.1)  # seconds without calls after a failure
+    assert await two.put("group", "a", b"earlier", 60)
+    assert await one.find("group") == {"a": b"later"}
+    assert await two.put("group", "a", b"the last", 600)
+    assert await one.find("group") == {"a": b"the last"}
+
+
+async def test_a_record_without_redis_ends(host: Host, pair: list[Server]) -> None:
+    """Its time counts from when it was stored, also for other hosts' records that are compared with it."""
+    one = host(pair[0])
+    pair[0].stop()
+    assert await one.put("group", "a", b"1", 0.3)
+    assert await one.put("group", "b", b"2", 60)
+    await asyncio.sleep(0.35)
+    assert await one.find("group") == {"b": b"2"}
+
+
 @pytest.mark.parametrize("ahead", [-3600, 3600])
 async def test_clocks_of_hosts_may_differ(ahead: float, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The later record counts, and each one for as long as it was stored for, by the clock of the server."""

@@ -339,7 +339,10 @@ async def test_without_redis_hosts_have_their_share(host: Host, pair: list[Serve
     server.stop()
     results = [[await taken(each, bucket(tokens=10)) for _ in range(6)] for each in hosts]
     assert [each.count(True) for each in results] == [3, 3, 3]
-    assert not await taken(many, bucket(tokens=3))
+    refused = await many.take(bucket("first", tokens=50), bucket(tokens=3))
+    assert isinstance(refused, Refusal)
+    assert (refused.bucket.key, refused.bucket.limit.tokens) == ("a", 0)
+    assert 0 < refused.seconds <= 60
     server.start()
     async with asyncio.timeout(20):
         while not await taken(hosts[0], bucket("again")):
@@ -408,3 +411,25 @@ async def test_what_was_taken_without_redis_counts_afterwards(
         assert results.count(True) == 2
     else:  # a take that was refused without Redis may be counted by it afterwards
         assert results.count(True) <= 2
+
+
+async def test_takes_are_told_once_and_end(host: Host, pair: list[Server]) -> None:
+    """What Redis is told of ends when its tokens come back; afterwards nothing is told any more."""
+    server = pair[0]
+    one = host(timeout=0.2, server=server)
+    with server.frozen():
+        assert await taken(one, bucket("told", 6, within=30))
+    async with asyncio.timeout(20):
+        while not (names := server.client.keys("*:tokens:*")):
+            await asyncio.sleep(0.1)
+    (name,) = names
+    assert 0 < server.client.pttl(name) <= 30_000
+    await asyncio.sleep(1.5)
+    before = evaluations(server)
+    await asyncio.sleep(2.5)
+    assert evaluations(server) == before
+
+
+def evaluations(server: Server) -> int:
+    """Return how many scripts the server has carried out."""
+    return int(server.client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0))

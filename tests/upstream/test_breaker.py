@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from proxy.upstream.breaker import CircuitBreaker, Ticket
+from proxy.upstream.breaker import CallerBreakers, CircuitBreaker, Ticket
 from proxy.upstream.retry import RetryBudget
 from proxy.upstream.sliding_counts import SlidingCounts
 
@@ -95,6 +95,12 @@ class BreakerMachine(RuleBasedStateMachine):
         self.breaker.release(call[1])
         if call[0] == self.era:
             self.probe = False
+
+    @rule(call=admitted)
+    def it_is_about_to_be_sent(self, call: tuple[int, Ticket]) -> None:
+        if call[0] >= 0:
+            has_opened = call[0] != self.era and self.opened is not None
+            assert self.breaker.has_opened_since(call[1]) == has_opened
 
     @invariant()
     def what_is_left(self) -> None:
@@ -192,3 +198,17 @@ def test_a_cancelled_probe_admits_another_one() -> None:
     assert breaker.admit(reads=True) is None
     breaker.release(probe)
     assert breaker.admit(reads=True) is not None
+
+
+@pytest.mark.parametrize("opens", ["the caller's", "the shared one", "none"])
+def test_either_of_two_breakers_opens_before_a_call_is_sent(opens: str) -> None:
+    own, shared = CircuitBreaker[None](Clock()), CircuitBreaker[None](Clock())
+    shared.admit(reads=True)
+    breakers = CallerBreakers[None]("caller", own, shared, CircuitBreaker[None](Clock()))
+    admitted = breakers.admit(reads=True)
+    assert admitted is not None
+    assert not breakers.has_opened_since(admitted)
+    for breaker in {"the caller's": [own], "the shared one": [shared], "none": []}[opens]:
+        for _ in range(10):
+            breaker.record(breaker.admit(reads=True) or 0, None, well=False)
+    assert breakers.has_opened_since(admitted) == (opens != "none")
