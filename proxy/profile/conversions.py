@@ -37,6 +37,8 @@ ReadName = Literal[
     "six_digits",
 ]
 WriteName = Literal["text", "integer", "boolean", "e164", "digits", "ten_digits"]
+TypeName = Literal["text", "integer", "boolean"]
+"""What a value of an item, whose meaning is unknown, is written as."""
 
 UNUSUAL = (LookupError, TypeError)
 """What a column reader raises where a value has not the usual form."""

@@ -14,7 +14,7 @@ from proxy.net.addresses import check_url
 from proxy.profile.auth import Auth, AuthSettings
 from proxy.profile.base import Frozen, KeyPath, Name, Pointer, Pointers, Scalar, wrap_text
 from proxy.profile.codes import Codes
-from proxy.profile.conversions import CONVERSIONS, WRITE, DefaultName, ReadName, WriteName
+from proxy.profile.conversions import CONVERSIONS, WRITE, DefaultName, ReadName, TypeName, WriteName
 from proxy.profile.filters import Escape, FilterTemplate, fill_template
 from proxy.profile.ids import Ids
 from proxy.profile.items import ItemsForm
@@ -101,7 +101,7 @@ class ItemValue(Frozen):
     """A value of the caller ID as the upstream has it, which is fetched before the request."""
 
     from_item: Pointer
-    as_: Literal["text", "integer", "boolean"] | None = Field(None, alias="as")
+    as_: TypeName | None = Field(None, alias="as")
     """Without one, it is sent as it is in the item, also an object or an array."""
     default: Scalar | None = None
     """Sent where the item does not have the value; null leaves the parameter out.
