@@ -139,7 +139,7 @@ LAYERS: Sequence[frozenset[str]] = (
     frozenset({"gateway"}),
     frozenset({"server"}),
     frozenset({"process"}),
-    frozenset({"explain"}),
+    frozenset({"explain", "doctor"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

@@ -134,6 +134,16 @@ class Profile:
         include_when = settings.operations.list.include_when
         self._read_items = compile_items_reader(settings.caller_id, self._codec, include_when)
 
+    # Ids
+
+    def sid_of(self, upstream_id: str, account: Account) -> str:
+        """Return the Sid that stands for an upstream's id; UnreadableError where the codec has none."""
+        return self._codec.encode(upstream_id, account.upstream_id)
+
+    def id_of(self, sid: str, account: Account) -> str:
+        """Return the upstream's id that a Sid stands for; LegacyError 404 where there is none."""
+        return self._codec.decode(sid, account.upstream_id)
+
     # The list
 
     def list(

@@ -23,7 +23,7 @@ from proxy.upstream.breaker import AdmittedCall, CallerBreakers, CallerCounts, C
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.cooldowns import Cooldowns
 from proxy.upstream.held_answers import AnswerBudget, HeldAnswers, holding
-from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlots
+from proxy.upstream.pool import CallerConnections, ConnectionPool, ConnectionSlots, MakeConnection
 from proxy.upstream.response import MalformedResponseError, UndecodableError
 from proxy.upstream.retry import RetryBudget, retry_delay
 from proxy.upstream.route import Origin, ProxyRefusalError, UpstreamRoute
@@ -109,11 +109,13 @@ class Client:
         routes: Mapping[str, UpstreamRoute] | None = None,
         failures: FailureLog | None = None,
         tokens: TokenMemory | None = None,
+        make_connection: MakeConnection = UpstreamConnection,
     ) -> None:
         """Take the `routes` that calls name; a call that names none connects directly.
 
         In `tokens`, workers share access tokens.
         """
+        self._make_connection = make_connection
         self._tokens = tokens
         self._routes = ChainMap(dict(routes or {}), {})
         self._trust: ssl.SSLContext | None = None  # what the system trusts, once it has been read again
@@ -122,7 +124,7 @@ class Client:
         """The bytes of answers that all calls together may hold."""
 
     async def __aenter__(self) -> Self:
-        self._pool, self._deadlines = ConnectionPool(), Deadlines()
+        self._pool, self._deadlines = ConnectionPool(self._make_connection), Deadlines()
         self._clock = asyncio.get_running_loop().time
         self._origins: LRUCache[tuple[str, str], OriginState] = LRUCache(_MAX_ORIGINS)
         self._caller = lru_cache(_MAX_CALLERS)(self._create_caller)

@@ -5,6 +5,7 @@ next request is out, would be taken for the answer to that.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from proxy.errors import Reason
 from proxy.profile.calls import NoReplyError
@@ -16,6 +17,10 @@ _RESERVE = 28  # more in use, for callers that have few
 _RESERVE_SHARE = 4  # of what is left, a caller may have this part in use
 _IDLE = 15.0  # seconds
 _MAX_WAIT = 3.0  # seconds for a slot
+
+
+MakeConnection = Callable[[Callable[[UpstreamConnection], None]], UpstreamConnection]
+"""Takes what has to be called when the connection is lost."""
 
 
 class CallerConnections:
@@ -78,7 +83,8 @@ class ConnectionSlots:
 class ConnectionPool:
     """Opens connections, and keeps those that may carry another request."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: MakeConnection = UpstreamConnection) -> None:
+        self._make = make
         self._loop = asyncio.get_running_loop()
         self._open: set[UpstreamConnection] = set()
         self._idle: dict[UpstreamConnection, tuple[CallerConnections, float]] = {}
@@ -103,7 +109,7 @@ class ConnectionPool:
                 connection.close()
         version = self._routes_version
         async with asyncio.timeout_at(deadline):
-            connection = await origin.connect(lambda: UpstreamConnection(self._forget))
+            connection = await origin.connect(lambda: self._make(self._forget))
         if connection.is_closing:
             raise ConnectionError("closed as soon as it was made")
         connection.routes_version = version
