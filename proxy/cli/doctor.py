@@ -14,7 +14,7 @@ from proxy.config import Configuration
 from proxy.doctor import (
     AccountReport,
     Examination,
-    Request,
+    ExaminationScope,
     Status,
     exit_status,
     format_row,
@@ -70,7 +70,9 @@ def doctor(  # noqa: PLR0913 - each is an option
     configuration = load(file)
     own = _find_own_credentials(configuration, accounts, token)
     try:
-        examination = Examination(configuration, Request(tuple(accounts), own, sid or "", number or ""))
+        examination = Examination(
+            configuration, ExaminationScope(tuple(accounts), own, sid or "", number or "")
+        )
     except LegacyError:
         known = set(configuration.settings.accounts or ())
         unknown = next(each for each in accounts if each not in known)

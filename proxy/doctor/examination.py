@@ -9,7 +9,7 @@ from proxy.config import Configuration
 from proxy.config.settings import UpstreamSettings
 from proxy.doctor import item_checks, list_checks, network
 from proxy.doctor.exchanges import Record, RecordingConnection, RecordingSender
-from proxy.doctor.findings import Row, Status, failure, skipped
+from proxy.doctor.findings import CheckResult, Status, failure, skipped
 from proxy.doctor.subject import Check, Subject
 from proxy.model import Account, Credentials
 from proxy.net.deadlines import begin_request
@@ -40,7 +40,7 @@ _RENAME = Check("rename", item_checks.rename_and_restore, ("list",), reads_list=
 _CALL = Check("call", item_checks.place_call, ("credentials",))
 
 
-class Request(NamedTuple):
+class ExaminationScope(NamedTuple):
     """What is to be examined, and what may be done beside reading."""
 
     accounts: Sequence[str] = ()
@@ -54,7 +54,7 @@ class Request(NamedTuple):
 class Examination:
     """Examines the accounts of a configuration, one after the other."""
 
-    def __init__(self, configuration: Configuration, request: Request) -> None:
+    def __init__(self, configuration: Configuration, request: ExaminationScope) -> None:
         """Examine the accounts of `request`; LegacyError where the configuration does not know one."""
         self._configuration = configuration
         self._request = request
@@ -72,7 +72,7 @@ class Examination:
         own = self._upstreams.get(("accounts", account.sid, "upstream"))
         return own or self._upstreams["upstream",]
 
-    async def rows(self, account: Account) -> AsyncIterator[Row]:
+    async def rows(self, account: Account) -> AsyncIterator[CheckResult]:
         """Yield the rows of an account as they become known."""
         record, routes = Record(), create_routes(self._configuration)
         make_connection = partial(RecordingConnection, record)
@@ -106,7 +106,7 @@ class Examination:
         )
 
 
-async def _run(check: Check, subject: Subject, failed: set[str]) -> Row:
+async def _run(check: Check, subject: Subject, failed: set[str]) -> CheckResult:
     """Run a check, unless one that it needs has `failed`, to which it is added if it fails or cannot run."""
     began = time.monotonic()
     blocking = next((need for need in check.needs if need in failed), None)
@@ -121,4 +121,4 @@ async def _run(check: Check, subject: Subject, failed: set[str]) -> Row:
         finding = await check.run(subject)
     if blocking or finding.status is Status.FAILURE:
         failed.add(check.key)
-    return Row(check.key, finding, time.monotonic() - began)
+    return CheckResult(check.key, finding, time.monotonic() - began)

@@ -38,7 +38,7 @@ def skipped(text: str) -> Finding:
     return Finding(Status.SKIPPED, text)
 
 
-class Row(NamedTuple):
+class CheckResult(NamedTuple):
     """A check and its finding."""
 
     key: str
@@ -55,7 +55,7 @@ class AccountReport(NamedTuple):
     """The AccountSid of old programs."""
     upstream: str
     """Profile and place of its upstream."""
-    rows: Sequence[Row]
+    rows: Sequence[CheckResult]
 
     def count(self, status: Status) -> int:
         return sum(row.finding.status is status for row in self.rows)
@@ -96,7 +96,7 @@ _INDENT = " " * 38
 """Before the text: status, name and time."""
 
 
-def format_row(row: Row, width: int, style: Callable[[Status, str], str]) -> str:
+def format_row(row: CheckResult, width: int, style: Callable[[Status, str], str]) -> str:
     """Return a row in lines of at most `width` characters; `style` colours a text by the status."""
     finding = row.finding
     took = "" if finding.status is Status.SKIPPED else f"{row.seconds * 1000:.0f} ms"
