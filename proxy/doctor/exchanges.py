@@ -56,8 +56,9 @@ class RecordingConnection(UpstreamConnection):
         loop, sent_at = asyncio.get_running_loop(), time()
         began = loop.time()
         reply = await super().exchange(request, held, is_head=is_head)
-        headers = _read_headers(bytes(self._raw))
-        self._record.answers.append(WireAnswer(reply.status, headers, sent_at, loop.time() - began))
+        if not request.startswith(b"CONNECT "):  # which a proxy answers
+            headers = _read_headers(bytes(self._raw))
+            self._record.answers.append(WireAnswer(reply.status, headers, sent_at, loop.time() - began))
         return reply
 
     def data_received(self, data: bytes) -> None:

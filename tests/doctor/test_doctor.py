@@ -17,6 +17,7 @@ import trustme
 from aiohttp import web
 from click.testing import CliRunner, Result
 from support.seed import ACCOUNT, basic
+from support.upstream_servers import running_nginx, running_tinyproxy, write_certificates
 from vendors.machinery import ASSERTION, Answer, Asked, Vendor, answered, listening
 from vendors.models import VENDORS
 from vendors.models.example_rest import ExampleRest
@@ -502,6 +503,54 @@ async def test_a_certificate_that_is_not_trusted(how: dict[str, Any], text: str,
     assert {key for key, each in found.items() if each[0] in ("warning", "failure")} == {"tls"}
     assert text in found["tls"][1]
     assert exit_status == 2
+
+
+# Other ways to an upstream
+
+
+async def test_the_way_through_a_proxy(tmp_path: Path) -> None:
+    vendor = Faulty()
+    async with listening(vendor), running_tinyproxy(tmp_path) as proxy:
+        file = write(tmp_path, vendor, more=f"  proxy: http://127.0.0.1:{proxy}\n")
+        found, exit_status = await examine(file)
+    assert found["dns"] == ("ok", "127.0.0.1 (the proxy) is an address")
+    assert found["connection"] == ("ok", f"127.0.0.1:{proxy} (the proxy)")
+    assert found["list"][0] == "ok"
+    assert exit_status == 0
+
+
+async def test_a_proxy_that_wants_credentials(tmp_path: Path) -> None:
+    vendor = Faulty()
+    async with listening(vendor), running_tinyproxy(tmp_path, "old right") as proxy:
+        file = write(tmp_path, vendor, more=f"  proxy: http://127.0.0.1:{proxy}\n")
+        found, exit_status = await examine(file)
+    assert {key for key, each in found.items() if each[0] == "failure"} == {"credentials"}
+    assert re.search("proxy_status 40[17]", found["credentials"][1])
+    assert (vendor.received, exit_status) == ([], 2)
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    vendor = Faulty()
+    async with listening(vendor), running_nginx(tmp_path, vendor.port, tmp_path / "api.sock"):
+        found, exit_status = await examine(
+            write(tmp_path, vendor, url=f"http+unix://{tmp_path}/api.sock:/v1")
+        )
+    assert found["dns"][0] == "skipped"
+    assert found["connection"] == ("ok", f"{tmp_path}/api.sock")
+    assert (found["list"][0], exit_status) == ("ok", 0)
+
+
+@pytest.mark.parametrize("has_certificate", [True, False])
+async def test_client_certificates(has_certificate: bool, tmp_path: Path) -> None:
+    write_certificates(tmp_path, "localhost")
+    own = ", certificate: client.pem, key: client.key" if has_certificate else ""
+    vendor = Faulty()
+    async with listening(vendor), running_nginx(tmp_path, vendor.port, tls=True) as port:
+        url, more = f"https://localhost:{port}/v1", f"  tls: {{ca: ca.pem{own}}}\n"
+        found, exit_status = await examine(write(tmp_path, vendor, url=url, more=more))
+    assert found["tls"][0] == "ok"
+    failed = {key for key, each in found.items() if each[0] == "failure"}
+    assert (failed, exit_status) == (set(), 0) if has_certificate else ({"list"}, 2)
 
 
 # Writes and calls, only where they are asked for
