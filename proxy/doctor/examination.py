@@ -54,14 +54,14 @@ class ExaminationScope(NamedTuple):
 class Examination:
     """Examines the accounts of a configuration, one after the other."""
 
-    def __init__(self, configuration: Configuration, request: ExaminationScope) -> None:
-        """Examine the accounts of `request`; LegacyError where the configuration does not know one."""
+    def __init__(self, configuration: Configuration, scope: ExaminationScope) -> None:
+        """Examine the accounts of `scope`; LegacyError where the configuration does not know one."""
         self._configuration = configuration
-        self._request = request
+        self._scope = scope
         self._upstreams = configuration.upstreams()
         table = create_accounts(configuration.settings)
-        sids = request.accounts or tuple(configuration.settings.accounts or ())
-        self.accounts = [table.trust(sid, request.own or Credentials(sid, "")) for sid in sids]
+        sids = scope.accounts or tuple(configuration.settings.accounts or ())
+        self.accounts = [table.trust(sid, scope.own or Credentials(sid, "")) for sid in sids]
 
     def describe(self, account: Account) -> str:
         """Return the profile and the place of an account's upstream."""
@@ -101,8 +101,8 @@ class Examination:
             routes.get(profile.route) or UpstreamRoute(),
             sender,
             record,
-            self._request.renamed_sid,
-            self._request.called_number,
+            self._scope.renamed_sid,
+            self._scope.called_number,
         )
 
 

@@ -69,7 +69,10 @@ async def check_connection(subject: Subject) -> Finding:
         writer.close()
         return ok(path)
     peer = _find_peer(subject)
-    addresses = await _look_up(peer)
+    try:
+        addresses = await _look_up(peer)
+    except (OSError, ValueError) as error:  # it could be looked up a moment ago
+        return failure(f"{peer.host}{peer.what} cannot be looked up: {_describe(error)}")
     tried = await asyncio.gather(*map(_connect, addresses))
     refused = [f"{each}: {why}" for each, why in zip(addresses, tried, strict=True) if why]
     reached = [str(each) for each, why in zip(addresses, tried, strict=True) if not why]

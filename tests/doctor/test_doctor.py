@@ -326,6 +326,29 @@ async def test_a_planted_fault(line: str, status: str, change: Change, text: str
     assert exit_status == {"warning": 1, "failure": 2}[status]
 
 
+class Repeating(Faulty):
+    """Shows the last page again for one past the end, and states no total."""
+
+    def page_of(self, asked: Asked) -> Answer:
+        answer = super().page_of(asked)
+        if not answer.document["items"]:  # type: ignore[index]
+            answer = super().page_of(replace(asked, query={**asked.query, "offset": "0"}))
+        return replace(answer, document={"items": answer.document["items"]})  # type: ignore[index]
+
+    routes = (replace(ExampleRest.routes[0], does=page_of), *ExampleRest.routes[1:])
+
+
+async def test_a_last_page_that_comes_again(tmp_path: Path) -> None:
+    """That is no overlap of pages: a page past the end is only requested to be sure."""
+    vendor = Repeating()
+    async with listening(vendor):
+        found, exit_status = await examine(write(tmp_path, vendor))
+    assert found["list"][0] == "ok"
+    assert found["list"][1].startswith("7 caller IDs on 1 page")
+    assert found["items"][1] == "7 read"
+    assert exit_status == 1  # because of the total
+
+
 class Unfiltered(Faulty):
     """Ignores one of the filters."""
 
