@@ -1,11 +1,14 @@
 """The command line: the module of each command, imported when the command is called."""
 
+import json
+import platform
 from collections.abc import Mapping
+from importlib.metadata import version as version_of
 
 import click
 
 from proxy import __version__
-from proxy.cli.groups import SuggestingGroup
+from proxy.cli.groups import Command, SuggestingGroup
 from proxy.observe import log
 
 # ruff: noqa: PLC0415
@@ -24,6 +27,8 @@ def _load(name: str) -> Mapping[str, click.Command]:
             from proxy.cli.explaining import COMMANDS
         case "doctor":
             from proxy.cli.doctor import COMMANDS
+        case "completion" | "man":
+            from proxy.cli.manual import COMMANDS
         case _:
             from proxy.cli.configuring import COMMANDS
     return COMMANDS
@@ -33,16 +38,8 @@ class _Commands(SuggestingGroup):
     """Imports what only some commands need with those commands."""
 
     names = (
-        "serve",
-        "sandbox",
-        "healthcheck",
-        "check",
-        "config",
-        "schema",
-        "init",
-        "explain",
-        "translate",
-        "doctor",
+        *("serve", "sandbox", "healthcheck", "explain", "translate", "doctor", "completion", "man"),
+        *("check", "config", "schema", "init", "profiles"),
     )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -52,13 +49,30 @@ class _Commands(SuggestingGroup):
         return _load(cmd_name)[cmd_name] if cmd_name in self.names else super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=(
+        "callerid-proxy serve --demo",
+        "callerid-proxy init twilio-2010-04-01 --output proxy.yaml",
+        "callerid-proxy check proxy.yaml",
+        "callerid-proxy doctor proxy.yaml",
+        "callerid-proxy serve --config proxy.yaml",
+    ),
+)
+@click.version_option(__version__, message="callerid-proxy %(version)s", help="Print the version.")
 def main() -> None:
     """Answer Twilio's 2008-08-01 caller-ID API from a modern one."""
     log.log_to_stderr()
 
 
-@main.command()
-def version() -> None:
+@main.command(cls=Command, examples=("callerid-proxy version --json",))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the versions of what it runs on.")
+def version(*, as_json: bool) -> None:
     """Print the version."""
-    click.echo(f"callerid-proxy {__version__}")
+    if as_json:
+        libraries = {name: version_of(name) for name in ("aiohttp", "lxml", "pydantic")}
+        told = {"callerid-proxy": __version__, "python": platform.python_version(), **libraries}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(f"callerid-proxy {__version__}")

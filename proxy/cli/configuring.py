@@ -1,50 +1,106 @@
-"""Commands that read files and ask no upstream: check, config, schema and init."""
+"""Commands that read files and ask no upstream: check, config, schema, init and profiles."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from proxy.cli.parameters import BAD_CONFIGURATION, FILE, load, refuse, warn
-from proxy.config import ConfigurationError
-from proxy.config.effective import write_effective
+from proxy.cli.groups import Command
+from proxy.cli.parameters import BAD_CONFIGURATION, FILE, refuse
+from proxy.cli.parameters import load as read_configuration
+from proxy.config import ConfigurationError, load, shipped_profiles
+from proxy.config.descriptions import describe
+from proxy.config.effective import to_json, write_effective
 from proxy.config.schema import KINDS, make_schema
 from proxy.config.starting import make_starting_file
+from proxy.config.yaml_source import Mistake
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("callerid-proxy check proxy.yaml", "callerid-proxy check --strict --json proxy.yaml"),
+)
 @click.argument("file", type=FILE)
 @click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
 @click.option("--without-secrets", is_flag=True, help="Accept variables and secret files that are missing.")
-def check(file: Path, *, strict: bool, without_secrets: bool) -> None:
+@AS_JSON
+def check(file: Path, *, strict: bool, without_secrets: bool, as_json: bool) -> None:
     """Check a configuration FILE without starting anything; exit status 78 if it cannot be used."""
-    configuration = load(file, without_secrets=without_secrets)
-    warn(configuration, configuration.hints)
-    if strict and configuration.warnings:
+    mistakes: Sequence[Mistake] = ()
+    warnings: Sequence[Mistake] = ()
+    is_good = False
+    try:
+        configuration = load(file, without_secrets=without_secrets)
+    except ConfigurationError as error:
+        mistakes = error.mistakes
+        if not as_json:
+            refuse(error)
+    else:
+        warnings = (*configuration.warnings, *configuration.hints)
+        is_good = not (strict and configuration.warnings)
+    if as_json:
+        told = {"mistakes": [*map(_to_json, mistakes)], "warnings": [*map(_to_json, warnings)]}
+        click.echo(json.dumps({"file": str(file), "is_good": is_good, **told}, indent=2))
+    else:
+        for warning in warnings:
+            click.echo(warning.as_warning(), err=True)
+    if not is_good:
         raise SystemExit(BAD_CONFIGURATION)
-    click.echo(f"{file}: good")
+    if not as_json:
+        click.echo(f"{file}: good")
 
 
-@click.command("config")
+def _to_json(mistake: Mistake) -> Mapping[str, str | int]:
+    """Return a mistake as plain values; line and column are 0 where it is about the whole file."""
+    return {key: getattr(mistake, key) for key in ("file", "line", "column", "message")}
+
+
+@click.command("config", cls=Command, examples=("callerid-proxy config proxy.yaml",))
 @click.argument("file", type=FILE)
-def config_command(file: Path) -> None:
+@AS_JSON
+def config_command(file: Path, *, as_json: bool) -> None:
     """Print what a configuration FILE and its profiles amount to.
 
     Every value stands there with the place that it comes from; secrets are masked.
     """
-    for line in write_effective(load(file)):
+    configuration = read_configuration(file)
+    if as_json:
+        click.echo(json.dumps(to_json(configuration), indent=2))
+        return
+    for line in write_effective(configuration):
         click.echo(line)
 
 
-@click.command()
+@click.command(cls=Command, examples=("callerid-proxy schema profile > profile.schema.json",))
 @click.argument("kind", type=click.Choice(KINDS), default=KINDS[0])
 def schema(kind: str) -> None:
     """Print the JSON Schema of a proxy.yaml, or that of a profile, for editors."""
     click.echo(json.dumps(make_schema(kind), indent=2))
 
 
-@click.command()
-@click.argument("name")
+class _ProfileType(click.ParamType[str]):
+    """A shipped profile, or the path of another one."""
+
+    name = "profile"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        del ctx, param
+        return [CompletionItem(name) for name in shipped_profiles() if name.startswith(incomplete)]
+
+
+PROFILE = _ProfileType()
+
+
+@click.command(
+    cls=Command, examples=("callerid-proxy init plivo", "callerid-proxy init telnyx --output proxy.yaml")
+)
+@click.argument("name", type=PROFILE)
 @click.option("--output", "-o", type=FILE, help="Write to a new file instead of printing.")
 def init(name: str, output: Path | None) -> None:
     """Print a commented proxy.yaml to start from, for the profile NAME or a profile of one's own."""
@@ -62,4 +118,30 @@ def init(name: str, output: Path | None) -> None:
         raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
 
 
-COMMANDS = {"check": check, "config": config_command, "schema": schema, "init": init}
+@click.command(cls=Command, examples=("callerid-proxy profiles", "callerid-proxy profiles vonage"))
+@click.argument("name", type=PROFILE, required=False)
+@AS_JSON
+def profiles(name: str | None, *, as_json: bool) -> None:
+    """List the shipped profiles, or describe the profile NAME."""
+    try:
+        described = [describe(each) for each in ([name] if name else shipped_profiles())]
+    except ConfigurationError as error:
+        refuse(error)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in described], indent=2))
+    elif name:
+        for line in described[0].write():
+            click.echo(line)
+    else:
+        width = max(len(each.name) for each in described)
+        for each in described:
+            click.echo(f"{each.name:{width}}  {each.summary}")
+
+
+COMMANDS: dict[str, click.Command] = {
+    "check": check,
+    "config": config_command,
+    "schema": schema,
+    "init": init,
+    "profiles": profiles,
+}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from proxy.cli.groups import Command
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.doctor import (
@@ -34,7 +35,10 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SID = re.compile("PN[0-9a-f]{32}", re.IGNORECASE)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("callerid-proxy doctor proxy.yaml", "callerid-proxy doctor --json proxy.yaml | jq .failures"),
+)
 @click.argument("file", type=FILE)
 @click.option(
     "--account", "accounts", multiple=True, metavar="SID", help="Examine this account only; repeatable."
@@ -133,4 +137,4 @@ def _colour(status: Status, text: str) -> str:
     return click.style(text, fg=_COLOURS[status])
 
 
-COMMANDS = {"doctor": doctor}
+COMMANDS: dict[str, click.Command] = {"doctor": doctor}

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import functools
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
 
 from proxy import config
+from proxy.cli.groups import Command
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError, UpstreamError
@@ -40,21 +42,31 @@ def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None
     return decorated
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("callerid-proxy explain GET /2008-08-01/Accounts/AC…/OutgoingCallerIds --config proxy.yaml",),
+)
 @_of_a_request
-def explain(configuration: Configuration, request: Request) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(configuration: Configuration, request: Request, *, as_json: bool) -> None:
     """Show what a request to the old API asks the upstream, and which line is behind each part.
 
     Nothing is sent. URL may be a path; any token will do, and none is asked for.
     """
     rehearsal = asyncio.run(rehearse(configuration, request))
-    click.echo(f"{request.method} {request.target}")
     rows: list[Row] = []
     with contextlib.suppress(LegacyError):  # the answer below says why
         explanation = Explanation(configuration, request)
         rows += explanation.explain_request()
         if rehearsal.calls:
             rows += explanation.explain_call(rehearsal.calls[0])
+    if as_json:
+        told: dict[str, Any] = {"request": f"{request.method} {request.target}"}
+        told["parts"] = [row._asdict() for row in rows]
+        told["answer"] = _to_json(rehearsal.answer) if rehearsal.answer else None
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(f"{request.method} {request.target}")
     names, texts = (max((len(row[index]) for row in rows if row.text), default=0) for index in (0, 1))
     for row in rows:
         line = (
@@ -68,7 +80,10 @@ def explain(configuration: Configuration, request: Request) -> None:
         _show(rehearsal.answer, include=True)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("callerid-proxy translate GET URL --config proxy.yaml < answer-of-the-vendor.json",),
+)
 @_of_a_request
 @click.option(
     "--status", type=click.IntRange(100, 599), help="Of the upstream's answers. [default: 200 or 204]"
@@ -131,6 +146,16 @@ def _find_reason(configuration: Configuration, request: Request, rehearsal: Rehe
     return "the configuration has no such account"  # for any token will do
 
 
+def _to_json(answer: Answer) -> Mapping[str, Any]:
+    """Return an answer that is given without asking the upstream, as plain values."""
+    return {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "content_type": answer.content_type,
+        "body": answer.body.decode() if answer.body else None,
+    }
+
+
 def _show(answer: Answer, *, include: bool) -> None:
     if include:
         head = [f"{answer.status}", *(f"{name}: {value}" for name, value in answer.headers.items())]
@@ -140,4 +165,4 @@ def _show(answer: Answer, *, include: bool) -> None:
         click.echo(answer.body)
 
 
-COMMANDS = {"explain": explain, "translate": translate}
+COMMANDS: dict[str, click.Command] = {"explain": explain, "translate": translate}

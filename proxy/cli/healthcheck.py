@@ -10,6 +10,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 import click
 
+from proxy.cli.groups import Command
 from proxy.cli.parameters import FILE, refuse
 from proxy.net.addresses import is_loopback
 
@@ -25,7 +26,7 @@ class _Target(NamedTuple):
     """Whether the configuration names the address: then it is one of this host."""
 
 
-@click.command()
+@click.command(cls=Command, examples=("callerid-proxy healthcheck --config proxy.yaml",))
 @click.option(
     "--url",
     envvar="CALLERID_PROXY_HEALTHCHECK_URL",
@@ -97,4 +98,4 @@ def _make_context(target: _Target, cafile: Path | None) -> ssl.SSLContext:
     return context
 
 
-COMMANDS = {"healthcheck": healthcheck}
+COMMANDS: dict[str, click.Command] = {"healthcheck": healthcheck}

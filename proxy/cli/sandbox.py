@@ -17,7 +17,12 @@ from proxy.process.signals import run
 from proxy.sandbox.serving import listening
 
 
-@click.group("sandbox", cls=SuggestingGroup, invoke_without_command=True)
+@click.group(
+    "sandbox",
+    cls=SuggestingGroup,
+    invoke_without_command=True,
+    examples=("callerid-proxy sandbox --sandbox-db numbers.db",),
+)
 @click.option("--listen", type=ADDRESS, default=SANDBOX_ADDRESS, show_default=True)
 @click.option("--sandbox-db", default=":memory:", metavar="FILE", help="Keep its data in FILE.")
 @click.pass_context
@@ -45,7 +50,7 @@ def _open_store(database: str) -> sandbox.Store:
         raise click.ClickException(f"cannot use {database} as a database: {error}") from error
 
 
-@sandbox_command.command()
+@sandbox_command.command(examples=("callerid-proxy sandbox answer +14158675309 123456",))
 @click.argument("number")
 @click.argument("code")
 @click.option("--url", default=f"http://{SANDBOX_ADDRESS}", show_default=True, help="Where the sandbox is.")

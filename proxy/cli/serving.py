@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from proxy import config
+from proxy.cli.groups import Command
 from proxy.cli.parameters import ADDRESS, FILE, SANDBOX_ADDRESS, listen_on, refuse, warn
 from proxy.config import Configuration, ConfigurationError
 from proxy.net.addresses import Address
@@ -23,7 +24,10 @@ from proxy.server.listeners import listeners
 _log = logging.getLogger("proxy.config")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("callerid-proxy serve --demo", "callerid-proxy serve --config proxy.yaml --workers 2"),
+)
 @click.option("--config", "file", type=FILE, help="The configuration, a YAML file.")
 @click.option("--demo", is_flag=True, help="Serve out of an embedded upstream; needs no configuration.")
 @click.option("--listen", type=ADDRESS, help="Where to serve plain HTTP, instead of the configured address.")
@@ -108,4 +112,4 @@ def _program() -> str:
     return f"{sys.executable} -m proxy" if called.name == "__main__.py" else str(called)
 
 
-COMMANDS = {"serve": serve}
+COMMANDS: dict[str, click.Command] = {"serve": serve}

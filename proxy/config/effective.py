@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
@@ -10,13 +10,32 @@ from proxy.config.settings import Configuration, UpstreamTarget
 from proxy.config.yaml_source import Source, can_be_bare
 from proxy.profile.base import KeyPath
 
-_MASK = '"********"'
+_MASK = "********"
 _SECRET_KEYS = frozenset({"token_sha256"})  # a digest allows offline guesses
 
 
-def write_effective(configuration: Configuration) -> Iterator[str]:
-    """Yield the lines of a proxy.yaml with every value, then those of each profile in use."""
-    yield from _write_lines(configuration.settings, configuration.source, {})
+class EffectiveValue(NamedTuple):
+    """A value, or what holds values, and where it comes from."""
+
+    key_path: KeyPath
+    value: Any
+    """Plain: what JSON can hold; None for what holds values."""
+    origin: str
+    """`file:line`, "default", or nothing."""
+    is_holder: bool = False
+
+
+class EffectiveFile(NamedTuple):
+    """All values of a proxy.yaml, or of a profile as one of its upstreams uses it."""
+
+    used_by: str
+    """The key of proxy.yaml that uses the profile; empty for the proxy.yaml itself."""
+    values: Sequence[EffectiveValue]
+
+
+def list_effective(configuration: Configuration) -> Iterator[EffectiveFile]:
+    """Yield the values of a proxy.yaml and of each profile in use, with defaults; secrets are masked."""
+    yield EffectiveFile("", [*_list_values(configuration.settings, configuration.source, {}, ())])
     seen: list[object] = []
     for target in configuration.targets():
         overridden = _list_overrides(target, configuration.source)
@@ -24,9 +43,44 @@ def write_effective(configuration: Configuration) -> Iterator[str]:
         if profile in seen:
             continue
         seen.append(profile)
-        yield from ("---", f"# as used by {'.'.join(map(str, target.key_path))}")
         origins: dict[KeyPath, str] = {(key,): origin for key, (_, origin) in overridden.items()}
-        yield from _write_lines(profile, configuration.profiles[target.settings.profile].source, origins)
+        source = configuration.profiles[target.settings.profile].source
+        yield EffectiveFile(
+            ".".join(map(str, target.key_path)), [*_list_values(profile, source, origins, ())]
+        )
+
+
+def write_effective(configuration: Configuration) -> Iterator[str]:
+    """Yield the same as the lines of YAML files."""
+    for file in list_effective(configuration):
+        if file.used_by:
+            yield from ("---", f"# as used by {file.used_by}")
+        texts = [_write_line(each) for each in file.values]
+        width = min(58, max(map(len, texts)))
+        for text, value in zip(texts, file.values, strict=True):
+            # without a space it would be more of a text
+            yield f"{text:{width}}  # {value.origin}" if value.origin else text
+
+
+def _write_line(value: EffectiveValue) -> str:
+    *above, key = value.key_path
+    label = "  " * len(above) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
+    return label if value.is_holder else f"{label} {_write_scalar(value.value)}"
+
+
+def to_json(configuration: Configuration) -> Sequence[Mapping[str, Any]]:
+    """Return the same as plain values; a key is a path with dots."""
+    return [
+        {
+            "used_by": file.used_by or None,
+            "values": [
+                {"key": ".".join(map(str, each.key_path)), "value": each.value, "origin": each.origin}
+                for each in file.values
+                if not each.is_holder
+            ],
+        }
+        for file in list_effective(configuration)
+    ]
 
 
 def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tuple[Any, str]]:
@@ -43,27 +97,19 @@ def _list_overrides(target: UpstreamTarget, source: Source) -> Mapping[str, tupl
     return found
 
 
-def _write_lines(model: BaseModel, source: Source, origins: Mapping[KeyPath, str]) -> Iterator[str]:
-    rows = [*_write_rows(model, source, origins, ())]
-    width = min(58, max(len(text) for text, _ in rows))
-    for text, origin in rows:
-        yield f"{text:{width}}  # {origin}" if origin else text  # without a space it would be more of a text
-
-
-def _write_rows(
+def _list_values(
     value: Any, source: Source, origins: Mapping[KeyPath, str], key_path: KeyPath
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[EffectiveValue]:
     for key, inner in _list_members(value):
         here = (*key_path, key)
-        label = "  " * len(key_path) + ("-" if isinstance(key, int) else f"{_write_scalar(key)}:")
         raw = source.find(here)
         is_short = isinstance(raw, str) and _list_members(inner)  # a short form stays short
         if _list_members(inner) and not is_short:
-            yield label, origins.get(here, "")
-            yield from _write_rows(inner, source, origins, here)
+            yield EffectiveValue(here, None, origins.get(here, ""), is_holder=True)
+            yield from _list_values(inner, source, origins, here)
         else:
-            shown = _write_value(raw if is_short else inner, here, source)
-            yield f"{label} {shown}", origins.get(here) or _find_origin(here, source)
+            shown = _show_value(raw if is_short else inner, here, source)
+            yield EffectiveValue(here, shown, origins.get(here) or _find_origin(here, source))
 
 
 def _list_members(value: Any) -> Sequence[tuple[str | int, Any]]:
@@ -96,23 +142,23 @@ def _find_origin(key_path: KeyPath, source: Source) -> str:
     return origin
 
 
-def _write_value(value: Any, key_path: KeyPath, source: Source) -> str:
+def _show_value(value: Any, key_path: KeyPath, source: Source) -> Any:
+    """Return a plain value, masked if it is a secret."""
     is_secret = isinstance(value, SecretStr) or (key_path[-1] in _SECRET_KEYS and value is not None)
     # In a profile, headers and constants from a variable are secrets
     if is_secret or (key_path in source.variables and ("headers" in key_path or key_path[-1] == "constant")):
         return _MASK
-    return _write_scalar(value)
+    match value:
+        case None | bool() | int():
+            return value
+        case tuple() | [] if not hasattr(value, "_fields"):  # others have members, and an Address is a value
+            return []
+        case dict():
+            return {}
+    return str(value)
 
 
 def _write_scalar(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool() | int():
-            return json.dumps(value)
-        case tuple() | [] if not hasattr(value, "_fields"):
-            return "[]"
-        case dict():
-            return "{}"
-    text = str(value)
-    return text if can_be_bare(text) else json.dumps(text, ensure_ascii=False)
+    if isinstance(value, str) and can_be_bare(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
