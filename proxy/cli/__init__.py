@@ -54,7 +54,7 @@ class _Commands(SuggestingGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
     examples=(
         "callerid-proxy serve --demo",
-        "callerid-proxy init twilio-2010-04-01 --output proxy.yaml",
+        "callerid-proxy init signalwire --output proxy.yaml",
         "callerid-proxy check proxy.yaml",
         "callerid-proxy doctor proxy.yaml",
         "callerid-proxy serve --config proxy.yaml",
