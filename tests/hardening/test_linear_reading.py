@@ -46,6 +46,10 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "config/settings": OPERATOR,
     "config/starting": OPERATOR,
     "config/yaml_source": OPERATOR,
+    **{
+        f"conversations/{name}": OPERATOR
+        for name in ("comparing", "messages", "parsing", "placeholders", "preparing")
+    },
     "explain/messages": OPERATOR,
     "legacy/credentials": {"_BASIC": HEADER, "_CONTROLS": HEADER},
     "legacy/formats": {
