@@ -22,6 +22,8 @@ def _load(name: str) -> Mapping[str, click.Command]:
             from proxy.cli.healthcheck import COMMANDS
         case "explain" | "translate":
             from proxy.cli.explaining import COMMANDS
+        case "test":
+            from proxy.cli.testing import COMMANDS
         case _:
             from proxy.cli.configuring import COMMANDS
     return COMMANDS
@@ -30,7 +32,10 @@ def _load(name: str) -> Mapping[str, click.Command]:
 class _Commands(SuggestingGroup):
     """Imports what only some commands need with those commands."""
 
-    names = ("serve", "sandbox", "healthcheck", "check", "config", "schema", "init", "explain", "translate")
+    names = (
+        *("serve", "sandbox", "healthcheck", "check", "config", "schema", "init", "explain", "translate"),
+        "test",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.names})
