@@ -1,4 +1,4 @@
-"""The command that plays the conversations beside a profile: test."""
+"""The command that runs the conversations beside a profile: test."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ from proxy.cli.parameters import refuse
 from proxy.config import ConfigurationError, find_profile, read_profile, shipped_profiles
 from proxy.config.yaml_source import read_content
 from proxy.conversations import (
-    Cast,
     ConversationError,
     ConversationFailedError,
     Finding,
+    ProfileUnderTest,
     parse_conversation,
-    play_conversation,
+    run_conversation,
 )
 
 
@@ -54,9 +54,9 @@ class _Result(NamedTuple):
     help="Of each answer that a conversation waits for.",
 )
 def test(profile: str, files: tuple[Path, ...], *, as_json: bool, timeout: float) -> None:
-    """Play the conversations beside PROFILE, a shipped name or a file: NAME.tests/*.txt, or FILES alone.
+    """Run the conversations beside PROFILE, a shipped name or a file: NAME.tests/*.txt, or FILES alone.
 
-    Each plays over real sockets, with the proxy between a scripted client and a scripted upstream. Nothing
+    Each runs over real sockets, with the proxy between a scripted client and a scripted upstream. Nothing
     leaves this machine, and no credentials are needed. Exit status 1 if one fails, 78 for an invalid profile.
     """
     try:
@@ -64,8 +64,8 @@ def test(profile: str, files: tuple[Path, ...], *, as_json: bool, timeout: float
     except ConfigurationError as error:
         refuse(error)
     own = Path(find_profile(profile) or "")
-    cast, folder = (
-        Cast(found, profile if profile in shipped_profiles() else str(own.resolve())),
+    subject, folder = (
+        ProfileUnderTest(found, profile if profile in shipped_profiles() else str(own.resolve())),
         _shorten(own.with_suffix(".tests")),
     )
     every = files or tuple(sorted(folder.glob("*.txt")))
@@ -73,7 +73,7 @@ def test(profile: str, files: tuple[Path, ...], *, as_json: bool, timeout: float
         raise click.ClickException(f"there are no conversations: write {folder}/NAME.txt")
     results = []
     for file in every:
-        result = _Result(file, _play(file, cast, timeout))
+        result = _Result(file, _run(file, subject, timeout))
         results.append(result)
         if not as_json:
             click.echo(str(result))
@@ -91,7 +91,7 @@ def _shorten(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
 
 
-def _play(file: Path, cast: Cast, within: float) -> Sequence[Finding]:
+def _run(file: Path, subject: ProfileUnderTest, within: float) -> Sequence[Finding]:
     """Return what is wrong with a conversation, or goes wrong in it."""
     try:
         text = read_content(file).decode()
@@ -100,11 +100,11 @@ def _play(file: Path, cast: Cast, within: float) -> Sequence[Finding]:
     except UnicodeDecodeError as error:
         return [Finding(error.object[: error.start].count(b"\n") + 1, "is not UTF-8 text")]
     try:
-        conversation = parse_conversation(text, cast.placeholder_names, cast.function_names)
+        conversation = parse_conversation(text, subject.placeholder_names)
         if others := conversation.named("profile"):
             message = "this section does not belong beside a profile: the conversation is about that profile"
             return [Finding(others[0].line, message)]
-        asyncio.run(play_conversation(conversation, cast, within))
+        asyncio.run(run_conversation(conversation, subject, within))
     except ConversationError as error:
         return error.findings
     except ConversationFailedError as error:

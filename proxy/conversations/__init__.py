@@ -1,18 +1,18 @@
-"""Conversations: text files that say what a client, the proxy and an upstream send, and their playing."""
+"""Conversations: text files that say what a client, the proxy and an upstream send, and a runner for them."""
 
 from proxy.conversations.parsing import Conversation, ConversationError, Finding, Section, parse_conversation
-from proxy.conversations.playing import ConversationFailedError, play_conversation
-from proxy.conversations.preparing import ACCOUNT, TOKEN, Cast
+from proxy.conversations.preparing import ACCOUNT, TOKEN, ProfileUnderTest
+from proxy.conversations.running import ConversationFailedError, run_conversation
 
 __all__ = [
     "ACCOUNT",
     "TOKEN",
-    "Cast",
     "Conversation",
     "ConversationError",
     "ConversationFailedError",
     "Finding",
+    "ProfileUnderTest",
     "Section",
     "parse_conversation",
-    "play_conversation",
+    "run_conversation",
 ]

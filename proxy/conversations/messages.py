@@ -77,7 +77,7 @@ def parse_head(head: bytes) -> Message:
 
 def body_length(head: Message) -> int:
     """Return the bytes of the body that the head announces."""
-    text = head.header("Content-Length") or ""
+    text = next(iter(head.values("Content-Length")), "")
     return int(text) if text.isdecimal() else 0
 
 

@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
 
 class ConversationError(Exception):
-    """A conversation that cannot be played: every mistake in it."""
+    """A conversation that cannot be run: every mistake in it."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = sorted(findings)
@@ -56,7 +56,7 @@ class Section(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """A conversation that can be played."""
+    """A conversation that can be run."""
 
     about: str
     """The sentence that says what it shows."""
@@ -99,7 +99,7 @@ _HEADING = re.compile(r"--- (.+)")
 _SLIP = re.compile(r"-{2,}\s*([A-Za-z ]+?)\s*:?\s*")
 
 
-def parse_conversation(text: str, names: Collection[str], functions: Collection[str]) -> Conversation:
+def parse_conversation(text: str, names: Collection[str]) -> Conversation:
     """Read a conversation whose placeholders have these names; ConversationError with every mistake."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n").split("\n")
     about, sections = _split(lines)
@@ -107,7 +107,7 @@ def parse_conversation(text: str, names: Collection[str], functions: Collection[
     for section in sections:
         if kind := _KINDS.get(section.name):
             mistakes += _check_text(section, kind)
-            mistakes += _check_placeholders(section, kind, names, functions)
+            mistakes += _check_placeholders(section, kind, names)
     if mistakes:
         raise ConversationError(mistakes)
     return Conversation(about, sections)
@@ -178,10 +178,8 @@ def _check_message(section: Section, kind: _Kind) -> Iterator[Finding]:
             yield Finding(number, "a head is ISO-8859-1 text")
 
 
-def _check_placeholders(
-    section: Section, kind: _Kind, names: Collection[str], functions: Collection[str]
-) -> Iterator[Finding]:
+def _check_placeholders(section: Section, kind: _Kind, names: Collection[str]) -> Iterator[Finding]:
     is_message = kind.is_message or section.name == "client goes on"
     for number, line in enumerate(section.text.split("\n"), section.line + 1):
-        for message in find_mistakes(line, names, functions, is_message=is_message):
+        for message in find_mistakes(line, names, is_message=is_message):
             yield Finding(number, message)

@@ -14,9 +14,10 @@ Function = Callable[[str], str]
 """Takes the text behind the name; ValueError with what is wrong with it."""
 
 _NAME = re.compile(r"(?<!\$)\{([A-Z][A-Z0-9_]*)\}")  # but not ${VARIABLE}
-_FUNCTION = re.compile(r"(?<!\$)\{([a-z]+) ([^{}\"]+)\}")
-_REPEATED = re.compile(r"\{([0-9]{1,9}) \* ([^{}]+)\}")
-_OTHER_CASE = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_]*)\}")
+FUNCTIONS = ("basic", "sid", "date")
+_FUNCTION = re.compile(r"(?<!\$)\{([a-z]+) ([^{}\"\n]+)\}")
+_REPEATED = re.compile(r"\{([0-9]{1,9}) \* ([^{}\n]+)\}")
+_OTHER_FORM = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_]*)( [^{}\"\n]*)?\}")
 _MAX_REPEATED = 16 * 1024 * 1024  # characters
 
 
@@ -47,9 +48,7 @@ def blank_placeholders(text: str) -> str:
     return text
 
 
-def find_mistakes(
-    line: str, names: Collection[str], functions: Collection[str], *, is_message: bool
-) -> Iterator[str]:
+def find_mistakes(line: str, names: Collection[str], *, is_message: bool) -> Iterator[str]:
     """Yield what is wrong with the placeholders of a line: names that stand for nothing, or in small letters.
 
     In YAML, names in small letters are placeholders of profiles.
@@ -59,12 +58,15 @@ def find_mistakes(
             yield f"nothing fills the placeholder {{{found[1]}}}{suggest(found[1], names)}"
     inner = _NAME.sub("x", line)
     for found in _FUNCTION.finditer(inner):
-        if found[1] not in functions:
-            known = suggest(found[1], functions)
+        if found[1] not in FUNCTIONS:
+            known = suggest(found[1], FUNCTIONS)
             yield f"nothing fills the placeholder {{{found[1]} {found[2]}}}{known}"
-    for found in _OTHER_CASE.finditer(inner if is_message else ""):
-        if found[1].upper() in names:
-            yield f"a placeholder is written in capitals: {{{found[1].upper()}}}"
+    for found in _OTHER_FORM.finditer(inner if is_message else ""):
+        name, value = found[1], found[2]
+        if value is None and name.upper() in names:
+            yield f"this placeholder is written in capitals: {{{name.upper()}}}"
+        elif name.lower() in FUNCTIONS and (value is None or name not in FUNCTIONS):
+            yield f"this placeholder is written in small letters, with a value: {{{name.lower()} …}}"
     for found in _REPEATED.finditer(inner):
         if int(found[1]) * len(found[2]) > _MAX_REPEATED:
             yield f"a repeated text has at most {_MAX_REPEATED} characters"

@@ -1,4 +1,4 @@
-"""A conversation beside a profile → the configuration that it is played with, and its placeholders.
+"""A conversation beside a profile → the configuration that it is run with, and its placeholders.
 
 Accounts, credentials and variables have values of their own, and every URL leads to the scripted upstream, so
 no real credential is needed and nothing leaves the machine.
@@ -47,12 +47,11 @@ STATIC: Mapping[str, str] = {  # placeholders that stand for the same in every c
     "BASIC": encode_basic(f"{ACCOUNT}:{TOKEN}"),
 }
 _OF_UPSTREAM = ("UPSTREAM", "UPSTREAM_ACCOUNT", "USERNAME", "PASSWORD", "ASSERTION")
-_FUNCTIONS = ("basic", "sid", "date")
 _ACCOUNT_KEYS = {"password": "PASSWORD", "assertion": "ASSERTION"}
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class ProfileUnderTest:
     """What all conversations beside a profile have in common."""
 
     profile: ProfileFile
@@ -67,34 +66,32 @@ class Cast:
     def placeholder_names(self) -> frozenset[str]:
         return frozenset({*STATIC, *_OF_UPSTREAM, *self.names})
 
-    @property
-    def function_names(self) -> Sequence[str]:
-        return _FUNCTIONS
 
-
-class Scene(NamedTuple):
-    """What one conversation is played with."""
+class Fixture(NamedTuple):
+    """What one conversation is run with."""
 
     configuration: Configuration
     placeholders: Placeholders
 
 
-def prepare_scene(conversation: Conversation, cast: Cast, upstream_url: str, folder: Path) -> Scene:
+def prepare_fixture(
+    conversation: Conversation, subject: ProfileUnderTest, upstream_url: str, folder: Path
+) -> Fixture:
     """Return the configuration and the placeholders of a conversation; its own files go to `folder`.
 
     ConversationError where its section `configuration` cannot be used.
     """
     url = NOWHERE if conversation.named("upstream is down") else upstream_url
-    names = {**STATIC, **cast.names, "UPSTREAM": upstream_url}
+    names = {**STATIC, **subject.names, "UPSTREAM": upstream_url}
     known = {"basic": encode_basic}
-    written = _write_configuration(conversation, cast, Placeholders(names, known), url, folder)
-    configuration = _load(written, cast, folder)
+    written = _write_configuration(conversation, subject, Placeholders(names, known), url, folder)
+    configuration = _load(written, subject, folder)
     for target in configuration.targets():
         origin = create_profile(configuration, target.settings).base_origin
         if origin not in (upstream_url, NOWHERE):
             message = f"{'.'.join(map(str, target.key_path))} leads to {origin}, not to the scripted upstream"
             raise ConversationError([Finding(written.line, f"{message}: leave base_url and profile out")])
-    return Scene(configuration, _make_placeholders(configuration, names))
+    return Fixture(configuration, _make_placeholders(configuration, names))
 
 
 # The configuration
@@ -122,7 +119,7 @@ _UPSTREAM_KEY = re.compile(r"upstream\s*:\s*(\{)?")
 
 
 def _write_configuration(
-    conversation: Conversation, cast: Cast, placeholders: Placeholders, url: str, folder: Path
+    conversation: Conversation, subject: ProfileUnderTest, placeholders: Placeholders, url: str, folder: Path
 ) -> _Written:
     """Complete the section `configuration` with defaults, which its own keys replace."""
     sections = conversation.named("configuration")
@@ -130,11 +127,11 @@ def _write_configuration(
     text = section.fill(placeholders)
     own = [(line, number) for number, line in enumerate(text.split("\n"), section.line + 1)]
     block, rest = _split_upstream(own if text else [])
-    defaults = _upstream_defaults(cast, url)
+    defaults = _upstream_defaults(subject, url)
     if any(re.search(r"\bvariables\s*:", line) for line, _ in block):
         defaults = {key: value for key, value in defaults.items() if key != "variables"}
     keys = {found[1] for line, _ in rest if (found := _TOP_KEY.match(line))}
-    more = _top_defaults(cast.profile.profile, folder).items()
+    more = _top_defaults(subject.profile.profile, folder).items()
     lines = [*_complete_upstream(block, defaults), *rest]
     lines += [(f"{key}: {json.dumps(value)}", 0) for key, value in more if key not in keys]
     return _Written(section.line, lines)
@@ -171,11 +168,11 @@ def _complete_upstream(block: Sequence[_Line], defaults: Mapping[str, Any]) -> I
     yield from block[at + 1 :]
 
 
-def _upstream_defaults(cast: Cast, url: str) -> Mapping[str, Any]:
-    profile = cast.profile.profile
+def _upstream_defaults(subject: ProfileUnderTest, url: str) -> Mapping[str, Any]:
+    profile = subject.profile.profile
     variables = _fill_variables(profile, url)
     base = split_socket(uritemplate.expand(profile.base_url, {**profile.variables, **variables}))[0]
-    defaults = {"base_url": f"{url}{urlsplit(base).path}", "profile": cast.path}
+    defaults = {"base_url": f"{url}{urlsplit(base).path}", "profile": subject.path}
     return {**defaults, "variables": variables} if variables else defaults
 
 
@@ -205,17 +202,17 @@ def _top_defaults(profile: ProfileSettings, folder: Path) -> Mapping[str, Any]:
     return defaults
 
 
-def _load(written: _Written, cast: Cast, folder: Path) -> Configuration:
+def _load(written: _Written, subject: ProfileUnderTest, folder: Path) -> Configuration:
     """Load the configuration; ConversationError with the lines of the conversation."""
     file = folder / "proxy.yaml"
     file.write_text("\n".join(line for line, _ in written.lines), encoding="utf-8")
     secrets = {
         "TOKEN": TOKEN,
         "PASSWORD": _PASSWORD,
-        "ASSERTION": _make_assertion(_find_algorithm(cast.profile.profile)),
+        "ASSERTION": _make_assertion(_find_algorithm(subject.profile.profile)),
     }
     try:
-        configuration = config.load(file, {**os.environ, **secrets, **cast.variables})
+        configuration = config.load(file, {**os.environ, **secrets, **subject.variables})
     except ConfigurationError as error:
         raise ConversationError(
             [

@@ -70,7 +70,7 @@ def write_test(profile: Path, text: str, name: str = "one") -> Path:
 
 
 def failed(tmp_path: Path, text: str, *arguments: str) -> str:
-    """Play a conversation that fails; return what is printed about it, without the name of the file."""
+    """Run a conversation that fails; return what is printed about it, without the name of the file."""
     profile = write_profile(tmp_path)
     file = write_test(profile, text)
     result = called(profile, *arguments)
@@ -254,7 +254,7 @@ def test_mistakes_in_a_file(tmp_path: Path) -> None:
         (
             "{date 2024-05-01T10:00:00Z}",
             "{date yesterday}",
-            26,
+            27,
             "a date is written as in {date 2024-05-01T10:00:00Z}",
         ),
         ("{BASIC}", "{basic me}", 5, "write {basic USER:TOKEN}"),

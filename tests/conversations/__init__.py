@@ -1,1 +1,1 @@
-"""Tests of proxy/conversations/; the files of this folder are played by tests/test_conversations.py."""
+"""Tests of proxy/conversations/; the files of this folder are run by tests/test_conversations.py."""

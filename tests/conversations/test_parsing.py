@@ -1,11 +1,12 @@
 """The text of a conversation: every mistake in it has its line and a sentence."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.conversations import Conversation, ConversationError, parse_conversation
 
 NAMES = ("ACCOUNT", "BASIC", "LIST")
-FUNCTIONS = ("basic", "sid")
 
 GOOD = """\
 It shows something.
@@ -28,7 +29,7 @@ HTTP/1.1 200 OK
 
 
 def parse(text: str) -> Conversation:
-    return parse_conversation(text, NAMES, FUNCTIONS)
+    return parse_conversation(text, NAMES)
 
 
 def mistakes(text: str) -> list[tuple[int, str]]:
@@ -88,7 +89,9 @@ MISTAKES = [
     ),
     ("--- client\n", "--- upstream is down\nfor hours\n--- client\n", 4, "'upstream is down' has no text"),
     ("{LIST}", "{LISTE}", 4, "nothing fills the placeholder {LISTE}; did you mean 'LIST'?"),
-    ("{LIST}", "{list}", 4, "a placeholder is written in capitals: {LIST}"),
+    ("{LIST}", "{list}", 4, "this placeholder is written in capitals: {LIST}"),
+    ("{LIST}", "{LIST}/{sid}", 4, "this placeholder is written in small letters, with a value: {sid …}"),
+    ("{LIST}", "{LIST}/{SID 7}", 4, "this placeholder is written in small letters, with a value: {sid …}"),
     ("{LIST}", "{LIST}/{sids 7}", 4, "nothing fills the placeholder {sids 7}; did you mean 'sid'?"),
     ("{LIST}", "{LIST}/{999999999 * x}", 4, "a repeated text has at most"),
     ('"{b}"', '"{basics {ACCOUNT}:x}"', 13, "nothing fills the placeholder {basics x:x}"),
@@ -126,3 +129,31 @@ def test_a_text_without_sections() -> None:
 def test_all_mistakes_at_once() -> None:
     text = GOOD.replace("{LIST}", "{X}").replace("Authorization:", "Authorization").replace("GET /x", "/x")
     assert [line for line, _ in mistakes(text)] == [4, 5, 8]
+
+
+PIECES = [
+    *GOOD.splitlines(),
+    "--- ",
+    "{sid",
+    "}",
+    "{9 * x}",
+    "\\x0",
+    "--- profile",
+    "{LIST}",
+    "",
+    "…",
+    "\x00",
+    "\x0c",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)), st.text())
+def test_any_text_is_read_or_has_mistakes(lines: list[str], text: str) -> None:
+    """A text has no other outcome, and each mistake has a line of the text."""
+    for each in ("\n".join(lines), text):
+        lines_found = []
+        try:
+            parse(each)
+        except ConversationError as error:
+            lines_found = [found.line for found in error.findings]
+        assert all(1 <= line <= each.count("\n") + 2 for line in lines_found)

@@ -38,8 +38,9 @@ from support.wire import ScriptedUpstream, scripted_upstream
 
 from proxy import config
 from proxy.config import yaml_source
-from proxy.conversations import Cast
+from proxy.conversations import ProfileUnderTest
 from proxy.conversations.parsing import SECTION_NAMES
+from proxy.conversations.placeholders import FUNCTIONS
 from proxy.errors import LegacyError
 from proxy.legacy import rfc_2822_writer
 from proxy.profile import language, paging, rules
@@ -540,10 +541,10 @@ def test_every_table_is_compared() -> None:
 def test_sections_and_placeholders_of_conversations(tmp_path: Path) -> None:
     assert {code(row[0])[0] for row in rows("Sections", "section")} | {"profile"} == set(SECTION_NAMES)
     shown = {name for row in rows("Placeholders", "placeholder") for name in code(row[0])}
-    cast = Cast(config.read_profile("example-rest", tmp_path), "example-rest")
+    subject = ProfileUnderTest(config.read_profile("example-rest", tmp_path), "example-rest")
     assert {each.strip("{}").partition(" ")[0] for each in shown} == {
-        *cast.placeholder_names,
-        *cast.function_names,
+        *subject.placeholder_names,
+        *FUNCTIONS,
         "64",
     }
 

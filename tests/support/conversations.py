@@ -5,11 +5,12 @@ Names in braces stand for values of the seed document: {UPSTREAM_LIST}, {BOB}, {
 API does; {BOB_OLD_JSON}, {BOB_CSV}, {BOB_HTML} and so on for its other formats.
 """
 
+from functools import cache
 from pathlib import Path
 
 from proxy.config import read_profile
 from proxy.config.settings import DEFAULT_PROFILE
-from proxy.conversations import Cast, Conversation, parse_conversation, play_conversation
+from proxy.conversations import Conversation, ProfileUnderTest, parse_conversation, run_conversation
 from proxy.conversations.messages import Message, parse_text, unescape
 from proxy.conversations.placeholders import Placeholders, encode_basic
 from proxy.conversations.preparing import STATIC
@@ -86,8 +87,7 @@ NAMES = {
 
 
 def read(file: Path) -> Conversation:
-    names = {*NAMES, *STATIC, "UPSTREAM"}
-    return parse_conversation(file.read_text(encoding="utf-8"), names, ["basic"])
+    return parse_conversation(file.read_text(encoding="utf-8"), {*NAMES, *STATIC, "UPSTREAM"})
 
 
 def sections(file: Path, upstream_url: str) -> list[Section]:
@@ -102,11 +102,15 @@ def message(text: str) -> Message:
 
 
 async def hold_conversation(file: Path, folder: Path) -> None:
-    """Play the client and the upstream of a file, with a proxy whose own files are in `folder`."""
+    """Run the client and the upstream of a file, with a proxy whose own files are in `folder`."""
     profile = DEFAULT_PROFILE
     for name, text in sections(file, ""):
         if name == "profile":
             (folder / "profile.yaml").write_text(text, encoding="utf-8")
             profile = str(folder / "profile.yaml")
-    cast = Cast(read_profile(profile, Path()), profile, NAMES, VARIABLES)
-    await play_conversation(read(file), cast)
+    await run_conversation(read(file), _make_subject(profile))
+
+
+@cache
+def _make_subject(profile: str) -> ProfileUnderTest:
+    return ProfileUnderTest(read_profile(profile, Path()), profile, NAMES, VARIABLES)

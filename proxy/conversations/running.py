@@ -1,4 +1,4 @@
-"""Plays a conversation over real sockets: its client and its upstream, with the proxy of `serve` between."""
+"""Runs a conversation over real sockets: its client and its upstream, with the proxy of `serve` between."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from proxy.conversations.endpoints import AnsweringUpstream, RawClient, answerin
 from proxy.conversations.messages import Message
 from proxy.conversations.parsing import Conversation, Finding, Section
 from proxy.conversations.placeholders import Placeholders
-from proxy.conversations.preparing import Cast, prepare_scene
+from proxy.conversations.preparing import ProfileUnderTest, prepare_fixture
 from proxy.process.loopback import serve_on_loopback
 
 _HOST = "api.twilio.com"
@@ -31,24 +31,24 @@ class ConversationFailedError(Exception):
         super().__init__("\n".join([f"{finding.line}: {finding.message}", *finding.details]))
 
 
-async def play_conversation(conversation: Conversation, cast: Cast, within: float = 10) -> None:
-    """Play a conversation once; each answer has to arrive `within` so many seconds.
+async def run_conversation(conversation: Conversation, subject: ProfileUnderTest, within: float = 10) -> None:
+    """Run a conversation once; each answer has to arrive `within` so many seconds.
 
     ConversationError where its configuration or a placeholder cannot be used, ConversationFailedError at the
     first difference, with what the proxy has logged.
     """
     with TemporaryDirectory() as folder, _collect_log() as logged:
         async with answering_upstream() as upstream:
-            scene = prepare_scene(conversation, cast, upstream.url, Path(folder))
-            answers = (each.message(scene.placeholders) for each in conversation.named("upstream answers"))
+            fixture = prepare_fixture(conversation, subject, upstream.url, Path(folder))
+            answers = (each.message(fixture.placeholders) for each in conversation.named("upstream answers"))
             upstream.follow([answer.encode() if answer.start else b"" for answer in answers])
             async with (
-                serve_on_loopback(scene.configuration) as bound,
+                serve_on_loopback(fixture.configuration) as bound,
                 open_stream(bound["address"].port) as stream,
             ):
-                player = _Player(upstream, RawClient(*stream), scene.placeholders, within)
+                runner = _Runner(upstream, RawClient(*stream), fixture.placeholders, within)
                 try:
-                    await player.play(conversation.sections)
+                    await runner.run(conversation.sections)
                 except ConversationFailedError as error:
                     finding = error.finding
                     details = [*finding.details, *(f"log: {line}" for line in logged)]
@@ -56,7 +56,7 @@ async def play_conversation(conversation: Conversation, cast: Cast, within: floa
 
 
 @dataclass(slots=True)
-class _Player:
+class _Runner:
     """Both ends of a conversation that is under way."""
 
     upstream: AnsweringUpstream
@@ -68,7 +68,7 @@ class _Player:
     expected: list[Section] = field(default_factory=list)
     """What the upstream has to have received by now."""
 
-    async def play(self, sections: Sequence[Section]) -> None:
+    async def run(self, sections: Sequence[Section]) -> None:
         for section in sections:
             match section.name:
                 case "client":
