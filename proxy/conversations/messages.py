@@ -69,6 +69,19 @@ def unescape(message: Message) -> Message:
     )
 
 
+def encode_response(response: Message) -> bytes:
+    """Write a response as it stands, with the length of an empty body, which has no end otherwise.
+
+    A status that cannot have a body gets none (RFC 9110 section 6.4.1). Without a first line, all is empty.
+    """
+    if not response.start:
+        return b""
+    framed = response.values("Content-Length") or response.values("Transfer-Encoding")
+    if not (response.body or framed or response.status < 200 or response.status in (204, 304)):
+        response = replace(response, headers=(*response.headers, ("Content-Length", "0")))
+    return response.encode()
+
+
 def parse_head(head: bytes) -> Message:
     """Read the bytes of a message up to its empty line."""
     start, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")

@@ -45,14 +45,14 @@ class Section(NamedTuple):
         """Return the text with its placeholders filled, line by line; ConversationError with the line."""
         try:
             return placeholders.fill(self.text)
-        except ValueError:
-            pass
+        except ValueError as error:
+            message = str(error)
         for number, line in enumerate(self.text.split("\n"), self.line + 1):
             try:
                 placeholders.fill(line)
             except ValueError as error:
                 raise ConversationError([Finding(number, str(error))]) from None
-        raise AssertionError(self.text)
+        raise ConversationError([Finding(self.line, message)])  # about a text of several lines
 
 
 class Conversation(NamedTuple):

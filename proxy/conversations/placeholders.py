@@ -16,7 +16,7 @@ Function = Callable[[str], str]
 _NAME = re.compile(r"(?<!\$)\{([A-Z][A-Z0-9_]*)\}")  # but not ${VARIABLE}
 FUNCTIONS = ("basic", "sid", "date")
 _FUNCTION = re.compile(r"(?<!\$)\{([a-z]+) ([^{}\"\n]+)\}")
-_REPEATED = re.compile(r"\{([0-9]{1,9}) \* ([^{}\n]+)\}")
+_REPEATED = re.compile(r"\{([0-9]{1,9}) \* ([^{}]+)\}")
 _OTHER_FORM = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_]*)( [^{}\"\n]*)?\}")
 _MAX_REPEATED = 16 * 1024 * 1024  # characters
 
@@ -31,7 +31,13 @@ class Placeholders(NamedTuple):
         """Replace every placeholder; ValueError for one that stands for nothing."""
         text = _NAME.sub(lambda found: self.names[found[1]], text)
         text = _FUNCTION.sub(lambda found: self.functions[found[1]](found[2]), text)
-        return _REPEATED.sub(lambda found: int(found[1]) * found[2], text)
+        return _REPEATED.sub(lambda found: _repeat(int(found[1]), found[2]), text)
+
+
+def _repeat(times: int, text: str) -> str:
+    if times * len(text) > _MAX_REPEATED:
+        raise ValueError(f"a repeated text has at most {_MAX_REPEATED} characters")
+    return times * text
 
 
 def encode_basic(text: str) -> str:
@@ -67,6 +73,3 @@ def find_mistakes(line: str, names: Collection[str], *, is_message: bool) -> Ite
             yield f"this placeholder is written in capitals: {{{name.upper()}}}"
         elif name.lower() in FUNCTIONS and (value is None or name not in FUNCTIONS):
             yield f"this placeholder is written in small letters, with a value: {{{name.lower()} …}}"
-    for found in _REPEATED.finditer(inner):
-        if int(found[1]) * len(found[2]) > _MAX_REPEATED:
-            yield f"a repeated text has at most {_MAX_REPEATED} characters"

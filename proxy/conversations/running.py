@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from proxy.conversations.comparing import ABSENT, describe, find_differences
 from proxy.conversations.endpoints import AnsweringUpstream, RawClient, answering_upstream, open_stream
-from proxy.conversations.messages import Message
+from proxy.conversations.messages import Message, encode_response
 from proxy.conversations.parsing import Conversation, Finding, Section
 from proxy.conversations.placeholders import Placeholders
 from proxy.conversations.preparing import ProfileUnderTest, prepare_fixture
@@ -41,7 +41,7 @@ async def run_conversation(conversation: Conversation, subject: ProfileUnderTest
         async with answering_upstream() as upstream:
             fixture = prepare_fixture(conversation, subject, upstream.url, Path(folder))
             answers = (each.message(fixture.placeholders) for each in conversation.named("upstream answers"))
-            upstream.follow([answer.encode() if answer.start else b"" for answer in answers])
+            upstream.follow([encode_response(answer) for answer in answers])
             async with (
                 serve_on_loopback(fixture.configuration) as bound,
                 open_stream(bound["address"].port) as stream,

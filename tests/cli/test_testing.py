@@ -257,6 +257,8 @@ def test_mistakes_in_a_file(tmp_path: Path) -> None:
             27,
             "a date is written as in {date 2024-05-01T10:00:00Z}",
         ),
+        ("{sid 7}", "{999999999 * x}", 4, "a repeated text has at most 16777216 characters"),
+        ("{sid 7}", "{9999999 * x\ny}", 3, "a repeated text has at most 16777216 characters"),
         ("{BASIC}", "{basic me}", 5, "write {basic USER:TOKEN}"),
     ],
 )
@@ -359,6 +361,28 @@ def test_an_upstream_that_is_down(tmp_path: Path) -> None:
     text = FETCH[:start] + "--- client receives\nHTTP/1.1 503\n\n…\n"
     assert end > start
     write_test(profile, text.replace("--- client\n", "--- upstream is down\n\n--- client\n", 1))
+    result = called(profile)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("answer", ["HTTP/1.1 404 Not Found", "HTTP/1.1 404", "HTTP/1.1 404 Not Found\nX: y"])
+def test_an_answer_without_a_body_has_an_end(tmp_path: Path, answer: str) -> None:
+    profile = write_profile(tmp_path)
+    start, end = FETCH.index("--- upstream answers"), FETCH.index("--- client receives")
+    assert end > start
+    write_test(
+        profile, f"{FETCH[:start]}--- upstream answers\n{answer}\n\n--- client receives\nHTTP/1.1 404\n\n…\n"
+    )
+    result = called(profile)
+    assert result.exit_code == 0, result.output
+
+
+def test_an_empty_answer_closes_the_connection(tmp_path: Path) -> None:
+    """A fetch whose answer is lost is sent again."""
+    profile = write_profile(tmp_path)
+    start, end = FETCH.index("--- upstream receives"), FETCH.index("--- upstream answers")
+    lost = f"{FETCH[start:end]}--- upstream answers\n\n"
+    write_test(profile, FETCH[:start] + lost + FETCH[start:])
     result = called(profile)
     assert result.exit_code == 0, result.output
 
