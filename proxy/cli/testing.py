@@ -19,6 +19,7 @@ from proxy.conversations import (
     parse_conversation,
     run_conversation,
 )
+from proxy.conversations.comparing import make_printable
 
 
 class _Result(NamedTuple):
@@ -33,8 +34,8 @@ class _Result(NamedTuple):
     def _explain(self) -> Iterator[str]:
         for each in self.findings:
             place = f"{self.file}:{each.line}" if each.line else f"{self.file}"
-            yield f"  {place}: {each.message}"
-            yield from (f"    {line}" for line in each.details)
+            yield f"  {place}: {make_printable(each.message)}"
+            yield from (f"    {make_printable(line)}" for line in each.details)
 
     def as_json(self) -> dict[str, object]:
         findings = [each._asdict() for each in self.findings]

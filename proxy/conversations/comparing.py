@@ -144,11 +144,15 @@ def decode(body: bytes) -> str:
     return body.decode(errors="backslashreplace")
 
 
+def make_printable(line: str) -> str:
+    """Return the line with what a terminal would obey, as an escape sequence, written out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 def _shorten(lines: Sequence[str]) -> Sequence[str]:
     """Return the lines as a terminal can show them, and no more than people read."""
     shown = [
-        "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line[:_LONGEST_LINE])
-        + ("…" if len(line) > _LONGEST_LINE else "")
+        make_printable(line[:_LONGEST_LINE]) + ("…" if len(line) > _LONGEST_LINE else "")
         for line in lines[:_MOST_LINES]
     ]
     more = len(lines) - _MOST_LINES

@@ -247,6 +247,13 @@ def test_mistakes_in_a_file(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_terminal_would_obey_is_escaped(tmp_path: Path) -> None:
+    for text in (FETCH.replace("{sid 7}", "{sid \x1b[2J}", 1), FETCH.replace("client rec", "\x1b[2J")):
+        told = failed(tmp_path, text)
+        assert "\\x1b[2J" in told
+        assert "\x1b" not in told
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
