@@ -116,7 +116,10 @@ def misplaced_libraries(of: list[Module]) -> list[str]:
 
 
 SIDES = ("proxy.legacy", "proxy.profile")
-BRIDGES = ("proxy/gateway/", "proxy/process/assembly.py", "proxy/config/", "proxy/explain/")
+BRIDGES = (
+    *("proxy/gateway/", "proxy/process/assembly.py", "proxy/config/", "proxy/explain/"),
+    "proxy/conversations/preparing.py",
+)
 
 
 def extra_bridges(of: list[Module]) -> list[str]:
@@ -139,7 +142,7 @@ LAYERS: Sequence[frozenset[str]] = (
     frozenset({"gateway"}),
     frozenset({"server"}),
     frozenset({"process"}),
-    frozenset({"explain", "doctor"}),
+    frozenset({"explain", "doctor", "conversations"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

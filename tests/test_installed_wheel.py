@@ -81,6 +81,23 @@ def test_the_installed_command_serves_the_demo(installed: Path, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_installed_command_tests_a_shipped_profile(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(installed / "bin" / "callerid-proxy"), "test", "example-rest"],
+        cwd=tmp_path,
+        env=environment(installed),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stdout
+    folder = installed / "proxy" / "shipped" / "upstreams" / "example-rest.tests"
+    count = len(list(folder.iterdir()))
+    assert done.stdout.splitlines()[-1] == f"example-rest: {count} of {count} conversations passed"
+    assert list(tmp_path.iterdir()) == []
+
+
 def get(url: str) -> str:
     credentials = b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
     request = urllib.request.Request(url, headers={"Authorization": f"Basic {credentials}"})

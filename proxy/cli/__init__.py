@@ -29,6 +29,8 @@ def _load(name: str) -> Mapping[str, click.Command]:
             from proxy.cli.doctor import COMMANDS
         case "completion" | "man":
             from proxy.cli.manual import COMMANDS
+        case "test":
+            from proxy.cli.testing import COMMANDS
         case _:
             from proxy.cli.configuring import COMMANDS
     return COMMANDS
@@ -39,7 +41,7 @@ class _Commands(SuggestingGroup):
 
     names = (
         *("serve", "sandbox", "healthcheck", "explain", "translate", "doctor", "completion", "man"),
-        *("check", "config", "schema", "init", "profiles"),
+        *("check", "config", "schema", "init", "profiles", "test"),
     )
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
 
 from proxy.cli.groups import Command
-from proxy.cli.parameters import BAD_CONFIGURATION, FILE, refuse
+from proxy.cli.parameters import BAD_CONFIGURATION, FILE, PROFILE, refuse
 from proxy.cli.parameters import load as read_configuration
 from proxy.config import ConfigurationError, load, shipped_profiles
 from proxy.config.descriptions import describe
@@ -80,21 +79,6 @@ def config_command(file: Path, *, as_json: bool) -> None:
 def schema(kind: str) -> None:
     """Print the JSON Schema of a proxy.yaml, or that of a profile, for editors."""
     click.echo(json.dumps(make_schema(kind), indent=2))
-
-
-class _ProfileType(click.ParamType[str]):
-    """A shipped profile, or the path of another one."""
-
-    name = "profile"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        del ctx, param
-        return [CompletionItem(name) for name in shipped_profiles() if name.startswith(incomplete)]
-
-
-PROFILE = _ProfileType()
 
 
 @click.command(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from proxy import config
 from proxy.config import Configuration, ConfigurationError
@@ -37,6 +38,22 @@ class _AddressType(click.ParamType[Address]):
 ADDRESS = _AddressType()
 FILE = click.Path(path_type=Path, readable=False)
 """The reader of a file says why it cannot be read."""
+
+
+class _ProfileType(click.ParamType[str]):
+    """A shipped profile, or the path of another one."""
+
+    name = "profile"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        del ctx, param
+        return [CompletionItem(name) for name in config.shipped_profiles() if name.startswith(incomplete)]
+
+
+PROFILE = _ProfileType()
+"""A shipped profile, or the path of another one; shells complete the former."""
 
 
 def load(file: Path, *, without_secrets: bool = False) -> Configuration:

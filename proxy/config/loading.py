@@ -177,12 +177,17 @@ def shipped_profiles() -> Mapping[str, Path]:
     return {file.stem: file for file in sorted(shipped_file("upstreams").glob("*.yaml"))}
 
 
+def find_profile(name: str, beside: Path = Path()) -> Path | None:
+    """Return the file of a shipped profile, or the path of another one; None for an unknown name."""
+    is_path = "/" in name or name.endswith((".yaml", ".yml"))
+    return beside.parent / name if is_path else shipped_profiles().get(name)
+
+
 def _read_profile(
     name: str, beside: Path, variables: Mapping[str, str], *, without_secrets: bool = False
 ) -> Source | None:
     """Read a shipped profile by its name, or another one by its path relative to the file that names it."""
-    is_path = "/" in name or name.endswith((".yaml", ".yml"))
-    file = beside.parent / name if is_path else shipped_profiles().get(name)
+    file = find_profile(name, beside)
     return yaml_source.read_yaml(file, variables, without_secrets=without_secrets) if file else None
 
 

@@ -38,6 +38,9 @@ from support.wire import ScriptedUpstream, scripted_upstream
 
 from proxy import config
 from proxy.config import yaml_source
+from proxy.conversations import ProfileUnderTest
+from proxy.conversations.parsing import SECTION_NAMES
+from proxy.conversations.placeholders import FUNCTIONS
 from proxy.errors import LegacyError
 from proxy.legacy import rfc_2822_writer
 from proxy.profile import language, paging, rules
@@ -250,9 +253,11 @@ def test_tutorial(tmp_path: Path) -> None:
                     assert profile.count(f"{old}\n") == 1
                     profile = profile.replace(old, new)
                     tutorial.write("my-api.yaml", profile)
+                case "text":
+                    tutorial.write("my-api.tests/fetch.txt", f"{block.text}\n")
                 case other:
                     pytest.fail(f"line {block.line}: a block of {other!r} is not used")
-    assert {block.language for block in steps} == {"console", "yaml", "diff"}
+    assert {block.language for block in steps} == {"console", "yaml", "diff", "text"}
 
 
 # README
@@ -528,8 +533,20 @@ def test_every_table_is_compared() -> None:
         + [(heading, f"`{key}`") for heading, key in (*STRATEGIES, *CHOICES)]
         + [("Conversions", "`as`")] * 2
         + [("Signatures", "value"), ("Signatures", "step")]
+        + [("Sections", "section"), ("Placeholders", "placeholder")]
     )
     assert sorted((table.heading, table.header[0]) for table in TABLES) == sorted(compared)
+
+
+def test_sections_and_placeholders_of_conversations(tmp_path: Path) -> None:
+    assert {code(row[0])[0] for row in rows("Sections", "section")} | {"profile"} == set(SECTION_NAMES)
+    shown = {name for row in rows("Placeholders", "placeholder") for name in code(row[0])}
+    subject = ProfileUnderTest(config.read_profile("example-rest", tmp_path), "example-rest")
+    assert {each.strip("{}").partition(" ")[0] for each in shown} == {
+        *subject.placeholder_names,
+        *FUNCTIONS,
+        "64",
+    }
 
 
 def test_values_and_steps_of_signatures() -> None:

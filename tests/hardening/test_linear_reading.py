@@ -49,6 +49,10 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "config/yaml_mistakes": OPERATOR,
     "config/yaml_source": OPERATOR,
     "doctor/list_checks": {"_E164": VALUE},
+    **{
+        f"conversations/{name}": OPERATOR
+        for name in ("comparing", "messages", "parsing", "placeholders", "preparing")
+    },
     "explain/messages": OPERATOR,
     "legacy/credentials": {"_BASIC": HEADER, "_CONTROLS": HEADER},
     "legacy/formats": {

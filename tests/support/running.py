@@ -11,12 +11,8 @@ from proxy import config, sandbox
 from proxy.config import Address
 from proxy.config.settings import SnapshotSettings
 from proxy.net.sockets import opened
-from proxy.observe.counters import Counters
-from proxy.observe.failures import FailureLog
-from proxy.process.assembly import assemble, create_routes, create_state, create_store, server_options
+from proxy.process.loopback import serve_on_loopback
 from proxy.sandbox.serving import listening as sandbox_listening
-from proxy.server.listeners import listeners, listening
-from proxy.upstream.client import Client
 
 UNLIMITED = "validation: {limits: {per_number: off, per_account: off, per_peer: off}}\n"
 """The part of a proxy.yaml that lets a test place as many validation calls as it likes."""
@@ -64,24 +60,8 @@ async def _running(configuration: config.Configuration) -> AsyncIterator[Mapping
     if "snapshots" not in settings.model_fields_set:
         settings = settings.model_copy(update={"snapshots": SnapshotSettings(fresh=0)})
         configuration = configuration._replace(settings=settings)
-    settings = configuration.settings
-    listen = settings.listen.model_copy(update={"address": _ANY_PORT})
-    options = server_options(settings.model_copy(update={"listen": listen}))
-    store = create_store(configuration)
-    counters = Counters()
-    failures = FailureLog(counters)
-    async with (
-        Client(create_routes(configuration), failures) as client,
-        contextlib.AsyncExitStack() as afterwards,
-    ):
-        afterwards.push_async_callback(store.close)
-        client.held.limit = settings.limits.answer_bytes
-        translator = assemble(
-            configuration, client, store, state=create_state(configuration, failures, store)
-        )
-        with listeners(options) as every:
-            async with listening(translator, options, every, counters):
-                yield {name: each.address for name, each in every.items()}
+    async with serve_on_loopback(configuration) as bound:
+        yield bound
 
 
 @contextlib.asynccontextmanager

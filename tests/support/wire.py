@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: a client that sends any bytes, and an upstream that answers by a script."""
+"""HTTP/1.1 as bytes: the client of conversations, and an upstream that answers step by step."""
 
 import asyncio
 import contextlib
@@ -10,85 +10,34 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
+from proxy.conversations.endpoints import RawClient as Client
+from proxy.conversations.endpoints import open_stream, read_message
+from proxy.conversations.messages import Message
 from support.streams import stream_server
+
+__all__ = [
+    "Answer",
+    "Drip",
+    "End",
+    "Message",
+    "RawClient",
+    "ScriptedUpstream",
+    "Stall",
+    "Step",
+    "ask",
+    "connect",
+    "json_answer",
+    "no_more",
+    "read_message",
+    "reset",
+    "scripted_upstream",
+]
 
 _TIMEOUT = 10  # seconds; a test that waits longer than this has failed
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A request or a response: its first line, its headers in order, its body."""
-
-    start: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-
-    @property
-    def status(self) -> int:
-        return int(self.start.split(" ")[1])
-
-    @property
-    def target(self) -> str:
-        return self.start.split(" ")[1]
-
-    def header(self, name: str) -> str | None:
-        """Return the only value of a header, None without one."""
-        values = [value for key, value in self.headers if key.lower() == name.lower()]
-        assert len(values) < 2, f"{name} came {len(values)} times"
-        return values[0] if values else None
-
-    def encode(self) -> bytes:
-        """Write the message, with a Content-Length where a body has no length yet."""
-        headers = list(self.headers)
-        names = {name.lower() for name, _ in headers}
-        if self.body and not names & {"content-length", "transfer-encoding"}:
-            headers.append(("Content-Length", str(len(self.body))))
-        head = "".join(
-            f"{line}\r\n" for line in (self.start, *(f"{name}: {value}" for name, value in headers))
-        )
-        return head.encode("latin-1") + b"\r\n" + self.body
-
-
-def parse(text: str) -> Message:
-    """Read a message as people write it: line feeds only, the body up to the last line feed."""
-    head, _, body = text.partition("\n\n")
-    start, *lines = head.rstrip("\n").split("\n")
-    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-    return Message(start, headers, body.removesuffix("\n").encode())
-
-
-async def read_message(
-    reader: asyncio.StreamReader, *, body: bool = True, after: bytes = b""
-) -> Message | None:
-    """Read one message, `after` its first bytes; None at the end of the connection."""
-    try:
-        head = after + await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as error:
-        if error.partial or after:
-            raise
-        return None
-    start, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-    message = Message(start, headers)
-    length = int(message.header("Content-Length") or 0) if body else 0
-    return Message(start, headers, await reader.readexactly(length))
-
-
-class RawClient:
+class RawClient(Client):
     """One connection, over which any bytes go."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def receive(self, *, body: bool = True, within: float = _TIMEOUT) -> Message | None:
-        """Return the next response, None where the server closed the connection instead."""
-        async with asyncio.timeout(within):
-            return await read_message(self.reader, body=body)
 
     async def ask(self, data: bytes) -> Message:
         """Send a request and return its response; interim responses are passed over."""
@@ -97,27 +46,12 @@ class RawClient:
         assert answer is not None, "the connection was closed without an answer"
         return answer
 
-    async def is_closed(self, within: float = 1) -> bool:
-        """Wait for the server to close the connection; False if it does not do so in these seconds."""
-        try:
-            async with asyncio.timeout(within):
-                return not await self.reader.read(1)
-        except TimeoutError:
-            return False
-        except ConnectionError:
-            return True
-
 
 @contextlib.asynccontextmanager
 async def connect(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawClient]:
     """Open a connection from an address of this machine to a server on it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
-    try:
-        yield RawClient(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    async with open_stream(port, address) as stream:
+        yield RawClient(*stream)
 
 
 async def ask(port: int, data: bytes) -> Message:
