@@ -1,7 +1,7 @@
 """Whether a configuration works against its real upstreams: for the command doctor."""
 
 from proxy.doctor.examination import Examination, ExaminationScope
-from proxy.doctor.findings import AccountReport, Status, exit_status, format_row, format_summary, to_json
+from proxy.doctor.verdicts import AccountReport, Status, exit_status, format_row, format_summary, to_json
 
 __all__ = [
     "AccountReport",

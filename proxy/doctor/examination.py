@@ -9,8 +9,8 @@ from proxy.config import Configuration
 from proxy.config.settings import UpstreamSettings
 from proxy.doctor import item_checks, list_checks, network
 from proxy.doctor.exchanges import Record, RecordingConnection, RecordingSender
-from proxy.doctor.findings import CheckResult, Status, failure, skipped
 from proxy.doctor.subject import Check, Subject
+from proxy.doctor.verdicts import CheckResult, Status, failure, skipped
 from proxy.model import Account, Credentials
 from proxy.net.deadlines import begin_request
 from proxy.process.assembly import create_accounts, create_profile, create_routes, create_token_memory
@@ -113,12 +113,12 @@ async def _run(check: Check, subject: Subject, failed: set[str]) -> CheckResult:
     if check.reads_list and not subject.is_listed:
         blocking = blocking or next(iter(subject.errors), "list")
     if error := subject.errors.get(check.key):
-        finding = failure(subject.explain(error))
+        verdict = failure(subject.explain(error))
     elif blocking:
-        finding = skipped(f"not checked, because of {blocking.replace('_', ' ')}")
+        verdict = skipped(f"not checked, because of {blocking.replace('_', ' ')}")
     else:
         begin_request()
-        finding = await check.run(subject)
-    if blocking or finding.status is Status.FAILURE:
+        verdict = await check.run(subject)
+    if blocking or verdict.status is Status.FAILURE:
         failed.add(check.key)
-    return CheckResult(check.key, finding, time.monotonic() - began)
+    return CheckResult(check.key, verdict, time.monotonic() - began)

@@ -4,8 +4,8 @@ import random
 import string
 from collections.abc import Mapping, Sequence
 
-from proxy.doctor.findings import Finding, failure, ok, skipped, warning
 from proxy.doctor.subject import Subject
+from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
 from proxy.errors import NOT_FOUND, UNKNOWN_OUTCOME, LegacyError
 from proxy.model import CallerId, Fetch, Rename, Validate, ValidationRequest
 from proxy.profile import language
@@ -17,7 +17,7 @@ _MAX_NAME = 64  # characters of a FriendlyName
 _MARK = " (doctor)"
 
 
-def _refuses_fetch(subject: Subject) -> Finding | None:
+def _refuses_fetch(subject: Subject) -> Verdict | None:
     """Return why caller IDs are not fetched one by one, None where they are."""
     fetch = subject.language.operations.fetch
     if isinstance(fetch, language.Unsupported):
@@ -27,10 +27,10 @@ def _refuses_fetch(subject: Subject) -> Finding | None:
     return None
 
 
-async def check_fetch(subject: Subject) -> Finding:
+async def check_fetch(subject: Subject) -> Verdict:
     """Fetch one caller ID, and compare it with the one in the list."""
-    if finding := _refuses_fetch(subject):
-        return finding
+    if verdict := _refuses_fetch(subject):
+        return verdict
     wanted = subject.pick()
     if wanted is None:
         return skipped("the list is empty")
@@ -48,7 +48,7 @@ async def _fetch(subject: Subject, sid: str) -> CallerId | None:
     return next(iter(result.caller_ids or ()), None)
 
 
-async def check_unknown_id(subject: Subject) -> Finding:
+async def check_unknown_id(subject: Subject) -> Verdict:
     """Fetch a caller ID that there is not; old programs expect a 404."""
     if isinstance(subject.language.operations.fetch, language.Unsupported):
         return skipped("the profile leaves out fetch")
@@ -98,7 +98,7 @@ _LIMIT_HEADERS = ("ratelimit", "rate-limit", "retry-after", "concurrent-requests
 """What the names of headers have in common that vendors use for this."""
 
 
-async def check_rate_limit(subject: Subject) -> Finding:
+async def check_rate_limit(subject: Subject) -> Verdict:
     """Show what the last answers say about rate limits."""
     told: dict[str, str] = {}
     for answer in subject.record.answers:
@@ -118,7 +118,7 @@ async def check_rate_limit(subject: Subject) -> Finding:
     return ok(shown or f"no header of {len(subject.record.answers)} answers tells of one")
 
 
-async def check_operations(subject: Subject) -> Finding:
+async def check_operations(subject: Subject) -> Verdict:
     """Tell which operations the profile leaves out, and why."""
     operations = subject.language.operations
     offered: Mapping[str, object] = {
@@ -144,7 +144,7 @@ _MODES: Mapping[str, Sequence[str]] = {
 }
 
 
-async def rename_and_restore(subject: Subject) -> Finding:
+async def rename_and_restore(subject: Subject) -> Verdict:
     """Rename a caller ID and give it its name back; whatever happens between, its name is given back."""
     sid = subject.renamed_sid
     if isinstance(reason := subject.language.operations.rename, language.Unsupported):
@@ -195,7 +195,7 @@ async def _rename(subject: Subject, sid: str, name: str) -> str:
     return ""
 
 
-async def place_call(subject: Subject) -> Finding:
+async def place_call(subject: Subject) -> Verdict:
     """Place one validation call."""
     number = subject.called_number
     if isinstance(reason := subject.language.operations.validate_, language.Unsupported):

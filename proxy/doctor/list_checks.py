@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from proxy.doctor.findings import Finding, failure, ok, skipped, warning
 from proxy.doctor.subject import Subject
+from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
 from proxy.errors import LegacyError, Reason, UpstreamError
 from proxy.model import NO_CALLER_IDS, CallerIds, List
 from proxy.net.deadlines import TOTAL
@@ -35,7 +35,7 @@ def _everything(subject: Subject) -> List:
     return List(subject.account.sid, page=0, page_size=1)
 
 
-async def check_credentials(subject: Subject) -> Finding:
+async def check_credentials(subject: Subject) -> Verdict:
     """Request the first page of the list, and see whether the credentials are accepted."""
     try:
         exchange = subject.profile.list(_everything(subject), subject.account)
@@ -49,7 +49,7 @@ async def check_credentials(subject: Subject) -> Finding:
     return ok("the upstream wants none" if scheme == "none" else f"accepted (scheme {scheme})")
 
 
-async def check_list(subject: Subject) -> Finding:
+async def check_list(subject: Subject) -> Verdict:
     """Read the list from its first page to its end, as an uncached request does."""
     before, subject.record.calls[:] = len(subject.record.answers), []
     try:
@@ -114,7 +114,7 @@ def _read_total(endpoint: language.ListEndpoint, reply: Reply, document: Any) ->
         return None
 
 
-async def check_items(subject: Subject) -> Finding:
+async def check_items(subject: Subject) -> Verdict:
     """See whether every item has what the profile reads from it."""
     if not subject.items:
         return skipped("the list is empty")
@@ -150,7 +150,7 @@ def _find_odd_numbers(listed: CallerIds) -> Iterator[str]:
         yield f"{_count(len(odd), 'phone number')} not as E.164, the first in item {odd[0]}"
 
 
-async def check_ids(subject: Subject) -> Finding:
+async def check_ids(subject: Subject) -> Verdict:
     """Turn every id into a Sid and back."""
     if not subject.items:
         return skipped("the list is empty")
@@ -167,7 +167,7 @@ async def check_ids(subject: Subject) -> Finding:
     return ok(f"{len(subject.items)} there and back (codec {subject.language.ids.codec})")
 
 
-async def check_total(subject: Subject) -> Finding:
+async def check_total(subject: Subject) -> Verdict:
     """Compare what the upstream states with what its list has."""
     count = len(subject.items) + subject.left_out
     stated = {total for total in subject.totals if total is not None}
@@ -185,7 +185,7 @@ async def check_total(subject: Subject) -> Finding:
     return ok(f"{count}, as the upstream states")
 
 
-async def check_middle_page(subject: Subject) -> Finding:
+async def check_middle_page(subject: Subject) -> Verdict:
     """Load a page from the middle of the list, and compare it with the whole list."""
     listed = subject.listed
     size = max(1, len(listed) // 3)
@@ -207,17 +207,17 @@ async def check_middle_page(subject: Subject) -> Finding:
     return ok(f"items {size} to {2 * size - 1} are those of the list")
 
 
-async def check_number_filter(subject: Subject) -> Finding:
+async def check_number_filter(subject: Subject) -> Verdict:
     """Filter by the number of a caller ID."""
     return await _check_filter(subject, "phone_number")
 
 
-async def check_name_filter(subject: Subject) -> Finding:
+async def check_name_filter(subject: Subject) -> Verdict:
     """Filter by the name of a caller ID."""
     return await _check_filter(subject, "friendly_name")
 
 
-async def _check_filter(subject: Subject, field: str) -> Finding:
+async def _check_filter(subject: Subject, field: str) -> Verdict:
     filters = subject.language.operations.list.filters
     by = getattr(filters, field)
     chosen = [each for each in subject.listed if _can_filter(field, getattr(each, field))]

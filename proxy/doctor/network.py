@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from yarl import URL
 
-from proxy.doctor.findings import Finding, failure, ok, skipped, warning
 from proxy.doctor.subject import Subject
+from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
 from proxy.net.addresses import Address, is_loopback
 from proxy.profile.jwts import Jwt
 from proxy.profile.oauth2 import OAuth2
@@ -44,7 +44,7 @@ def _find_peer(subject: Subject) -> _Peer:
     return _Peer(url.raw_host or "", url.port or 0, what)
 
 
-async def check_dns(subject: Subject) -> Finding:
+async def check_dns(subject: Subject) -> Verdict:
     """Look up the host that is connected to."""
     if subject.route.unix_path:
         return skipped("a unix socket has no name to look up")
@@ -58,7 +58,7 @@ async def check_dns(subject: Subject) -> Finding:
     return ok(f"{peer.host}{peer.what} is {', '.join(each.host for each in addresses)}")
 
 
-async def check_connection(subject: Subject) -> Finding:
+async def check_connection(subject: Subject) -> Verdict:
     """Connect to each address."""
     if path := subject.route.unix_path:
         try:
@@ -83,7 +83,7 @@ async def check_connection(subject: Subject) -> Finding:
     return ok(f"{', '.join(reached)}{peer.what}")
 
 
-async def check_tls(subject: Subject) -> Finding:
+async def check_tls(subject: Subject) -> Verdict:
     """Shake hands as the proxy does, with the route's authorities and client certificate."""
     url = URL(subject.profile.base_origin)
     if url.scheme != "https":
@@ -102,7 +102,7 @@ async def check_tls(subject: Subject) -> Finding:
         return _judge_session(connection.transport.get_extra_info("ssl_object"))
 
 
-def _judge_session(session: Any) -> Finding:
+def _judge_session(session: Any) -> Verdict:
     certificate = session.getpeercert()
     ends, begins = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notAfter", "notBefore"))
     days = int((ends - time()) // _DAY)
@@ -122,7 +122,7 @@ def _read_name(name: Sequence[Sequence[tuple[str, str]]]) -> str:
     return next((parts[key] for key in ("commonName", "organizationName") if key in parts), "no name")
 
 
-async def check_clock(subject: Subject) -> Finding:
+async def check_clock(subject: Subject) -> Verdict:
     """Compare the Date of the last answer with the clock of this machine; a Date has whole seconds."""
     answer = next((each for each in subject.record.answers[-1:] if "date" in each.headers), None)
     if answer is None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from proxy.config.settings import UpstreamSettings
 from proxy.config.yaml_source import Source
 from proxy.doctor.exchanges import Record, RecordingSender
-from proxy.doctor.findings import Finding
+from proxy.doctor.verdicts import Verdict
 from proxy.errors import LegacyError
 from proxy.model import NO_CALLER_IDS, Account, CallerId, CallerIds
 from proxy.profile.language import ProfileSettings
@@ -60,7 +60,7 @@ class Subject:
         return next(iter(self.listed[middle : middle + 1]), None)
 
 
-Run = Callable[[Subject], Awaitable[Finding]]
+Run = Callable[[Subject], Awaitable[Verdict]]
 
 
 class Check(NamedTuple):

@@ -15,35 +15,35 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-class Finding(NamedTuple):
+class Verdict(NamedTuple):
     """What one check has found."""
 
     status: Status
     text: str
 
 
-def ok(text: str) -> Finding:
-    return Finding(Status.OK, text)
+def ok(text: str) -> Verdict:
+    return Verdict(Status.OK, text)
 
 
-def warning(text: str) -> Finding:
-    return Finding(Status.WARNING, text)
+def warning(text: str) -> Verdict:
+    return Verdict(Status.WARNING, text)
 
 
-def failure(text: str) -> Finding:
-    return Finding(Status.FAILURE, text)
+def failure(text: str) -> Verdict:
+    return Verdict(Status.FAILURE, text)
 
 
-def skipped(text: str) -> Finding:
-    return Finding(Status.SKIPPED, text)
+def skipped(text: str) -> Verdict:
+    return Verdict(Status.SKIPPED, text)
 
 
 class CheckResult(NamedTuple):
-    """A check and its finding."""
+    """A check and its verdict."""
 
     key: str
     """The name in JSON, for example `middle_page`."""
-    finding: Finding
+    verdict: Verdict
     seconds: float
     """For which the check ran."""
 
@@ -58,7 +58,7 @@ class AccountReport(NamedTuple):
     rows: Sequence[CheckResult]
 
     def count(self, status: Status) -> int:
-        return sum(row.finding.status is status for row in self.rows)
+        return sum(row.verdict.status is status for row in self.rows)
 
 
 def exit_status(reports: Sequence[AccountReport]) -> int:
@@ -78,8 +78,8 @@ def to_json(reports: Sequence[AccountReport]) -> Mapping[str, Any]:
                 "checks": [
                     {
                         "check": row.key,
-                        "status": row.finding.status,
-                        "text": row.finding.text,
+                        "status": row.verdict.status,
+                        "text": row.verdict.text,
                         "seconds": round(row.seconds, 3),
                     }
                     for row in report.rows
@@ -98,18 +98,18 @@ _INDENT = " " * 38
 
 def format_row(row: CheckResult, width: int, style: Callable[[Status, str], str]) -> str:
     """Return a row in lines of at most `width` characters; `style` colours a text by the status."""
-    finding = row.finding
-    took = "" if finding.status is Status.SKIPPED else f"{row.seconds * 1000:.0f} ms"
+    verdict = row.verdict
+    took = "" if verdict.status is Status.SKIPPED else f"{row.seconds * 1000:.0f} ms"
     # Paths and Sids stay whole, so that a terminal can open and copy them
     text = textwrap.fill(
-        finding.text,
+        verdict.text,
         max(width, 2 * len(_INDENT)),
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    status = style(finding.status, f"{finding.status:7}")
+    status = style(verdict.status, f"{verdict.status:7}")
     return f"  {status}  {row.key.replace('_', ' '):16} {took:>8}  {text[len(_INDENT) :]}".rstrip()
 
 
@@ -118,8 +118,8 @@ def format_summary(reports: Sequence[AccountReport]) -> str:
     failures, warnings = (
         sum(report.count(status) for report in reports) for status in (Status.FAILURE, Status.WARNING)
     )
-    verdict = "Old programs would notice the failures" if failures else "This can stand behind the 2008 API"
-    return f"{_count(failures, 'failure')}, {_count(warnings, 'warning')}. {verdict}."
+    summary = "Old programs would notice the failures" if failures else "This can stand behind the 2008 API"
+    return f"{_count(failures, 'failure')}, {_count(warnings, 'warning')}. {summary}."
 
 
 def _count(number: int, noun: str) -> str:
