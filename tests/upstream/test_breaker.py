@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from proxy.upstream.breaker import CallerBreakers, CircuitBreaker, Ticket
+from proxy.upstream.breaker import CallerBreakers, CallerCounts, CircuitBreaker, Ticket
 from proxy.upstream.retry import RetryBudget
 from proxy.upstream.sliding_counts import SlidingCounts
 
@@ -212,3 +213,75 @@ def test_either_of_two_breakers_opens_before_a_call_is_sent(opens: str) -> None:
         for _ in range(10):
             breaker.record(breaker.admit(reads=True) or 0, None, well=False)
     assert breakers.has_opened_since(admitted) == (opens != "none")
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.integers(0, 25), st.booleans(), st.sampled_from([0.0, 0.5, 1.0, 2.5, 9.0])),
+        max_size=120,
+    )
+)
+def test_callers_count_by_their_last_call(calls: list[tuple[int, bool, float]]) -> None:
+    """Against a model that keeps everything; a success within a second of another may not count again."""
+    clock = Clock()
+    counts = CallerCounts(clock)
+    last: dict[int, tuple[float, bool]] = {}
+    for caller, well, pause in calls:
+        before = last.get(caller, (0.0, False))
+        if not (well and before[1] and clock.now < before[0] + 1):
+            last[caller] = clock.now, well
+        counts.add(caller, well=well)
+        clock.now += pause
+        recent = [each for at, each in last.values() if at > clock.now - 10]
+        bad = recent.count(False)
+        assert counts.is_too_bad() == (bad >= 10 and 2 * bad >= len(recent))
+        last = {caller: each for caller, each in last.items() if each[0] > clock.now - 10}
+
+
+def test_the_callers_that_called_longest_ago_are_forgotten() -> None:
+    """So many callers are known: with one more, the first failure is gone."""
+    counts = CallerCounts(Clock())
+    for caller in range(1024):
+        counts.add(caller, well=caller >= 512)
+    assert counts.is_too_bad()
+    counts.add("one more", well=True)
+    assert not counts.is_too_bad()
+
+
+def make_breakers() -> tuple[CallerBreakers[str], list[CircuitBreaker[str]], list[str]]:
+    """Return the breakers of a caller, its own and the shared one alone, and what changes them."""
+    told: list[str] = []
+    own, shared, known = (
+        CircuitBreaker[str](Clock(), lambda outcome, seconds: told.append(outcome)) for _ in range(3)
+    )
+    return CallerBreakers("caller", own, shared, known), [own, shared], told
+
+
+def open_breaker(breaker: CircuitBreaker[str]) -> None:
+    for caller in range(10):
+        breaker.record(breaker.admit(reads=True) or 0, "failed", well=False, caller=caller)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_half_open_breaker_of_two_admits_one_read(which: int) -> None:
+    breakers, alone, _ = make_breakers()
+    open_breaker(alone[which])
+    assert breakers.admit(reads=True) is None
+    clock = alone[which]._clock  # noqa: SLF001 - which the test has made
+    assert isinstance(clock, Clock)
+    clock.now += 6
+    assert breakers.admit(reads=False) is None
+    admitted = breakers.admit(reads=True)
+    assert admitted is not None
+    assert breakers.admit(reads=True) is None
+    breakers.release(admitted)
+    assert breakers.admit(reads=True) is not None
+
+
+def test_what_opens_a_breaker_is_told() -> None:
+    breakers, _, told = make_breakers()
+    for number in range(10):
+        admitted = breakers.admit(reads=True)
+        assert admitted is not None
+        breakers.record(admitted, f"failure {number}", well=False, is_answer=False)
+    assert told == ["failure 9", "failure 9"], "each breaker tells"
