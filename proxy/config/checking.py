@@ -30,6 +30,7 @@ _SENTENCES: Mapping[str, str] = {
     "model_type": "expected a mapping",
     "model_attributes_type": "expected a mapping",
     "union_tag_not_found": "expected a mapping",
+    "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
     "string_too_short": "expected text that is not empty",
