@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -14,7 +14,16 @@ from proxy import config
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError, UpstreamError
-from proxy.explain import Explanation, Rehearsal, Row, format_call, parse_replies, parse_request, rehearse
+from proxy.explain import (
+    Explanation,
+    Rehearsal,
+    Row,
+    explain_forwarding,
+    format_call,
+    parse_replies,
+    parse_request,
+    rehearse,
+)
 from proxy.legacy import Answer, Request
 
 P = ParamSpec("P")
@@ -47,14 +56,24 @@ def explain(configuration: Configuration, request: Request) -> None:
 
     Nothing is sent. URL may be a path; any token will do, and none is asked for.
     """
-    rehearsal = asyncio.run(rehearse(configuration, request))
     click.echo(f"{request.method} {request.target}")
+    if forwarding := explain_forwarding(configuration, request):
+        _show_rows(forwarding)
+        return
+    rehearsal = asyncio.run(rehearse(configuration, request))
     rows: list[Row] = []
     with contextlib.suppress(LegacyError):  # the answer below says why
         explanation = Explanation(configuration, request)
         rows += explanation.explain_request()
         if rehearsal.calls:
             rows += explanation.explain_call(rehearsal.calls[0])
+    _show_rows(rows)
+    if rehearsal.answer:
+        click.echo("\nThe upstream is not asked. The answer is")
+        _show(rehearsal.answer, include=True)
+
+
+def _show_rows(rows: Sequence[Row]) -> None:
     names, texts = (max((len(row[index]) for row in rows if row.text), default=0) for index in (0, 1))
     for row in rows:
         line = (
@@ -63,9 +82,6 @@ def explain(configuration: Configuration, request: Request) -> None:
             else f"\n{row.name}"
         )
         click.echo(line.rstrip())
-    if rehearsal.answer:
-        click.echo("\nThe upstream is not asked. The answer is")
-        _show(rehearsal.answer, include=True)
 
 
 @click.command()
@@ -85,6 +101,8 @@ def translate(
     is an error, the reason goes to standard error, with the line of the profile behind it, and the exit
     status is 65.
     """
+    if forwarding := explain_forwarding(configuration, request):
+        raise click.ClickException(f"the request is not translated: it is forwarded to {forwarding[0].text}")
     replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
     rehearsal = asyncio.run(rehearse(configuration, request, replies))
     if rehearsal.answer and not to_upstream:
