@@ -99,6 +99,7 @@ class Reason(StrEnum):
     DECLINED = "declined"
     BREAKER = "breaker"
     CAPACITY = "capacity"
+    LOOP = "loop"
 
 
 class UpstreamError(LegacyError):
@@ -124,6 +125,9 @@ class UpstreamError(LegacyError):
 MALFORMED = Fault(400, "The request could not be understood")
 UNAUTHENTICATED = Fault(401, "Authenticate", 20003, {"WWW-Authenticate": 'Basic realm="Twilio API"'})
 NOT_FOUND = Fault(404, "The requested resource was not found")
+OTHER_RESOURCE = NOT_FOUND.saying(
+    f"{NOT_FOUND.message}: this proxy serves OutgoingCallerIds; the key legacy.forward forwards the rest"
+)
 METHOD_NOT_ALLOWED = Fault(405, "The requested method is not allowed", 20004)
 REQUEST_TIMEOUT = Fault(408, "The request took too long to arrive")
 BODY_TOO_LARGE = Fault(413, "The request body is too large")
@@ -153,6 +157,8 @@ NO_IDS = DECLINED.saying("The ids of caller IDs cannot be read at the moment").w
 UNKNOWN_OUTCOME = BAD_UPSTREAM.saying("The validation call may have been placed")
 TOO_SLOW_TO_TELL = TOO_SLOW.saying(UNKNOWN_OUTCOME.message)
 NOT_SHOWN_YET = TOO_SLOW.saying("The change was made, but may not show for some seconds")
+
+LOOPING = Fault(508, "The request comes back to this proxy again and again")
 
 # Codes that are spoken on the phone (not part of the 2008 API)
 WRONG_CODE = Fault(400, "This is not the code of a call to this number")
@@ -187,5 +193,6 @@ _FAILURES: Mapping[Reason, tuple[Fault, str]] = {
     Reason.DECLINED: (DECLINED, "the upstream asks for a pause"),
     Reason.BREAKER: (DECLINED, "the circuit breaker is open"),
     Reason.CAPACITY: (BUSY.with_header("Retry-After", "1"), "a limit on what is under way has been reached"),
+    Reason.LOOP: (LOOPING, "a forwarded request has come back to this proxy"),
 }
 """What the client gets, and what the reason means."""

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -16,7 +16,16 @@ from proxy.cli.groups import Command
 from proxy.cli.parameters import FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError, UpstreamError
-from proxy.explain import Explanation, Rehearsal, Row, format_call, parse_replies, parse_request, rehearse
+from proxy.explain import (
+    Explanation,
+    Rehearsal,
+    Row,
+    explain_forwarding,
+    format_call,
+    parse_replies,
+    parse_request,
+    rehearse,
+)
 from proxy.legacy import Answer, Request
 
 P = ParamSpec("P")
@@ -53,6 +62,9 @@ def explain(configuration: Configuration, request: Request, *, as_json: bool) ->
 
     Nothing is sent. URL may be a path; any token will do, and none is asked for.
     """
+    if forwarding := explain_forwarding(configuration, request):
+        _show_explanation(request, forwarding, None, as_json=as_json)
+        return
     rehearsal = asyncio.run(rehearse(configuration, request))
     rows: list[Row] = []
     with contextlib.suppress(LegacyError):  # the answer below says why
@@ -60,10 +72,15 @@ def explain(configuration: Configuration, request: Request, *, as_json: bool) ->
         rows += explanation.explain_request()
         if rehearsal.calls:
             rows += explanation.explain_call(rehearsal.calls[0])
+    _show_explanation(request, rows, rehearsal.answer, as_json=as_json)
+
+
+def _show_explanation(request: Request, rows: Sequence[Row], answer: Answer | None, *, as_json: bool) -> None:
+    """Print an explanation; `answer` is given without the upstream being asked."""
     if as_json:
         told: dict[str, Any] = {"request": f"{request.method} {request.target}"}
         told["parts"] = [row._asdict() for row in rows]
-        told["answer"] = _to_json(rehearsal.answer) if rehearsal.answer else None
+        told["answer"] = _to_json(answer) if answer else None
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"{request.method} {request.target}")
@@ -75,9 +92,9 @@ def explain(configuration: Configuration, request: Request, *, as_json: bool) ->
             else f"\n{row.name}"
         )
         click.echo(line.rstrip())
-    if rehearsal.answer:
+    if answer:
         click.echo("\nThe upstream is not asked. The answer is")
-        _show(rehearsal.answer, include=True)
+        _show(answer, include=True)
 
 
 @click.command(
@@ -100,6 +117,8 @@ def translate(
     is an error, the reason goes to standard error, with the line of the profile behind it, and the exit
     status is 65.
     """
+    if forwarding := explain_forwarding(configuration, request):
+        raise click.ClickException(f"the request is not translated: it is forwarded to {forwarding[0].text}")
     replies = [] if to_upstream else list(parse_replies(sys.stdin.buffer.read(), status))
     rehearsal = asyncio.run(rehearse(configuration, request, replies))
     if rehearsal.answer and not to_upstream:

@@ -29,6 +29,7 @@ _SENTENCES: Mapping[str, str] = {
     "bool_type": "expected true or false",
     "tuple_type": "expected a list, as in [a, b]",
     "dict_type": "expected a mapping, as in {{name: value}}",
+    "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
     "string_too_short": "expected text that is not empty",

@@ -14,7 +14,7 @@ import uritemplate
 from proxy.config.settings import Configuration, UpstreamAccount, UpstreamSettings, UpstreamTarget
 from proxy.config.yaml_source import Expanded
 from proxy.errors import LegacyError
-from proxy.net.addresses import Address, check_url, is_loopback, split_socket
+from proxy.net.addresses import Address, check_url, is_loopback, normalize_origin, split_socket
 from proxy.profile import rules
 from proxy.profile.answer_rules import check_validation
 from proxy.profile.auth import (
@@ -100,6 +100,24 @@ def _check_transport(configuration: Configuration) -> Iterator[Violation]:
             yield (*key_path, "tls"), "tls needs a base URL with https"
         if upstream.proxy and socket:
             yield (*key_path, "proxy"), "a unix socket is not reached through a proxy"
+
+
+def _check_forward(configuration: Configuration) -> Iterator[Violation]:
+    """Find a target that is this proxy itself, where requests would go around in a circle."""
+    forward = configuration.settings.legacy.forward
+    if forward is None:
+        return
+    url = urlsplit(forward.to)
+    if forward.tls and url.scheme != "https":
+        yield ("legacy", "forward", "tls"), "tls needs a URL with https"
+    target = Address(url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme])
+    for key, address in configuration.settings.listen.addresses().items():
+        is_here = normalize_origin(str(target)) == normalize_origin(str(address.reached_at()))
+        if address.port == target.port and is_here:
+            yield ("legacy", "forward"), f"requests would come back to this proxy: listen.{key} is {address}"
+
+
+_DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 
 def _check_validation(configuration: Configuration) -> Iterator[Violation]:
@@ -240,6 +258,7 @@ ERROR_RULES: Sequence[Rule] = (
     _check_variables,
     _check_base_urls,
     _check_transport,
+    _check_forward,
     _check_validation,
     _check_credentials,
     _check_account_names,
@@ -272,6 +291,13 @@ def _check_plain_http(configuration: Configuration) -> Iterator[Violation]:
             is_exposed = url.scheme == "http" and not _is_loopback(url.hostname or "")
             if is_exposed and AUTH_SCHEMES[profile.auth.scheme].part:
                 yield (*key_path, "base_url"), f"credentials go to {url.hostname} unencrypted: use https"
+
+
+def _check_plain_forwarding(configuration: Configuration) -> Iterator[Violation]:
+    forward = configuration.settings.legacy.forward
+    url = urlsplit(forward.to if forward and forward.credentials else "")
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        yield ("legacy", "forward"), f"credentials go to {url.hostname} unencrypted: use https"
 
 
 def _is_loopback(host: str) -> bool:
@@ -320,6 +346,7 @@ WARNING_RULES: Sequence[Rule] = (
     _check_sid_keys,
     _check_unused_variables,
     _check_plain_http,
+    _check_plain_forwarding,
     _check_accounts,
     _check_user_names,
     _check_empty_passwords,

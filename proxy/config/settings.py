@@ -37,7 +37,7 @@ from proxy.config.yaml_source import (
 from proxy.legacy.formats import OutsideNanp
 from proxy.model import Credentials
 from proxy.net import redis_url, tls
-from proxy.net.addresses import Address, check_host, check_url, parse_address
+from proxy.net.addresses import Address, check_host, check_url, parse_address, split_socket
 from proxy.observe.log import Format, Level
 from proxy.profile.base import Frozen, KeyPath, find_closest, write_suggestion
 from proxy.profile.language import BaseUrl, ProfileSettings, ValidationMode
@@ -73,6 +73,7 @@ Network = Annotated[
 ]
 ReadableFile = Annotated[str, AfterValidator(_check_readable)]
 NonNegative = Annotated[StrictInt | StrictFloat, Field(ge=0)]
+Positive = Annotated[StrictInt | StrictFloat, Field(gt=0)]
 
 
 _NO_PEM = "a certificate and its key, both as PEM and the key without a passphrase, are needed"
@@ -446,6 +447,41 @@ class AccountSettings(Frozen):
         return hashlib.sha256(self.token.get_secret_value().encode()).digest()
 
 
+def _check_target(text: str) -> str:
+    check_url(text)
+    if split_socket(text)[1]:
+        raise ValueError("write an http or https URL: requests are not forwarded to a unix socket")
+    if {".", ".."} & set(urlsplit(text).path.split("/")):
+        raise ValueError("a path that requests are forwarded below has no . or ..")
+    return text.rstrip("/")
+
+
+class ForwardSettings(Frozen):
+    """Where requests for other resources of the 2008 API go on to, unchanged."""
+
+    to: Annotated[str, AfterValidator(_check_target)]
+    credentials: Flag = False
+    """Whether Authorization, Proxy-Authorization and Cookie go on too; else they are removed."""
+    everything: Flag = False
+    """Whether OutgoingCallerIds are forwarded too, instead of being translated."""
+    tls: UpstreamTls | None = None
+    body_bytes: StrictInt = Field(100 * 1024 * 1024, ge=0)
+    """Of a request."""
+    connect_timeout: Positive = 5
+    """Seconds for a connection, its lookup and its handshake."""
+    read_timeout: Positive = 30
+    """Seconds in which the target sends or takes something."""
+    timeout: Positive = 600
+    """Seconds from the end of a request's head to the end of its answer."""
+    connections: StrictInt = Field(100, ge=1)
+    """To the target, for each worker."""
+
+
+def _expand_target(value: Any) -> Any:
+    """Let a plain value stand for the URL alone."""
+    return value if value is None or isinstance(value, Mapping | ForwardSettings) else {"to": value}
+
+
 class LegacySettings(Frozen):
     """Choices about the legacy API."""
 
@@ -454,6 +490,10 @@ class LegacySettings(Frozen):
     lenient_targets: Flag = False
     sid_key: Secret | None = None
     """Makes Sids that are derived from numbers or integers unforgeable; changing it changes them all."""
+    forward: Annotated[
+        ForwardSettings | None,
+        BeforeValidator(_expand_target, json_schema_input_type=str | ForwardSettings | None),
+    ] = None
 
 
 class NumberSettings(Frozen):

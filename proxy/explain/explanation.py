@@ -1,13 +1,13 @@
 """A legacy request, what it asks the upstream, and which line of the configuration is behind each part."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.config import Configuration
 from proxy.config.settings import UpstreamTarget
 from proxy.config.yaml_source import Source
-from proxy.legacy import Request, Route, route
+from proxy.legacy import Request, Route, is_other_resource, origin_form, route
 from proxy.model import Fetch, List, Operation
 from proxy.profile.calls import Call
 from proxy.profile.language import FromList
@@ -96,6 +96,24 @@ class Explanation:
         constant = (*part.key_path, "constant")
         place = constant if constant in self._profile.positions else part.key_path
         return part.key_path[0] == "auth" or (bool(part.value) and place in self._profile.variables)
+
+
+def explain_forwarding(configuration: Configuration, request: Request) -> Sequence[Row]:
+    """Say where a request is handed on to; nothing where it is answered by the proxy itself."""
+    forward, source = configuration.settings.legacy.forward, configuration.source
+    if forward is None or not is_other_resource(request.target, everything=forward.everything):
+        return ()
+    here = ("legacy", "forward")
+
+    def find_line(key: str) -> str:
+        is_short = isinstance(source.find(here), str)
+        return _format_line(source, here if is_short and key == "to" else (*here, key))
+
+    own = "go on too" if forward.credentials else "are removed"
+    return (
+        Row("forwarded to", f"{forward.to}{origin_form(request.target)}", find_line("to")),
+        Row("credentials", own, find_line("credentials")),
+    )
 
 
 def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:

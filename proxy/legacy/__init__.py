@@ -6,7 +6,7 @@ from proxy.legacy.formats import e164, rfc_2822_writer
 from proxy.legacy.forms import parse_body
 from proxy.legacy.rendered_list import EMPTY_LIST, Item, ListWriter, Page, RenderedList
 from proxy.legacy.rendering import Answer, Shown, render, render_error
-from proxy.legacy.requests import Request, Route, route
+from proxy.legacy.requests import Request, Route, account_of, is_other_resource, origin_form, route
 
 __all__ = [
     "EMPTY_LIST",
@@ -19,7 +19,10 @@ __all__ = [
     "Route",
     "Shown",
     "Style",
+    "account_of",
     "e164",
+    "is_other_resource",
+    "origin_form",
     "parse_body",
     "read_credentials",
     "render",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from proxy.errors import (
     BAD_CALL_DELAY,
@@ -16,6 +16,7 @@ from proxy.errors import (
     BAD_PHONE_NUMBER,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    OTHER_RESOURCE,
     LegacyError,
 )
 from proxy.legacy import formats
@@ -70,17 +71,18 @@ _PATH = re.compile(
     r"(?:/(?P<sid>PN[0-9a-fA-F]{32}))?(?P<suffix>\.xml|\.json|\.csv|\.html)?/?"
 )
 _SUFFIX = re.compile(r"\.(?:xml|json|csv|html)(?=/?\Z)")
+_VERSION = re.compile(r"2008-08-01(?:\Z|[/.])")
+_ACCOUNT = re.compile(r"/+2008-08-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})(?![0-9a-zA-Z])")
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 def route(request: Request) -> Route:
     """Find the resource of `request`; LegacyError 404 for an unknown path and 405 for a method."""
     path, _, query_string = request.target.partition("?")
-    if not path.startswith("/"):
-        path = _ABSOLUTE_FORM.sub("", path, count=1)  # RFC 9112 section 3.2.2; the host is ignored
+    path = origin_form(path)
     found = _PATH.fullmatch(path)
     if not found:
-        raise LegacyError(NOT_FOUND)
+        raise LegacyError(OTHER_RESOURCE if is_other_resource(path) else NOT_FOUND)
     query = parse_query(query_string)
     method = "GET" if request.method == "HEAD" else request.method
     if method == "POST" and query.get("_method") in ("PUT", "DELETE"):
@@ -91,6 +93,32 @@ def route(request: Request) -> Route:
         allow = ", ".join(name for get in methods for name in ((get, "HEAD") if get == "GET" else (get,)))
         raise LegacyError(METHOD_NOT_ALLOWED.with_header("Allow", allow))
     return Route(account_sid, sid, method, suffix, query)
+
+
+def origin_form(target: str) -> str:
+    """Return a target without scheme and host (RFC 9112 section 3.2.2), which are ignored."""
+    return target if target.startswith("/") else _ABSOLUTE_FORM.sub("", target, count=1)
+
+
+def is_other_resource(target: str, *, everything: bool = False) -> bool:
+    """Whether a target is of the 2008 API, but of no resource that is served here, or of `everything`.
+
+    Servers differ in how they read a path. What one of them may read as OutgoingCallerIds is served here, and
+    what one may read as a way out of the API is no part of it.
+    """
+    path = origin_form(target).partition("?")[0].lstrip("/")
+    if not _VERSION.match(path) or "#" in target:
+        return False
+    read = unquote(path).casefold().replace("\\", "/")
+    if "outgoingcallerids" in read and not everything:
+        return False
+    return not any(name.partition(";")[0] in (".", "..") for name in read.split("/"))
+
+
+def account_of(target: str) -> str:
+    """Return the AccountSid that a path of the 2008 API names, '' where it names none."""
+    found = _ACCOUNT.match(origin_form(target))
+    return found["account"] if found else ""
 
 
 def suffix_of(target: str) -> str:

@@ -14,7 +14,7 @@ EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TLS_LISTENERS = ("tls", "legacy_tls")
 TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
-UpstreamOperation = Literal["list", "fetch", "rename", "delete", "validate", "call", "verify"]
+UpstreamOperation = Literal["list", "fetch", "rename", "delete", "validate", "call", "verify", "forward"]
 LimitName = Literal["per_number", "per_account", "per_peer"]
 Rejection = Literal[
     "wrong_token",
@@ -59,6 +59,11 @@ FAMILIES = (
         "callerid_proxy_rejected_requests",
         "Requests answered 401, 429 or 503 without the upstream being asked, by reason.",
         {"reason": get_args(Rejection)},
+    ),
+    FORWARDED_REQUESTS := Family(
+        "callerid_proxy_forwarded_requests",
+        "Requests handed on by legacy.forward, by the class of the answer's status.",
+        {"status": ("2xx", "3xx", "4xx", "5xx", "failed")},
     ),
     FAILED_HANDSHAKES := Family(
         "callerid_proxy_tls_handshake_failures",

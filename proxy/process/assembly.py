@@ -24,6 +24,7 @@ from proxy.cache import (
 from proxy.config import Configuration, Settings
 from proxy.config.settings import (
     AccountSettings,
+    ForwardSettings,
     ProxySettings,
     RateSettings,
     RedisSettings,
@@ -36,6 +37,7 @@ from proxy.gateway.pending_codes import PendingCalls
 from proxy.gateway.translator import SharedState, Translator
 from proxy.legacy import RenderedList, Style, rfc_2822_writer
 from proxy.net.addresses import normalize_origin, split_socket
+from proxy.net.tls import client_context
 from proxy.observe.counters import LimitName
 from proxy.observe.failures import FailureLog, ReportFailure, UpstreamFailure
 from proxy.profile.id_memory import IdStore
@@ -43,6 +45,7 @@ from proxy.profile.ids import Codec, build_codec
 from proxy.profile.language import ProfileSettings
 from proxy.profile.profile import Profile
 from proxy.profile.rules import names_account
+from proxy.server.forwarding import ForwardOptions
 from proxy.server.listeners import ServerOptions
 from proxy.upstream.api import Sender, Upstream
 from proxy.upstream.id_store import SqliteIds
@@ -196,13 +199,38 @@ def server_options(settings: Settings) -> ServerOptions:
         settings.legacy.lenient_targets,
         settings.limits.request_bytes,
         settings.limits.connections_per_peer,
+        settings.limits.answer_bytes,
+        _forward_options(settings.legacy.forward),
+    )
+
+
+def _forward_options(forward: ForwardSettings | None) -> ForwardOptions | None:
+    if forward is None:
+        return None
+    own = forward.tls and forward.tls.ssl_context
+    return ForwardOptions(
+        forward.to,
+        forward.credentials,
+        forward.everything,
+        own or (client_context() if forward.to.lower().startswith("https:") else None),
+        (forward.tls and forward.tls.server_name) or "",
+        forward.body_bytes,
+        forward.connect_timeout,
+        forward.read_timeout,
+        forward.timeout,
+        forward.connections,
     )
 
 
 def _schema(configuration: Configuration) -> str:
     """Return a digest of what the text of lists depends on, apart from the upstream."""
     settings, profiles = configuration.settings, configuration.profiles.items()
-    parts = [__version__, _LIST_FORMAT, settings.legacy.model_dump_json(), settings.numbers.model_dump_json()]
+    parts = [
+        __version__,
+        _LIST_FORMAT,
+        settings.legacy.model_dump_json(exclude={"forward"}),
+        settings.numbers.model_dump_json(),
+    ]
     parts += [f"{name} {found.profile.model_dump_json()}" for name, found in sorted(profiles)]
     return hashlib.sha256("\0".join(parts).encode() + _sid_key(settings)).hexdigest()
 

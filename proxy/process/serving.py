@@ -141,7 +141,9 @@ async def _run_proxy(
                 return None
             return *build(), create_routes(configuration.now), _read_trust()
 
-        serving = await stack.enter_async_context(listening(*build(), listeners, counters, share))
+        serving = await stack.enter_async_context(
+            listening(*build(), listeners, counters, share, held=client.held)
+        )
 
         async def reload() -> None:
             if not (share.is_alone or configuration.follows()):

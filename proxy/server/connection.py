@@ -19,7 +19,8 @@ from proxy.errors import BODY_TOO_LARGE, INTERNAL, MALFORMED, OVERLOADED, REQUES
 from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import Peer
 from proxy.server import reading
-from proxy.server.handlers import Handler
+from proxy.server.exchanges import ForwardedExchange
+from proxy.server.handlers import ForwardHandler, Handler
 from proxy.server.intake import Intake
 from proxy.server.responses import ENDS, GOES_ON, Written, fault_of, response
 from proxy.server.stalls import is_peer_gone, reset, unacknowledged_bytes
@@ -40,9 +41,11 @@ _TLS_CHECK = 0.25  # the same with TLS, whose transport does not tell when it ha
 
 # In bytes
 _MAX_HELD = 16 * 1024  # that wait behind a request; with more of them no others are read
+_MAX_GIVEN = 64 * 1024  # of a stream; with more of them the parser is given no others until they are taken
 _SMALL = 16 * 1024  # an answer that no memory is asked for before it is written
 _NO_PEER = Peer()
 _OPENING = b"HTTP/1."
+_RECEIVING = frozenset({State.BODY, State.FORWARDING})
 _AWAITING = frozenset({State.SILENT, State.IDLE, State.HEAD, State.SENDING, State.CLOSING})
 _DISCONNECTED = "server: the client disconnected before its %s was answered (%d)"
 
@@ -56,6 +59,7 @@ class Connection:
     _on_idle: Callable[["Connection"], None]  # called when it begins to wait for its client
     _budget: ByteBudget
     _intake: Intake = field(default_factory=Intake)
+    _forwarding: ForwardHandler | None = None
     _parse: Callable[[bytes], object] = bytes  # gives a piece to aiohttp's parser, once that is open
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _state: State = State.SILENT
@@ -64,11 +68,13 @@ class Connection:
     _address: str = ""
     _body: StreamReader = EMPTY_PAYLOAD  # of the request that is being answered
     _task: "asyncio.Task[None] | None" = None  # which answers it
+    _exchange: ForwardedExchange | None = None  # where it is handed on
     _begun: bytes = b""  # what has been written of the next answer
     _is_paused: bool = False  # whether too much is held to read on
     _is_shed: bool = False  # whether there is no memory for what the client sends
     _is_tls: bool = False
-    _given: int = 0  # bytes of the present request that the parser has been given
+    _given: int = 0  # bytes of the present request that the parser has been given; of a stream, not taken yet
+    _lent: int = 0  # bytes of a stream that are on their way
     _untaken: int = 0  # bytes of answers that the client has yet to take
     _counted: int = 0  # bytes that the budget knows of
     _peer_is_done: bool = False
@@ -97,7 +103,9 @@ class Connection:
         self._closes_at = inf
         self._state = State.BODY
         if self._intake.has_begun or body is not EMPTY_PAYLOAD:
-            self._intake.begin_body(reading.body_length(head))
+            if is_stream := self._forwards(head):
+                self._state, self._given = State.FORWARDING, 0
+            self._intake.begin_body(reading.body_length(head), is_stream=is_stream)
             self._on_idle(self)
             if self._is_shed:
                 self._shed()
@@ -144,6 +152,8 @@ class Connection:
         """Whether the client has to do something before anything is carried out."""
         if self._state is State.BODY:
             return not self._body.is_eof()
+        if self._state is State.FORWARDING:
+            return self._untaken > 0 or not (self._given or self._lent or self._body.is_eof())
         return self._state in _AWAITING
 
     def give_way(self) -> None:
@@ -179,9 +189,9 @@ class Connection:
         else:
             return GOES_ON
         finally:
-            self._body, self._task = EMPTY_PAYLOAD, None
-            if self._given:
-                self._given = 0
+            self._body, self._task, self._exchange = EMPTY_PAYLOAD, None, None
+            if self._given or self._lent:
+                self._given = self._lent = 0
                 self._count()
             if self._state is not State.IDLE:
                 self._end()
@@ -205,6 +215,9 @@ class Connection:
     async def _carry_out(self, request: web.BaseRequest, rejection: Fault | None) -> None:
         """Answer a request; ConnectionError where the client has gone."""
         head, fault = request[reading.HEAD], None
+        if self._forwards(head):
+            await self._forward(request, head)
+            return
         try:
             content = await self._read_body(head, rejection)
             self._begin(request)
@@ -224,6 +237,11 @@ class Connection:
         if head.upgrade or fault not in (None, REQUEST_TIMEOUT):
             await self._lingering_close(self._body)
 
+    def _assert_connected(self) -> None:
+        """ConnectionError where the client has gone."""
+        if self._state is State.ABANDONED or self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError
+
     async def _read_body(self, head: reading.RequestHead, rejection: Fault | None) -> bytes:
         """Read a body; LegacyError where a request is refused without its body or for it."""
         if rejection:
@@ -239,11 +257,73 @@ class Connection:
         return await reading.read(self._body)
 
     def _begin(self, request: web.BaseRequest) -> None:
-        if self._state is State.ABANDONED or self._transport is None or self._transport.is_closing():
-            raise ConnectionResetError
+        self._assert_connected()
         is_read = request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
         self._state = State.READING if is_read else State.WRITING
         self._task = request.task
+
+    # Requests that are handed on
+
+    def _forwards(self, head: reading.RequestHead) -> bool:
+        return self._forwarding is not None and self._forwarding.forwards(head)
+
+    async def _forward(self, request: web.BaseRequest, head: reading.RequestHead) -> None:
+        """Hand a request on; ConnectionError where the client has gone, or its answer cannot be ended."""
+        self._assert_connected()
+        exchange = ForwardedExchange(head, self._body, self, request.writer.drain)
+        self._state, self._task, self._exchange = State.FORWARDING, request.task, exchange
+        is_refused = False
+        try:
+            if fault := reading.rejection(head, is_forwarded=True):
+                raise LegacyError(fault)  # noqa: TRY301 - there is one way out
+            if self._forwarding is not None:
+                await self._forwarding.forward(exchange, self._address)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
+            fault, is_last = fault_of(error), exchange.is_last
+            if exchange.has_begun:
+                self._cut()
+            data = response(self._handler.refuse(fault, head.path), head.version, head.method, close=is_last)
+            await self._send(data, request)
+            is_refused = is_last
+        self._closes_after_response |= exchange.is_last
+        if is_refused or head.upgrade or not self._body.is_eof():
+            self._state = State.BODY
+            self._release()
+            await self._lingering_close(self._body)
+
+    def _cut(self) -> None:
+        """Let the client see that an answer has not come to its end, and raise ConnectionError."""
+        if self._transport is not None:
+            reset(self._transport)
+        raise ConnectionResetError
+
+    @property
+    def is_last(self) -> bool:
+        return self._closes_after_response
+
+    async def read_piece(self) -> bytes:
+        piece = await reading.read(self._body, is_stream=True)
+        self._given, self._lent = 0, len(piece)
+        self._intake.restart_chunks()
+        self._release()
+        self._count()
+        return piece
+
+    def send_interim(self, data: bytes) -> None:
+        self._write(data)
+
+    def send_piece(self, data: bytes) -> bool:
+        self._forget_untaken()  # what was sent before has been taken, or else this would not be sent
+        if not self._has_room(data):
+            raise LegacyError(OVERLOADED)
+        self._write(data)
+        if self._untaken:
+            self._on_idle(self)
+        return self._untaken > 0
+
+    # Its bytes
 
     async def _send(self, data: bytes, request: web.BaseRequest) -> None:
         """Write a response, and wait until there is room for the next one."""
@@ -291,7 +371,7 @@ class Connection:
     # Its memory
 
     def _count(self) -> None:
-        held = self._intake.size + self._given + self._untaken
+        held = self._intake.size + self._given + self._lent + self._untaken
         if held != self._counted:
             self._budget.hold(self.peer, held - self._counted)
             self._counted = held
@@ -306,7 +386,7 @@ class Connection:
         """Take no more from a client: a request that is not whole is refused, and so is what follows one."""
         self._is_shed = True
         self._intake.drop()
-        if self._state is State.BODY:
+        if self._state in _RECEIVING:
             if not self._body.is_eof():
                 self._body.set_exception(LegacyError(OVERLOADED))
         elif self._state in (State.SILENT, State.IDLE, State.HEAD):
@@ -349,7 +429,7 @@ class Connection:
 
     def _retire(self) -> None:
         self._state = State.CLOSED
-        self._given = 0
+        self._given = self._lent = 0
         self._count()
         self._on_closed(self)
 
@@ -379,6 +459,8 @@ class Connection:
         while piece := self._next_piece():
             self._given += len(piece)
             self._parse(piece)
+        if self._peer_is_done and self._state is State.FORWARDING and not self._has_given_enough():
+            self._cut_short()
         is_full = self._intake.size > _MAX_HELD
         if is_full or self._is_paused:
             if is_full and not self._is_paused:
@@ -387,10 +469,12 @@ class Connection:
             (self._transport.pause_reading if is_full else self._transport.resume_reading)()
 
     def _next_piece(self) -> bytes:
-        if self._state is State.BODY:
-            if self._body.is_eof() or self._transport is None:
+        if self._state in _RECEIVING:
+            is_stream = self._state is State.FORWARDING
+            if self._body.is_eof() or self._transport is None or (is_stream and self._has_given_enough()):
                 return b""
-            piece = self._intake.take_body(is_delayed=not self._transport.is_reading())
+            # Of a stream, the parser is never given so much that it would delay something
+            piece = self._intake.take_body(is_delayed=not (is_stream or self._transport.is_reading()))
             if self._intake.is_excessive:
                 too_many = self._intake.has_too_many_chunks
                 self._body.set_exception(
@@ -409,6 +493,10 @@ class Connection:
             self._on_idle(self)
             self._closes_at = min(self._closes_at, self._loop.time() + _HEAD_TIMEOUT)
         return piece
+
+    def _has_given_enough(self) -> bool:
+        """Whether the parser is given no more of a stream until what it has been given is taken."""
+        return self._given >= _MAX_GIVEN or self._intake.has_many_chunks
 
     # Its timers
 
@@ -512,6 +600,16 @@ class Connection:
             self._body.set_exception(web.RequestPayloadError())
         return self._note_end()
 
+    def _end_stream(self) -> bool:
+        """Expect no more of a body than has arrived; a client that has sent all of it may have gone."""
+        is_whole = self._body.is_eof()
+        if is_whole and self._exchange is not None and not self._exchange.has_begun:
+            return self._begin_response()
+        self._note_end()
+        if not is_whole:
+            self._release()
+        return True
+
     def _begin_response(self) -> bool:
         if not self._begun:
             self._open_response()
@@ -534,19 +632,28 @@ class Connection:
     def _abandon(self) -> None:
         self._state = State.ABANDONED
 
+    def _end_exchange(self) -> None:
+        """Cancel what is handed on, but for a write that has arrived and has no answer yet."""
+        exchange = self._exchange
+        if exchange is None or exchange.is_read or exchange.has_begun or not exchange.is_whole:
+            self._cancel_read()
+        else:
+            self._abandon()
+
     # fmt: off
     _REACTIONS: ClassVar[Mapping[State, Reactions["Connection"]]] = {
-        #                          data         half_close       deadline   drain           loss
-        State.SILENT:    Reactions(_begin_head, _hang_up,        _close,    _close,         _retire),
-        State.IDLE:      Reactions(_begin_head, _stop_reading,   _close,    _close_settled, _retire),
-        State.HEAD:      Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
-        State.PARSED:    Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
-        State.BODY:      Reactions(_take,       _cut_short,      _ignore,   _ignore,        _abandon),
-        State.READING:   Reactions(_take,       _begin_response, _ignore,   _ignore,        _cancel_read),
-        State.WRITING:   Reactions(_take,       _begin_response, _ignore,   _ignore,        _abandon),
-        State.SENDING:   Reactions(_take,       _note_end,       _ignore,   _ignore,        _abandon),
-        State.CLOSING:   Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _retire),
-        State.ABANDONED: Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
-        State.CLOSED:    Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
+        #                           data         half_close       deadline   drain           loss
+        State.SILENT:     Reactions(_begin_head, _hang_up,        _close,    _close,         _retire),
+        State.IDLE:       Reactions(_begin_head, _stop_reading,   _close,    _close_settled, _retire),
+        State.HEAD:       Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.PARSED:     Reactions(_take,       _stop_reading,   _time_out, _ignore,        _retire),
+        State.BODY:       Reactions(_take,       _cut_short,      _ignore,   _ignore,        _abandon),
+        State.FORWARDING: Reactions(_take,       _end_stream,     _ignore,   _ignore,        _end_exchange),
+        State.READING:    Reactions(_take,       _begin_response, _ignore,   _ignore,        _cancel_read),
+        State.WRITING:    Reactions(_take,       _begin_response, _ignore,   _ignore,        _abandon),
+        State.SENDING:    Reactions(_take,       _note_end,       _ignore,   _ignore,        _abandon),
+        State.CLOSING:    Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _retire),
+        State.ABANDONED:  Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
+        State.CLOSED:     Reactions(_drop,       _hang_up,        _ignore,   _ignore,        _ignore),
     }
     # fmt: on

@@ -2,7 +2,8 @@
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import count
 from typing import Protocol
@@ -10,14 +11,18 @@ from typing import Protocol
 from aiohttp import hdrs
 
 from proxy.cache import digest_credentials
-from proxy.errors import TOO_MANY_REQUESTS, Fault, LegacyError
+from proxy.errors import OTHER_RESOURCE, TOO_MANY_REQUESTS, Fault, LegacyError, UpstreamError
 from proxy.gateway.concurrency import current_peer
 from proxy.gateway.translator import Translator
-from proxy.legacy import Answer, Request, read_credentials
+from proxy.legacy import Answer, Request, account_of, is_other_resource, read_credentials
 from proxy.model import Credentials
+from proxy.observe.counters import FORWARDED_REQUESTS
+from proxy.observe.failures import UpstreamFailure
 from proxy.observe.log import request_id
 from proxy.server import code_page
-from proxy.server.failed_logins import FailedLogins, LockedOutError, Login
+from proxy.server.exchanges import ForwardedExchange
+from proxy.server.failed_logins import FailedLogins, Judgement, LockedOutError, Login
+from proxy.server.forwarding import Forwarder
 from proxy.server.peers import Network, peer_of
 from proxy.server.reading import RequestHead
 
@@ -36,8 +41,21 @@ class Handler(Protocol):
         """Render a fault; the `target` is empty where there was no request."""
 
 
+class ForwardHandler(Protocol):
+    """Hands requests on whose answers others have."""
+
+    def forwards(self, head: RequestHead) -> bool:
+        """Whether a request is handed on."""
+
+    async def forward(self, exchange: ForwardedExchange, connected: str) -> None:
+        """Carry out an exchange; LegacyError where there is no answer, or not all of it."""
+
+
 class LegacyHandler:
     """Answers requests to the 2008 API, unless their peer has guessed at tokens too often."""
+
+    forwarder: Forwarder | None = None
+    """Hands on what is no OutgoingCallerIds; without it, that is a 404."""
 
     def __init__(self, translator: Translator, trusted: Sequence[Network] = ()) -> None:
         """Let a `translator` answer; X-Forwarded-For of `trusted` proxies is believed."""
@@ -74,10 +92,57 @@ class LegacyHandler:
                 made = await self._translator.answer(request)
                 judgement.has_failed = made.status == 401
         except LockedOutError as error:
-            self._translator.failures.request_rejected("locked_out")
-            fault = TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(error.seconds)))
-            return self.refuse(fault, head.path)
+            return self.refuse(self._refuse_login(error), head.path)
         return made
+
+    def forwards(self, head: RequestHead) -> bool:
+        forwarder = self.forwarder
+        return forwarder is not None and is_other_resource(head.path, everything=forwarder.options.everything)
+
+    async def forward(self, exchange: ForwardedExchange, connected: str) -> None:
+        """Carry out an exchange; where credentials go on, a 401 of the target is a failed login."""
+        request_id.set(next(self._request_ids))
+        head, forwarder, failures = exchange.head, self.forwarder, self._translator.failures
+        if forwarder is None:  # since a moment ago
+            raise LegacyError(OTHER_RESOURCE)
+        answer, outcome = None, "failed"
+        try:
+            async with self._judging(exchange, connected, forwarder) as judgement:
+                answer = await forwarder.ask(exchange)
+                judgement.has_failed = answer.status == 401
+            await answer.send()
+            outcome = f"{answer.status // 100}xx"
+        except LockedOutError as error:
+            raise LegacyError(self._refuse_login(error)) from None
+        except UpstreamError as error:
+            failures.upstream_failed(
+                UpstreamFailure(forwarder.place, "forward", account_of(head.path) or "no account", error)
+            )
+            raise
+        finally:
+            failures.counters.count(FORWARDED_REQUESTS, outcome)
+            if answer is not None:
+                answer.close()
+
+    @asynccontextmanager
+    async def _judging(
+        self, exchange: ForwardedExchange, connected: str, forwarder: Forwarder
+    ) -> AsyncIterator[Judgement]:
+        """Count a login at the target while the block finds out whether it fails, as one to this proxy."""
+        request = _request(exchange.head)
+        login = None
+        if forwarder.options.credentials:
+            login = _login(request, self._peer(exchange.head, connected))
+        if login is None:
+            yield Judgement()
+            return
+        is_known = self._translator.recognises(login.credentials, login.digest)
+        async with self._failed.judging(login, is_known=is_known) as judgement:
+            yield Judgement() if is_known else judgement  # right here, whatever the target says
+
+    def _refuse_login(self, error: LockedOutError) -> Fault:
+        self._translator.failures.request_rejected("locked_out")
+        return TOO_MANY_REQUESTS.with_header("Retry-After", str(math.ceil(error.seconds)))
 
     def from_cache(self, head: RequestHead, connected: str) -> Answer | None:
         request = _request(head)

@@ -18,7 +18,7 @@ from proxy.net.byte_budget import ByteBudget
 from proxy.net.connection_limit import ConnectionLimit
 from proxy.observe.counters import TLS_CONNECTIONS, Counters
 from proxy.server.connection import Connection
-from proxy.server.handlers import Handler
+from proxy.server.handlers import ForwardHandler, Handler
 from proxy.server.intake import Intake
 from proxy.server.reading import HEAD
 
@@ -140,13 +140,17 @@ class HttpServer(web.Server):
         self._removed = asyncio.Event()
         self.limit = limit
         self.budget = budget or ByteBudget(DEFAULT_BYTES)
+        self.forwarding: ForwardHandler | None = None
+        """Of connections that are opened from now on."""
         self.is_draining = False
         self.lenient_targets = False
         """Whether targets may have spaces, on connections that are opened from now on."""
 
     def __call__(self, listener: str = "") -> RequestHandler:
         intake = Intake(self.lenient_targets)
-        connection = Connection(self._handler, self.remove, self.limit.touch, self.budget, intake)
+        connection = Connection(
+            self._handler, self.remove, self.limit.touch, self.budget, intake, self.forwarding
+        )
         return RequestHandler(self, connection, listener)
 
     def admit(

@@ -39,10 +39,14 @@ _REPEATABLE = frozenset(
     (b"content-location", b"content-range", _CONTENT_TYPE, b"etag", b"max-forwards", b"server", b"user-agent")
 )
 _WATCHED = _REPEATABLE | {_TRANSFER_ENCODING}
+_ORIGINALS: Final = {b"~" + name[1:]: name[:1].upper() for name in _REPEATABLE}
 
 
 _MAX_EXTENSIONS: Final = 1024  # bytes
 _MAX_CHUNKS: Final = 1024  # of a body: each costs far more time and memory than its bytes
+_MAX_HELD_CHUNKS: Final = 8 * 1024  # of a stream; the parser itself stops at twice as many
+_MANY_CHUNKS: Final = 4 * 1024  # of a stream; with more of them no others are given
+_STEP: Final = 16 * 1024  # bytes of a stream's chunks: too few for more chunks than are held
 _MAX_SIZE_DIGITS: Final = 16
 _HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 _PLAIN_CHUNK = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14})\r\n")
@@ -55,6 +59,7 @@ class _Chunks:
     extensions: int = 0
     """Bytes: of extensions, of zeros before a size, of trailers."""
     count: int = 0
+    most: int = _MAX_CHUNKS
     _left: int = 0  # bytes of a chunk, its line end included
     _line: bytes = b""  # the beginning of a line
     _is_trailer: bool = False
@@ -77,7 +82,7 @@ class _Chunks:
     def _follow_plain(self, piece: bytes) -> int:
         """Follow chunks that are only data; return where the first other one begins."""
         at, count, end = self._left, self.count, len(piece)
-        while at < end and count <= _MAX_CHUNKS and (found := _PLAIN_CHUNK.match(piece, at)):
+        while at < end and count <= self.most and (found := _PLAIN_CHUNK.match(piece, at)):
             at = found.end() + int(found[1], 16) + len(_LINE_END)
             count += 1
         self._left, self.count = max(0, at - end), count
@@ -86,7 +91,7 @@ class _Chunks:
     @property
     def is_excessive(self) -> bool:
         extensions = self.extensions + max(0, len(self._line) - _MAX_SIZE_DIGITS)
-        return extensions > _MAX_EXTENSIONS or self.count > _MAX_CHUNKS
+        return extensions > _MAX_EXTENSIONS or self.count > self.most
 
     def _end_line(self, line: bytes) -> None:
         if self._is_trailer:
@@ -133,8 +138,13 @@ class Intake:
         return self._chunks.is_excessive
 
     @property
+    def has_many_chunks(self) -> bool:
+        """Whether so many chunks of a stream have been given that others have to wait."""
+        return self._chunks.count >= _MANY_CHUNKS
+
+    @property
     def has_too_many_chunks(self) -> bool:
-        return self._chunks.count > _MAX_CHUNKS
+        return self._chunks.count > self._chunks.most
 
     def drop(self) -> None:
         self.held, self._at = b"", 0
@@ -182,12 +192,21 @@ class Intake:
                 headers += _REFUSED if self.is_excessive else chunks
         return line + headers, is_end
 
-    def begin_body(self, length: int) -> None:
-        """Expect a body of so many bytes, or a `CHUNKED` one, behind the head that has been given."""
-        if not self.has_begun:  # else its first chunks came with the head
+    def begin_body(self, length: int, *, is_stream: bool = False) -> None:
+        """Expect a body of so many bytes, or a `CHUNKED` one, behind the head that has been given.
+
+        The limit of chunks is for those of a stream that are held at a time (see `restart_chunks`).
+        """
+        if not self.has_begun or self.has_too_many_chunks:  # else its first chunks came with the head
             self._chunks = _Chunks()
+        if is_stream:
+            self._chunks.most = _MAX_HELD_CHUNKS
         self.has_begun = False
         self._left = length
+
+    def restart_chunks(self) -> None:
+        """Count the chunks of a stream anew: those that were given have been taken."""
+        self._chunks.count = self._chunks.extensions = 0
 
     def take_body(self, *, is_delayed: bool) -> bytes:
         """Return the next piece of a body; a chunked one ends with the first piece that completes it.
@@ -196,7 +215,7 @@ class Intake:
         """
         if self._left == CHUNKED:
             self._is_exact &= not is_delayed
-            return self._take_chunks()
+            return self._take_chunks(_STEP if self._chunks.most > _MAX_CHUNKS else 0)
         piece = self._take(min(self._at + self._left, len(self.held)))
         self._left -= len(piece)
         return piece
@@ -206,9 +225,10 @@ class Intake:
         self.held, self._at = (self.held, end) if end < len(self.held) else (b"", 0)
         return piece
 
-    def _take_chunks(self) -> bytes:
-        found = _CHUNKS_END.search(self.held, self._at)
-        end = len(self.held)
+    def _take_chunks(self, most: int = 0) -> bytes:
+        """Return the chunks at hand, `most` bytes of them if it is not 0, up to what may be their end."""
+        end = min(len(self.held), self._at + (most or len(self.held)))
+        found = _CHUNKS_END.search(self.held, self._at, end)
         if found is not None:
             end = found.end() if found[0] == _HEAD_END else found.start()
         piece = self._take(end)
@@ -278,6 +298,12 @@ def _has_plain_headers(headers: bytes) -> bool:
         and _rename_repeated(headers, given) == headers
         and _TRANSFER_ENCODING not in given
     )
+
+
+def original_name(name: bytes) -> bytes:
+    """Return the name that a header came with, which `_rename_repeated` may have changed."""
+    first = _ORIGINALS.get(name.lower())
+    return first + name[1:] if first else name
 
 
 def _encode_spaces(line: bytes) -> bytes:

@@ -16,11 +16,13 @@ from proxy.net.connection_limit import ConnectionLimit, max_connections
 from proxy.net.sockets import Handshakes, Listener, accepting, opened
 from proxy.observe.counters import Counters
 from proxy.observe.failures import FailureLog
+from proxy.server.forwarding import Forwarding, ForwardOptions
 from proxy.server.handlers import LegacyHandler
 from proxy.server.http_server import DEFAULT_BYTES, HttpServer, drained
 from proxy.server.metrics import Metrics
 from proxy.server.peers import Network, peer_of_connection
 from proxy.server.startup_checks import assert_limits, assert_versions
+from proxy.upstream.held_answers import AnswerBudget
 
 _log = logging.getLogger("proxy.server")
 
@@ -51,6 +53,10 @@ class ServerOptions:
     """Of memory, for requests and for answers that are not taken."""
     connections_per_peer: int | None = None
     """A quarter of all where it is None."""
+    answer_bytes: int = DEFAULT_BYTES
+    """Of memory, for answers that are handed on, and for those of upstreams."""
+    forward: ForwardOptions | None = None
+    """Where other resources of the 2008 API are; without it, they are not found."""
 
 
 @dataclass(slots=True)
@@ -62,6 +68,7 @@ class Serving:
     contexts: dict[str, SSLContext]
     """Of TLS, under the names of the listeners that have one."""
     drain: float
+    forwarding: Forwarding
     metrics: Metrics | None = None
 
     def follow(self, translator: Translator, options: ServerOptions) -> None:
@@ -78,6 +85,9 @@ class Serving:
         self.server.budget.most = options.request_bytes
         self.server.limit.name_peer = partial(peer_of_connection, trusted=options.trusted_proxies)
         self.server.limit.limit_peers(options.connections_per_peer)
+        self.forwarding.held.limit = options.answer_bytes
+        self.forwarding.follow(options.forward)
+        self.handler.forwarder = self.forwarding.now
 
     def find_obstacle(self) -> str:
         """Return why no more requests should be sent here; '' where they should."""
@@ -108,14 +118,19 @@ def listeners(options: ServerOptions) -> Iterator[Mapping[str, Listener]]:
 
 
 @asynccontextmanager
-async def listening(
+async def listening(  # noqa: PLR0913 - each is a part
     translator: Translator,
     options: ServerOptions,
     every: Mapping[str, Listener],
     counters: Counters,
     share: AcceptShare | None = None,
+    *,
+    held: AnswerBudget | None = None,
 ) -> AsyncIterator[Serving]:
-    """Serve over these `listeners` until the block ends, then let requests in flight finish."""
+    """Serve over these `listeners` until the block ends, then let requests in flight finish.
+
+    Answers that are handed on count against the budget `held`, as those of upstreams do.
+    """
     assert_versions()
     await assert_limits()
     share = share or AcceptShare()
@@ -123,9 +138,12 @@ async def listening(
     handler, failures = LegacyHandler(translator, options.trusted_proxies), FailureLog(counters)
     budget = ByteBudget(options.request_bytes, partial(failures.request_rejected, "no_memory"))
     server = HttpServer(handler, counters, share, _limit(max_connections()), budget)
-    serving = Serving(handler, server, dict(options.tls), options.drain)
-    serving.set_limits(options)
+    server.forwarding = handler
+    forwarding = Forwarding(held or AnswerBudget())
+    serving = Serving(handler, server, dict(options.tls), options.drain, forwarding)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(forwarding.close)
+        serving.set_limits(options)
         if (operators := every.get("metrics")) is not None:
             metrics = serving.metrics = Metrics(counters, operators.address.host, serving.find_obstacle)
             metrics.hosts = options.metrics_hosts

@@ -33,6 +33,7 @@ class RequestHead(Protocol):
     """The request target."""
     version: HttpVersion
     headers: CIMultiDictProxy[str]
+    raw_headers: Sequence[tuple[bytes, bytes]]
     should_close: bool
     upgrade: bool
     chunked: bool
@@ -43,14 +44,17 @@ HEAD: web.RequestKey[RequestHead] = web.RequestKey("head")
 """Under which a request has its head."""
 
 
-def rejection(head: RequestHead) -> Fault | None:
-    """Return why a request is refused before its body is read, if it is (hardening.md section 1)."""
+def rejection(head: RequestHead, *, is_forwarded: bool = False) -> Fault | None:
+    """Return why a request is refused before its body is read, if it is (hardening.md section 1).
+
+    What is forwarded may have any body whose end is clear.
+    """
     if head.version not in (HttpVersion11, HttpVersion10):
         return HTTP_VERSION
     headers = head.headers
     if not head.path or _lacks_single_host(head):
         return MALFORMED
-    for header, is_rejected, fault in _REJECTIONS:
+    for header, is_rejected, fault in _UNCLEAR if is_forwarded else _REJECTIONS:
         if header in headers and is_rejected(head, headers.getall(header)):
             return fault
     return None
@@ -66,11 +70,16 @@ def expects_continue(head: RequestHead) -> bool:
     return hdrs.EXPECT in head.headers and head.version == HttpVersion11
 
 
-async def read(body: StreamReader) -> bytes:
-    """Return the whole body; LegacyError where it does not arrive as it should."""
+async def read(body: StreamReader, *, is_stream: bool = False) -> bytes:
+    """Return the whole body; LegacyError where it does not arrive as it should.
+
+    Of a stream, return all that is at hand of it, b'' at its end; each piece has as long as a whole body.
+    """
     content = bytearray()
     try:
         async with asyncio.timeout(_TIMEOUT):
+            if is_stream:
+                return await body.readany()
             while chunk := await body.readany():
                 content += chunk
                 if len(content) > _MAX_BODY:
@@ -116,9 +125,13 @@ def _is_too_long(_: RequestHead, lengths: Sequence[str]) -> bool:
     return any(int(length) > _MAX_BODY for length in lengths)
 
 
-_REJECTIONS: Sequence[tuple[str, Callable[[RequestHead, Sequence[str]], bool], Fault]] = (
+_Rejection = tuple[str, Callable[[RequestHead, Sequence[str]], bool], Fault]
+_UNCLEAR: Sequence[_Rejection] = (
     (hdrs.TRANSFER_ENCODING, _has_unclear_end, MALFORMED),
     (hdrs.EXPECT, _has_other("100-continue"), EXPECTATION_FAILED),
+)
+_REJECTIONS: Sequence[_Rejection] = (
+    *_UNCLEAR,
     (hdrs.CONTENT_ENCODING, _has_other("identity"), UNSUPPORTED_ENCODING),
     (hdrs.CONTENT_LENGTH, _is_too_long, BODY_TOO_LARGE),
 )

@@ -17,6 +17,7 @@ class State(Enum):
     HEAD = "part of a head has been received"
     PARSED = "a whole head has been given to aiohttp, which is about to hand over its request"
     BODY = "a request has been handed over, and its body is awaited"
+    FORWARDING = "a request is handed on; its body and its answer pass in pieces"
     READING = "a request without effects is carried out"
     WRITING = "a request with effects is carried out"
     SENDING = "an answer has been written, and there is no room for the next one yet"

@@ -53,6 +53,29 @@ def explained(*arguments: str | Path) -> list[str]:
 # explain
 
 
+@pytest.mark.parametrize(
+    ("forward", "own", "line"),
+    [
+        ("{to: http://old.example.com/x, credentials: true}", "go on too", "proxy.yaml:8"),
+        ("http://old.example.com/x", "are removed", "default"),
+    ],
+)
+def test_where_a_request_is_forwarded(file: Path, forward: str, own: str, line: str) -> None:
+    calls = LIST.replace("OutgoingCallerIds", "Calls") + "?Status=2"
+    assert "legacy.forward" in called("explain", "get", calls, "--config", file).stdout
+    file.write_text(f"{PLIVO}legacy: {{forward: {forward}}}\n", encoding="utf-8")
+    assert explained("get", f"http://x{calls}", "--config", file) == [
+        f"GET {calls}",
+        f"forwarded to http://old.example.com/x{calls} proxy.yaml:8",
+        f"credentials {own} {line}",
+        "",
+    ]
+    assert "route GET the list" in explained("get", LIST, "--config", file)
+    done = called("translate", "get", calls, "--config", file)
+    assert done.exit_code == 1
+    assert "it is forwarded to http://old.example.com/x" in done.stderr
+
+
 def test_each_part_of_the_upstream_request_with_its_line(file: Path) -> None:
     lines = explained("get", f"http://x{LIST}?page=2", "--config", file)
     assert "GET http://127.0.0.1:1/v1/MA1/VerifiedCallerId/?limit=20&offset=100" in lines

@@ -66,6 +66,8 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "legacy/requests": {
         "_PATH": HEADER,
         "_SUFFIX": HEADER,
+        "_VERSION": HEADER,
+        "_ACCOUNT": HEADER,
         "_ABSOLUTE_FORM": HEADER,
         "_DIGITS": FIELD,
         "_LINE_BREAK": FIELD,
