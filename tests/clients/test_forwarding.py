@@ -12,10 +12,11 @@ import pytest
 from support.old_api import HERE, OldApi, running_old_api
 from support.running import running_proxy, running_sandbox
 from support.seed import ACCOUNT, LIST, TOKEN, basic
-from support.wire import connect, parse
+from support.wire import connect
 
 from clients.programs import HERE as DRIVERS
 from clients.programs import run
+from proxy.conversations.messages import parse_text
 from proxy.sandbox import Store
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
@@ -87,7 +88,7 @@ async def test_recorded_requests(file: Path) -> None:
     """The bytes that were recorded, but for the resource and the form: the old API gets all of them."""
     text = RECORDED[file]
     recorded = re.sub(r"Authorization: .*", f"Authorization: {basic()}", text)
-    wanted = parse(re.sub(r"OutgoingCallerIds(?:/PN\w+)?", "Calls", recorded))
+    wanted = parse_text(re.sub(r"OutgoingCallerIds(?:/PN\w+)?", "Calls", recorded))
     form = "Caller=4158675309&Called=4155551212" if wanted.body else ""
     headers = {**dict(wanted.headers), "Content-Length": str(len(form))}
     if wanted.header("Content-Length") is None:
