@@ -46,6 +46,15 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "config/settings": OPERATOR,
     "config/starting": OPERATOR,
     "config/yaml_source": OPERATOR,
+    # Of an operator's file: the texts are a vendor's, and bounded, but no server reads them
+    "drafts/access": OPERATOR,
+    "drafts/candidates": OPERATOR,
+    "drafts/paging": OPERATOR,
+    "drafts/parameters": OPERATOR,
+    "drafts/requests": OPERATOR,
+    "drafts/shapes": OPERATOR,
+    "drafts/words": OPERATOR,
+    "drafts/writing": OPERATOR,
     "explain/messages": OPERATOR,
     "legacy/credentials": {"_BASIC": HEADER, "_CONTROLS": HEADER},
     "legacy/formats": {
