@@ -221,7 +221,9 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|
 
 
 def can_be_bare(text: str) -> bool:
-    return bool(_UNQUOTED.fullmatch(text)) and not _AMBIGUOUS.fullmatch(text) and parse_plain(text) == text
+    """Whether a text needs no quotation marks; U+2028 is a line break in YAML."""
+    is_plain = text.isprintable() and _UNQUOTED.fullmatch(text) and not _AMBIGUOUS.fullmatch(text)
+    return bool(is_plain) and parse_plain(text) == text
 
 
 UNFILLED = "<TODO>"
