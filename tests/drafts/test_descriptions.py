@@ -29,6 +29,7 @@ from proxy.drafts.shapes import Node, Root
 
 CALLICO = VENDORS["callico"]
 RINGWELL = VENDORS["ringwell"]
+WHOLE = {"type": "integer"}
 
 
 def called(*arguments: str | Path) -> Result:
@@ -286,6 +287,8 @@ paths:
 
 
 HOSTILE = [
+    "a\u2028b",
+    "a\ufeffb",
     'quote " and \\ backslash',
     "line\nbreak: true",
     "key: value # comment",
@@ -344,6 +347,8 @@ def test_any_text_of_a_description_is_written_safely(hostile: str, tmp_path: Pat
         )
     }
     description["paths"]["/caller-ids/{id}"] = description["paths"].pop(f"/caller-ids/{{id}}{hostile}")
+    error = record(**{hostile: record(code=WHOLE, message=text())})
+    get["responses"]["default"] = content(error)
     draft, values = drafted(tmp_path, description)
     assert "secret-home" not in str(read_yaml(tmp_path / "draft.yaml", {"HOME": "secret-home"}).data)
     assert set(values) == set(yaml.safe_load(drafted(tmp_path, _plain(description))[0]))
