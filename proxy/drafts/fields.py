@@ -147,7 +147,7 @@ def _write_ids(
     number_form: str | None,
     parameter: DescribedParameter | None,
 ) -> Guess:
-    if codec is None:
+    if codec is None or own_id is None:
         forms = "uuid, integer, hex32, short_text (up to 21 letters and digits), stored (any text) or others"
         place = f" of {own_id.place}" if own_id else ""
         return Guess({"codec": MISSING}, f"look up the form{place}: {forms}")
@@ -157,7 +157,6 @@ def _write_ids(
         form = find_written_form(parameter.shape, number_form) if parameter else number_form
         value |= {"as": form} if form in WRITABLE - {"e164"} else {}
     value |= {"prefix": prefix} if prefix else {}
-    assert own_id is not None  # noqa: S101 - there is no codec without it
     return guess_from(own_id.place, value, "the form of the id")
 
 

@@ -132,38 +132,67 @@ class ValidationDraft:
 
 def guess_validation(context: Context, found: ValidationRequests) -> ValidationDraft:
     """Return how a number is validated."""
-    reason = "This vendor's API does not validate numbers"
-    if found.validate is None:
-        no = guess_without({"unsupported": reason}, "the description has no request that validates a number")
-        mode = guess_without("unsupported", "the description has no request that validates a number")
-        return ValidationDraft(mode, {"validate": no}, None)
-    request, others = found.validate, ", ".join(each.place for each in found.others[:5])
+    others = ", ".join(each.place for each in found.others[:5])
     hint = f"; others: {others}" if others else ""
-    if found.code is None and found.verify is None:
-        why = f"{request.place} takes a number, but nothing shows a code or takes one{hint}"
-        mode = guess_without("unsupported", why)
-        return ValidationDraft(mode, {"validate": guess_without({"unsupported": reason}, why)}, None)
-    roles = (make_number_role(context.fields), NAME, DELAY)
-    validate = write_operation(request, context, roles)
-    operations: dict[str, Guess | Tree] = {"validate": validate}
-    answer = request.answer.shape if request.answer else None
-    if answer and (name := choose_field(answer, NAMES, 7)):
+    if found.validate is None:
+        return _refuse_validation("the description has no request that validates a number")
+    if found.verify is not None:
+        return _speak_code(context, found.validate, found.verify, found.call, hint)
+    if found.code is not None:
+        return _show_code(context, found.validate, found.code, hint)
+    why = f"{found.validate.place} takes a number, but nothing shows a code or takes one{hint}"
+    return _refuse_validation(why)
+
+
+def _refuse_validation(why: str) -> ValidationDraft:
+    reason = "This vendor's API does not validate numbers"
+    operations = {"validate": guess_without({"unsupported": reason}, why)}
+    return ValidationDraft(guess_without("unsupported", why), operations, None)
+
+
+def _write_validate(context: Context, request: DescribedRequest) -> dict[str, Guess | Tree]:
+    validate = write_operation(request, context, (make_number_role(context.fields), NAME, DELAY))
+    if request.answer and (name := choose_field(request.answer.shape, NAMES, 7)):
         validate["friendly_name"] = guess_from(name.place, {"at": name.pointer, "default": None})
-    if found.verify is None and found.code is not None:
-        codes = _guess_codes(found.code.shape, found.code.place)
-        form = {} if codes else {"as": "six_digits"}
-        validate["code"] = guess_from(
-            found.code.place, {"at": found.code.pointer, **form} if form else found.code.pointer
-        )
-        mode = guess_from(found.code.place, "code_shown", f"the answer has the code{hint}")
-        return ValidationDraft(mode, operations, codes)
-    assert found.verify is not None  # noqa: S101 - see above
-    operations |= {"call": write_operation(found.call, context, _VERIFY)} if found.call else {}
-    operations["verify"] = _write_verify(found.verify, context)
-    if (pending := _write_pending(found.verify, answer, context)) is not None:
-        validate["pending"] = pending
-    why = f"the call speaks the code, which {found.verify.place} takes; code_on_phone turns that on{hint}"
-    code = choose_field(found.verify.body.shape, CODES, 8) if found.verify.body else None
+    return validate
+
+
+def _show_code(context: Context, request: DescribedRequest, code: FieldShape, hint: str) -> ValidationDraft:
+    """Return a validation whose answer has the code, which the callee types."""
+    validate, codes = _write_validate(context, request), _guess_codes(code.shape, code.place)
+    is_six_digits = codes is None and _has_six_digits(code.shape)
+    value = {"at": code.pointer, "as": "six_digits"} if is_six_digits else code.pointer
+    validate["code"] = guess_from(code.place, value)
+    mode = guess_from(code.place, "code_shown", f"the answer has the code{hint}")
+    return ValidationDraft(mode, {"validate": validate}, codes)
+
+
+def _has_six_digits(shape: Shape) -> bool:
+    """Whether a code has six digits; as a number it has most likely, since zeros are lost otherwise."""
+    texts = [str(each) for each in shape.examples]
+    is_told = re.search(r"\b(6|six)[- ]digits?\b", shape.description.lower()) or "{6}" in shape.pattern
+    return (
+        bool(is_told) or shape.types == {"integer"} or any(re.fullmatch("[0-9]{6}", each) for each in texts)
+    )
+
+
+def _speak_code(
+    context: Context,
+    request: DescribedRequest,
+    verify: DescribedRequest,
+    call: DescribedRequest | None,
+    hint: str,
+) -> ValidationDraft:
+    """Return a validation whose call speaks the code, which `verify` sends back."""
+    validate = _write_validate(context, request)
+    pending = _write_pending(verify, request.answer.shape if request.answer else None, context)
+    operations: Tree = {
+        "validate": {**validate, "pending": pending} if pending else validate,
+        **({"call": write_operation(call, context, _VERIFY)} if call else {}),
+        "verify": _write_verify(verify, context),
+    }
+    why = f"the call speaks the code, which {verify.place} takes; code_on_phone turns that on{hint}"
+    code = choose_field(verify.body.shape, CODES, 8) if verify.body else None
     codes = _guess_codes(code.shape, code.place) if code else None
     return ValidationDraft(guess_without("unsupported", why), operations, codes)
 

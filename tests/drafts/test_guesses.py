@@ -538,17 +538,20 @@ def test_a_call_that_follows_the_validation(tmp_path: Path) -> None:
         (record(code=WHOLE | {"description": "HTTP status"}), None),
         (record(code=text(enum=["ok", "failed"])), None),
         (record(error_code=WHOLE), None),
-        (record(code=WHOLE, msg=text(), data=record(pin=text())), "/data/pin"),
+        (record(code=WHOLE, msg=text(), data=record(pin=WHOLE)), {"at": "/data/pin", "as": "six_digits"}),
+        (record(otp=text(example="040213")), {"at": "/otp", "as": "six_digits"}),
+        (record(otp=text(description="A six-digit code")), {"at": "/otp", "as": "six_digits"}),
+        (record(otp=text(example="0402")), "/otp"),
     ],
 )
-def test_a_code_is_told_from_a_status(answer: Json, code: str | None, tmp_path: Path) -> None:
+def test_a_code_is_told_from_a_status(answer: Json, code: Any, tmp_path: Path) -> None:
     description = listing()
     start = record(["phone_number"], phone_number=text(example="+14158675309"))
     post = operation("Validate", content(answer), requestBody=json_body(start))
     description["paths"]["/caller-ids"]["post"] = post
     values, _ = draft(tmp_path, description)
     validate = values["operations"]["validate"]
-    assert validate.get("code") == ({"at": code, "as": "six_digits"} if code else None)
+    assert validate.get("code") == code
     assert values["validation"] == ("code_shown" if code else "unsupported")
 
 

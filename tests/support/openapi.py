@@ -436,7 +436,7 @@ operations:
       alias: friendly_name
       delay: {from: call_delay, as: integer}
       channel: {constant: voice}
-    code: {at: /pin, as: six_digits}
+    code: /pin
     friendly_name: {at: /alias, default: null}
 caller_id:
   id: /ref
