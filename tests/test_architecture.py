@@ -100,7 +100,7 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "lxml": ("proxy/legacy/",),
     "prometheus_client": ("proxy/observe/exposition.py",),
     "redis": ("proxy/cache/redis_pipeline.py", "proxy/cache/redis_store.py", "proxy/net/redis_url.py"),
-    "yaml": ("proxy/config/yaml_source.py",),
+    "yaml": ("proxy/config/yaml_source.py", "proxy/drafts/reading.py"),  # the latter reads any YAML
 }
 
 
@@ -142,7 +142,7 @@ LAYERS: Sequence[frozenset[str]] = (
     frozenset({"gateway"}),
     frozenset({"server"}),
     frozenset({"process"}),
-    frozenset({"explain", "doctor", "conversations"}),
+    frozenset({"explain", "doctor", "conversations", "drafts"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -470,7 +470,7 @@ PLANTED: list[tuple[Rule, str, str, str]] = [
         misplaced_libraries,
         "proxy/config/loading.py",
         "import yaml",
-        "proxy/config/loading.py:1: imports yaml, but only proxy/config/yaml_source.py may",
+        "proxy/config/loading.py:1: imports yaml, but only proxy/config/yaml_source.py, ",
     ),
     (
         extra_bridges,

@@ -82,16 +82,51 @@ def schema(kind: str) -> None:
 
 
 @click.command(
-    cls=Command, examples=("callerid-proxy init plivo", "callerid-proxy init telnyx --output proxy.yaml")
+    cls=Command,
+    examples=(
+        "callerid-proxy init telnyx --output proxy.yaml",
+        "callerid-proxy init my-vendor --from-openapi openapi.yaml --output my-vendor.yaml",
+    ),
 )
 @click.argument("name", type=PROFILE)
+@click.option("--from-openapi", "description", type=FILE, help="Draft a profile NAME from this description.")
+@click.option("--path", help="The path of the list in the description, if it is not the one that is guessed.")
 @click.option("--output", "-o", type=FILE, help="Write to a new file instead of printing.")
-def init(name: str, output: Path | None) -> None:
-    """Print a commented proxy.yaml to start from, for the profile NAME or a profile of one's own."""
+def init(name: str, description: Path | None, path: str | None, output: Path | None) -> None:
+    """Print a commented proxy.yaml to start from, for the profile NAME or a profile of one's own.
+
+    With --from-openapi, print the draft of a profile instead, from a vendor's OpenAPI description (3.0, 3.1
+    or Swagger 2.0; JSON or YAML). `check` names what is left to fill in.
+    """
+    if description is not None:
+        _write_new(output, _draft(name, description, path))
+        return
+    if path is not None:
+        raise click.UsageError("--path is a path of the description: give --from-openapi too")
     try:
         text = make_starting_file(name, output or Path("proxy.yaml"))
     except ConfigurationError as error:
         refuse(error)
+    _write_new(output, text)
+
+
+def _draft(name: str, description: Path, path: str | None) -> str:
+    """Return the draft of a profile; say how much of it is left to do."""
+    from proxy.drafts import DescriptionError, draft_profile  # noqa: PLC0415 - for this command alone
+
+    try:
+        draft = draft_profile(name, description, path)
+    except DescriptionError as error:
+        refuse(ConfigurationError([Mistake(str(description), error.line, error.column, str(error))]))
+    for each in draft.unfollowed:
+        warning = Mistake(str(description), 0, 0, f"the reference {each} is not followed")
+        click.echo(warning.as_warning(), err=True)
+    click.echo(f"guesses to compare: {draft.guesses}; places to fill in: {draft.faults}", err=True)
+    return draft.text
+
+
+def _write_new(output: Path | None, text: str) -> None:
+    """Print a text, or write it to a file that does not exist yet."""
     if output is None:
         click.echo(text, nl=False)
         return

@@ -104,16 +104,16 @@ class Source:
         return f"{self.file}:{self.positions[key_path][0]}" if key_path else ""
 
 
-def read_content(file: str | Path) -> bytes:
-    """Return the content of a file; OSError where it cannot be read or is too large."""
+def read_content(file: str | Path, most: int = _MAX_BYTES) -> bytes:
+    """Return the content of a file; OSError where it cannot be read or has more than `most` bytes."""
     try:
         # Without waiting: a pipe without a writer is empty then
         with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             os.set_blocking(opened.fileno(), True)
-            found = opened.read(_MAX_BYTES + 1)
+            found = opened.read(most + 1)
     except ValueError:  # an impossible file name
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
-    if len(found) > _MAX_BYTES:
+    if len(found) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return found
 
@@ -138,7 +138,7 @@ def read_yaml(path: Path, variables: Mapping[str, str], *, without_secrets: bool
     try:
         text = read_content(path).decode()
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = _Reader(source, variables).read(node, ()) if node else None
+        value = _Reader(source, variables, text).read(node, ()) if node else None
         source.data = {} if value is None and not source.mistakes else value
     except OSError as error:
         source.is_unreadable = True
@@ -223,7 +223,14 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/](?:[^\s:#{}\[\],\x00-\x1f\x7f-\x9f]|:(?!\s|
 
 
 def can_be_bare(text: str) -> bool:
-    return bool(_UNQUOTED.fullmatch(text)) and not _AMBIGUOUS.fullmatch(text) and parse_plain(text) == text
+    """Whether a text needs no quotation marks; U+2028 is a line break in YAML."""
+    is_plain = text.isprintable() and _UNQUOTED.fullmatch(text) and not _AMBIGUOUS.fullmatch(text)
+    return bool(is_plain) and parse_plain(text) == text
+
+
+UNFILLED = "<TODO>"
+"""What stands in a draft, without quotes, for a value that is not known; a comment behind it says which."""
+_COMMENT = re.compile(r" #(.*)")
 
 
 EMPTY_SECRET = "empty_secret"  # noqa: S105
@@ -240,8 +247,9 @@ _FILLERS = (
 class _Reader:
     """Turns nodes into values, and records the position of each and everything that is not allowed."""
 
-    def __init__(self, source: Source, variables: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, variables: Mapping[str, str], text: str) -> None:
         self._source = source
+        self._text = text
         self._variables = variables
         self._nodes: set[int] = set()
         self._resolver = yaml.SafeLoader("")
@@ -304,7 +312,15 @@ class _Reader:
         if node.style is None and _AMBIGUOUS.fullmatch(node.value) and not is_limit_off:
             shown = "this" if key_path[-1:] and key_path[-1] in SECRET_KEYS else repr(node.value)
             return self._report(node, f"{shown} is an ambiguous YAML 1.1 value: put it in quotes")
+        if node.style is None and node.value == UNFILLED:
+            return self._report(node, f"{UNFILLED} is not filled in yet{self._find_comment(node)}")
         return parse_plain(node.value) if node.style is None else node.value
+
+    def _find_comment(self, node: yaml.ScalarNode) -> str:
+        """Return the comment behind a value, which says what to look up."""
+        line = self._text.splitlines()[node.end_mark.line][node.end_mark.column :]
+        found = _COMMENT.search(line)
+        return f":{found[1]}" if found else ""
 
     def _expand(self, node: yaml.ScalarNode, key_path: KeyPath) -> Expanded | None:
         """Replace the variables in a text; unknown ones stand for any value that fits."""

@@ -1,5 +1,6 @@
 """Seeds for fuzzing: the messages of the conversations, and recordings if present."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
@@ -8,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 from support import broken_configurations as configurations
-from support import conversations
+from support import conversations, openapi
 from support.seed import ACCOUNT, BOB
 from support.wire import Message
 
@@ -52,7 +53,7 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
     found: dict[str, dict[bytes, None]] = {name: {} for name in TARGETS}
     every = (
         *(_conversations(), _recordings(), _vendors(), _rows(), _configurations(), _codes()),
-        *(_responses(), _request_lines()),
+        *(_responses(), _request_lines(), _descriptions()),
     )
     for name, seed in chain(*every):
         found[name][seed] = None
@@ -168,6 +169,12 @@ def _codes() -> Iterator[Seed]:
     yield "code", b"\n".join([b"\0POST", b"text/xml", b"", b"null", VERIFIED, xml])
     for method in (b"GET", b"HEAD", b"DELETE"):
         yield "code", b"\n".join([b"\0" + method, b"", b"cross-site", b"", b"", b""])
+
+
+def _descriptions() -> Iterator[Seed]:
+    yield "description", (_TESTS / "support" / "ringbook.yaml").read_bytes()
+    for vendor in openapi.VENDORS.values():
+        yield "description", json.dumps(vendor.description).encode()
 
 
 def _configurations() -> Iterator[Seed]:

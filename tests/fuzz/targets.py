@@ -22,6 +22,8 @@ from fuzz.page import page
 from fuzz.request_line import request_line
 from proxy.cache import derive_key
 from proxy.config import read_profile, shipped_profiles
+from proxy.config.yaml_source import UNFILLED, read_yaml
+from proxy.drafts import DescriptionError, draft_profile
 from proxy.errors import MALFORMED, Fault, LegacyError
 from proxy.legacy import Request, parse_body, read_credentials, route
 from proxy.legacy.forms import Form, parse_query
@@ -364,6 +366,24 @@ def writers(data: bytes) -> None:
         assert_shows_fault(MALFORMED.saying(row.friendly_name))
 
 
+# Descriptions of vendors
+
+
+def description(data: bytes) -> None:
+    """Draft a profile: the proxy can read what is written, whatever the description has."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, draft = Path(folder) / "openapi.yaml", Path(folder) / "draft.yaml"
+        file.write_bytes(data)
+        try:
+            found = draft_profile("mine", file)
+        except DescriptionError:
+            return
+        draft.write_text(found.text, encoding="utf-8")
+        mistakes = read_yaml(draft, {}).mistakes
+        assert len(mistakes) == found.faults
+        assert all(UNFILLED in each.message for each in mistakes)
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "query": query,
     "urlencoded": urlencoded,
@@ -379,4 +399,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "writers": writers,
     "configuration": configuration,
     "code": code,
+    "description": description,
 }
