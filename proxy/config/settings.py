@@ -474,7 +474,7 @@ class ForwardSettings(Frozen):
     timeout: Positive = 600
     """Seconds from the end of a request's head to the end of its answer."""
     connections: StrictInt = Field(100, ge=1)
-    """To the target, for each worker."""
+    """To the target, for each worker; one peer takes three quarters of them at most."""
 
 
 def _expand_target(value: Any) -> Any:

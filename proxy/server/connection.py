@@ -189,9 +189,9 @@ class Connection:
         else:
             return GOES_ON
         finally:
-            self._body, self._task, self._exchange = EMPTY_PAYLOAD, None, None
-            if self._given or self._lent:
-                self._given = self._lent = 0
+            self._body, self._task = EMPTY_PAYLOAD, None
+            if self._given:
+                self._given = 0
                 self._count()
             if self._state is not State.IDLE:
                 self._end()
@@ -287,6 +287,9 @@ class Connection:
             data = response(self._handler.refuse(fault, head.path), head.version, head.method, close=is_last)
             await self._send(data, request)
             is_refused = is_last
+        finally:
+            self._exchange, self._lent = None, 0
+            self._count()
         self._closes_after_response |= exchange.is_last
         if is_refused or head.upgrade or not self._body.is_eof():
             self._state = State.BODY

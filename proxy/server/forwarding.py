@@ -7,6 +7,7 @@ side sets the pace.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class ForwardOptions:
     timeout: float = 600
     """Seconds from the end of a request's head to the end of its answer."""
     connections: int = 100
-    """At a time."""
+    """At a time; one peer has three quarters of them."""
 
 
 class _CutBodyError(Exception):
@@ -204,7 +205,8 @@ class Forwarder:
         """For an operator."""
         self._held = held
         self._slots = asyncio.Semaphore(options.connections)
-        self._active = 0
+        self._share = max(1, options.connections * 3 // 4)
+        self._active = Counter[str]()  # requests, by peer
         self._idle = asyncio.Event()
         self._idle.set()
         trace = aiohttp.TraceConfig()
@@ -227,8 +229,8 @@ class Forwarder:
             trace_configs=[trace],
         )
 
-    async def ask(self, exchange: ForwardedExchange) -> ForwardedAnswer:
-        """Hand a request on; return the answer, as soon as its head has come.
+    async def ask(self, exchange: ForwardedExchange, peer: str) -> ForwardedAnswer:
+        """Hand a request of a `peer` on; return the answer, as soon as its head has come.
 
         UpstreamError where there is none, LegacyError or ConnectionError where the client has not done
         its part.
@@ -238,7 +240,7 @@ class Forwarder:
         if is_looping(exchange.head.raw_headers):
             raise UpstreamError(Reason.LOOP)
         await exchange.prepare(self.options.body_bytes)
-        give_back = await self._take_place()
+        give_back = await self._take_place(peer)
         relay = _Relay(exchange, self.options)
         ends = [relay.close, give_back]
         try:
@@ -286,11 +288,25 @@ class Forwarder:
                 if not (sending.is_reused and exchange.is_repeatable):
                     raise
 
-    async def _take_place(self) -> Callable[[], None]:
+    async def _take_place(self, peer: str) -> Callable[[], None]:
         """Take one of the connections, and what its answer may hold; return how both are given back.
 
-        UpstreamError where there is none for a while.
+        UpstreamError where there is none for a while, or the peer has its share.
         """
+        if self._active[peer] >= self._share:
+            limit = f"legacy.forward.connections: {self._share} of one peer"
+            raise UpstreamError(Reason.CAPACITY, limit=limit)
+        self._active[peer] += 1
+        self._idle.clear()
+        try:
+            held = await self._take_connection()
+        except BaseException:
+            self._forget(peer)
+            raise
+        return partial(self._give_back, peer, held)
+
+    async def _take_connection(self) -> int:
+        """Take a connection; return how many bytes its answer may hold."""
         try:
             async with asyncio.timeout(_MAX_WAIT):
                 await self._slots.acquire()
@@ -301,14 +317,17 @@ class Forwarder:
         if not self._held.take(held):
             self._slots.release()
             raise UpstreamError(Reason.CAPACITY, limit=self._held.description)
-        self._active += 1
-        self._idle.clear()
-        return partial(self._give_back, held)
+        return held
 
-    def _give_back(self, held: int) -> None:
+    def _give_back(self, peer: str, held: int) -> None:
         self._slots.release()
         self._held.taken -= held
-        self._active -= 1
+        self._forget(peer)
+
+    def _forget(self, peer: str) -> None:
+        self._active[peer] -= 1
+        if not self._active[peer]:
+            del self._active[peer]
         if not self._active:
             self._idle.set()
 

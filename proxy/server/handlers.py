@@ -103,12 +103,13 @@ class LegacyHandler:
         """Carry out an exchange; where credentials go on, a 401 of the target is a failed login."""
         request_id.set(next(self._request_ids))
         head, forwarder, failures = exchange.head, self.forwarder, self._translator.failures
+        peer = self._peer(head, connected)
         if forwarder is None:  # since a moment ago
             raise LegacyError(OTHER_RESOURCE)
         answer, outcome = None, "failed"
         try:
-            async with self._judging(exchange, connected, forwarder) as judgement:
-                answer = await forwarder.ask(exchange)
+            async with self._judging(head, peer, forwarder) as judgement:
+                answer = await forwarder.ask(exchange, peer)
                 judgement.has_failed = answer.status == 401
             await answer.send()
             outcome = f"{answer.status // 100}xx"
@@ -125,14 +126,9 @@ class LegacyHandler:
                 answer.close()
 
     @asynccontextmanager
-    async def _judging(
-        self, exchange: ForwardedExchange, connected: str, forwarder: Forwarder
-    ) -> AsyncIterator[Judgement]:
+    async def _judging(self, head: RequestHead, peer: str, forwarder: Forwarder) -> AsyncIterator[Judgement]:
         """Count a login at the target while the block finds out whether it fails, as one to this proxy."""
-        request = _request(exchange.head)
-        login = None
-        if forwarder.options.credentials:
-            login = _login(request, self._peer(exchange.head, connected))
+        login = _login(_request(head), peer) if forwarder.options.credentials else None
         if login is None:
             yield Judgement()
             return

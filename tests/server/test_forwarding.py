@@ -901,11 +901,12 @@ async def test_connections_to_the_target_are_limited() -> None:
         async with (
             running_proxy("http://127.0.0.1:1", forward(target.url, connections=1)) as port,
             connect(port) as first,
+            connect(port, "127.0.0.2") as second,
         ):
             await first.send(request("GET", CALLS))
             await target.is_asked(1)
             with logged() as records:
-                answer = await ask(port, request("GET", CALLS))
+                answer = await second.ask(request("GET", CALLS))
             assert told(answer)[0] == 503
             assert answer.header("Retry-After") == "1"
             assert "legacy.forward.connections: 1" in records[0].getMessage()
@@ -914,6 +915,29 @@ async def test_connections_to_the_target_are_limited() -> None:
             assert answered
             assert answered.body == b"ok"
             assert (await ask(port, request("GET", CALLS))).body == b"ok"
+
+
+async def test_one_peer_leaves_connections_to_others() -> None:
+    async with scripted_upstream(*[OK] * 4) as target:
+        target.released.clear()
+        async with (
+            running_proxy("http://127.0.0.1:1", forward(target.url, connections=4)) as port,
+            connect(port) as a,
+            connect(port) as b,
+            connect(port) as c,
+            connect(port, "127.0.0.2") as other,
+        ):
+            for client in (a, b, c):
+                await client.send(request("GET", CALLS))
+            await target.is_asked(3)
+            assert (await ask(port, request("GET", CALLS))).status == 503
+            await other.send(request("GET", CALLS))
+            await target.is_asked(4)
+            target.released.set()
+            for client in (a, b, c, other):
+                answer = await client.receive()
+                assert answer
+                assert answer.body == b"ok"
 
 
 async def test_answers_count_against_the_budget() -> None:
