@@ -1,6 +1,5 @@
 """Checks of one caller ID, of limits and of what is left out; and, if asked for, a rename and a call."""
 
-import random
 import string
 from collections.abc import Mapping, Sequence
 
@@ -72,9 +71,9 @@ def _make_unknown_sid(subject: Subject) -> str | None:
     field = subject.language.caller_id.id
     find, read = compile_pointers(field.at), READ[field.as_]
     known = {str(read(find(item))) for item in subject.items}
-    draw = random.Random(0)  # noqa: S311 - the same requests each time
-    for own in sorted(known)[:1] * 20:
-        other = _change_end(own, draw)
+    own = min(known, default="")
+    for step in range(1, 21 if own else 0):
+        other = _change_end(own, step)
         try:
             if other not in known:
                 return subject.profile.sid_of(other, subject.account)
@@ -86,12 +85,15 @@ def _make_unknown_sid(subject: Subject) -> str | None:
 _CLASSES = (string.digits, "abcdef", string.ascii_lowercase, "ABCDEF", string.ascii_uppercase)
 
 
-def _change_end(text: str, draw: random.Random) -> str:
-    """Change the last eight characters of an id, each to another of its class."""
-    head, tail = text[:-8], text[-8:]
-    return head + "".join(
-        draw.choice(next((each for each in _CLASSES if character in each), character)) for character in tail
-    )
+def _change_end(text: str, step: int) -> str:
+    """Change the last eight characters of an id, each to another of its class, so many further."""
+    changed = [_move(character, step * place) for place, character in enumerate(text[-8:], 1)]
+    return text[:-8] + "".join(changed)
+
+
+def _move(character: str, far: int) -> str:
+    of = next((each for each in _CLASSES if character in each), character)
+    return of[(of.index(character) + far) % len(of)]
 
 
 _LIMIT_HEADERS = ("ratelimit", "rate-limit", "retry-after", "concurrent-requests")

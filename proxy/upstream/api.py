@@ -13,6 +13,7 @@ from proxy.errors import (
     TOO_SLOW_TO_TELL,
     UNKNOWN_OUTCOME,
     LegacyError,
+    Reason,
 )
 from proxy.model import (
     NO_CALLER_IDS,
@@ -113,6 +114,7 @@ class Upstream:
         self._client = client
         self._name = name
         self._report = report
+        self._probes: set[asyncio.Task[None]] = set()
         self.has_spoken_codes = profile.has_spoken_codes
         self.codes = profile.codes
         self.has_direct_pages = profile.has_direct_pages
@@ -142,7 +144,7 @@ class Upstream:
                     return begun is None or await state() != begun
 
                 exchange = exchange._replace(call=exchange.call._replace(is_overtaken=is_overtaken))
-            result = await self._send(exchange)
+            result = await self._send_write(exchange, account)
         await self._save_ids()
         return result or await self._find_renamed(operation, account)
 
@@ -163,7 +165,7 @@ class Upstream:
         started: ValidationRequest | StartedValidation | None = None
         try:
             with self._reporting("validate", account):
-                started = await self._send(exchange)
+                started = await self._send_write(exchange, account)
             if isinstance(started, StartedValidation) and (
                 call := self._profile.call(operation, started, account)
             ):
@@ -182,7 +184,7 @@ class Upstream:
         with self._reporting("verify", account):
             with _sending_nothing():
                 exchange = self._profile.verify(operation, account)
-            await self._send(exchange)
+            await self._send_write(exchange, account)
 
     async def fetch(self, operation: Fetch, account: Account, previous: PageDigests = ()) -> ListingResult:
         """Load one caller ID; an answer with the `previous` digest is not read again."""
@@ -331,6 +333,25 @@ class Upstream:
         except LegacyError as error:
             self._report(UpstreamFailure(self._name, operation, account.sid, error))
             raise
+
+    async def _send_write(self, exchange: Exchange[T], account: Account) -> T:
+        """Send a write; one that a circuit breaker refuses lets the list be requested meanwhile.
+
+        A breaker is closed by a read alone, so that programs which never read would be refused for ever.
+        """
+        try:
+            return await self._send(exchange)
+        except NoReplyError as error:
+            if error.reason is Reason.BREAKER:
+                probe = asyncio.create_task(self._probe(account))
+                self._probes.add(probe)
+                probe.add_done_callback(self._probes.discard)
+            raise
+
+    async def _probe(self, account: Account) -> None:
+        """Request the list; nothing is sent while the breaker rests, or another probe is under way."""
+        with suppress(LegacyError):
+            await self._client.send(self._first_page(List(account.sid, page=0, page_size=1), account).call)
 
     async def _send(self, exchange: Exchange[T]) -> T:
         reply = await self._client.send(exchange.call)

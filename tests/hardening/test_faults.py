@@ -1025,10 +1025,43 @@ def test_fault_37_the_circuit_breaker_opens(loss: Answer) -> None:
         assert between.upstream.begun == 10
         await asyncio.sleep(5)
         assert told(await between.ask("POST")) == (503, DECLINED, "1")  # it is never the probe
-        assert between.upstream.begun == 10
+        assert sum(each.start.startswith("POST") for each in between.upstream.received) == 10
         assert shown(await between.ask()) == ["Bob"]
         assert (await between.ask("POST")).status == 200
 
+    timed(ask)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"), [("POST", LIST), ("PUT", AN_INSTANCE), ("DELETE", AN_INSTANCE)]
+)
+def test_fault_37_programs_that_never_read(method: str, target: str) -> None:
+    """The breaker closes for them too: the proxy reads for them, as often as the breaker admits a read."""
+
+    async def ask(between: Proxied) -> None:
+        upstream = between.upstream
+        upstream.otherwise = lambda _: error(500)
+        await until_open(between)
+        for pause, probes in ((0, 0), (4, 0), (1.1, 1), (0, 1), (10.1, 2)):
+            await asyncio.sleep(pause)
+            for _ in range(3):
+                assert told(await between.ask(method, target))[:2] == (503, DECLINED)
+                await asyncio.sleep(0.01)
+            reads = [each for each in upstream.received if each.start.startswith("GET")]
+            assert (len(reads), upstream.begun) == (probes, 10 + probes)
+        upstream.otherwise = lambda message: answers[message.start.split()[0]]
+        await asyncio.sleep(20.1)
+        assert (await between.ask(method, target)).status == 503
+        await asyncio.sleep(0.1)
+        assert (await between.ask(method, target)).status in (200, 204)
+        sent = "DELETE" if method == "DELETE" else "POST"
+        assert [each.start.split()[0] for each in upstream.received[-2:]] == ["GET", sent]
+
+    answers = {
+        "GET": LISTED,
+        "POST": CODE if method == "POST" else ok(json.dumps(item(name="New")).encode()),
+        "DELETE": error(204),
+    }
     timed(ask)
 
 
