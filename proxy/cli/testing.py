@@ -20,7 +20,7 @@ from proxy.conversations import (
     parse_conversation,
     run_conversation,
 )
-from proxy.conversations.comparing import make_printable
+from proxy.profile.base import make_printable
 
 
 class _Result(NamedTuple):

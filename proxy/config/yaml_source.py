@@ -16,7 +16,7 @@ from typing import Any, Self
 import yaml
 
 from proxy.config.yaml_mistakes import Position, Problem, explain
-from proxy.profile.base import KeyPath
+from proxy.profile.base import KeyPath, make_printable
 
 _MAX_BYTES = 8 * 1024 * 1024  # a device has no end
 
@@ -33,8 +33,7 @@ class Mistake:
     def __str__(self) -> str:
         """Return `file:line:column: message`, which editors can open and any terminal can show."""
         position = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        shown = (each if each.isprintable() else ascii(each)[1:-1] for each in f"{position}: {self.message}")
-        return "".join(shown)
+        return make_printable(f"{position}: {self.message}")
 
     def as_warning(self) -> str:
         return str(replace(self, message=f"warning: {self.message}"))

@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from proxy.conversations.messages import Message
+from proxy.profile.base import make_printable
 
 ANY = "…"
 ABSENT = "(absent)"
@@ -142,11 +143,6 @@ def _split_body(text: str) -> list[str]:
 
 def decode(body: bytes) -> str:
     return body.decode(errors="backslashreplace")
-
-
-def make_printable(line: str) -> str:
-    """Return the line with what a terminal would obey, as an escape sequence, written out."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _shorten(lines: Sequence[str]) -> Sequence[str]:

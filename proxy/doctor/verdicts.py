@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from proxy.profile.base import make_printable
+
 
 class Status(StrEnum):
     """How a check ended. A skipped one says why: there is nothing to check, or another check failed."""
@@ -102,7 +104,7 @@ def format_row(row: CheckResult, width: int, style: Callable[[Status, str], str]
     took = "" if verdict.status is Status.SKIPPED else f"{row.seconds * 1000:.0f} ms"
     # Paths and Sids stay whole, so that a terminal can open and copy them
     text = textwrap.fill(
-        verdict.text,
+        make_printable(verdict.text),
         max(width, 2 * len(_INDENT)),
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,

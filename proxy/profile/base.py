@@ -27,6 +27,11 @@ def join_names(names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def make_printable(line: str) -> str:
+    """Return a line of a message with what a terminal would obey, as an escape sequence, written out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return a suggestion to append to a message, or nothing where no known word is similar."""
     return write_suggestion(find_closest(word, known))

@@ -700,6 +700,23 @@ async def test_the_table(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
+async def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None:
+    """An upstream chooses the texts of headers and of error messages."""
+    hostile = "\x1b]0;owned\x07\x9b31m"
+    vendor = Faulty(
+        headers={"X-RateLimit-Note": hostile.replace("\x07", "").replace("\x1b", "")},
+        change=lambda _, answer: (
+            replace(answer, status=400, document={"error": {"message": hostile}})
+            if answer.status == 404
+            else answer
+        ),
+    )
+    async with listening(vendor):
+        result = await doctor(write(tmp_path, vendor))
+    assert {"\x1b", "\x07", "\x9b"}.isdisjoint(result.stdout)
+    assert "\\x9b31m" in result.stdout
+
+
 async def test_several_accounts(tmp_path: Path) -> None:
     vendor = Faulty()
     other = "AC" + "1" * 32
