@@ -5,12 +5,9 @@ is written.
 """
 
 import json
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,10 +19,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from pydantic import BaseModel
+from support.console import Console, commands
 from support.dialogues import (
     VARIABLES,
     Line,
-    assert_found,
     conversation,
     example_rest,
     exchanges,
@@ -155,90 +152,23 @@ def test_the_proxy_reads_every_piece(tmp_path: Path) -> None:
 # The tutorial
 
 
-class Tutorial:
+class Tutorial(Console):
     """A checkout in which the commands of the tutorial run."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        """Make `folder` look like a checkout; background processes end with `stack`."""
-        for name in ("config", "tests"):
-            (folder / name).symlink_to(ROOT / name)
-        self._folder = folder
-        self._stack = stack
-        self._variables: dict[str, str] = {}
-        self._ports = {port: free_port() for port in ("9100", "8080")}
-
-    def localize(self, text: str) -> str:
-        """Replace the ports and the commands in a text by those of this test."""
-        for port, free in self._ports.items():
-            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
-        text = text.replace("walkthrough.py", f"walkthrough.py {self._ports['9100']}")
-        programs = {"python": sys.executable, "callerid-proxy": f"{sys.executable} -m proxy"}
-        return re.sub(r"\.venv/bin/([a-z-]+)", lambda found: programs[found[1]], text)
-
     def write(self, name: str, text: str) -> None:
-        (self._folder / "try" / name).write_text(self.localize(text), encoding="utf-8")
+        (self.folder / "try" / name).write_text(self.localize(text), encoding="utf-8")
 
     def run(self, command: str, output: str) -> None:
-        """Run a command and compare its output."""
-        command, output = self.localize(command), self.localize(output)
-        if found := re.fullmatch(r"export (\w+)=(.*)", command):
-            self._variables[found[1]] = self._output(f'printf %s "{found[2]}"')
-        elif command.endswith(" &"):
-            process = self._stack.enter_context(
-                subprocess.Popen(
-                    ["bash", "-c", f"exec {command.removesuffix(' &')}"],
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    **self._how(),
-                )
-            )
-            self._stack.callback(process.kill)
-            assert process.stdout is not None
-            assert process.stdout.readline() == output
-        else:
-            came = self._output(command)
-            for drafted in self._folder.glob("try/draft.yaml"):  # which has the URL of the description
-                drafted.write_text(self.localize(drafted.read_text(encoding="utf-8")), encoding="utf-8")
-            assert "…" in output or came.rstrip("\n") == output.rstrip("\n")
-            assert_found([output.rstrip("\n")], came)
-
-    def _output(self, command: str) -> str:
-        done: subprocess.CompletedProcess[str] = subprocess.run(
-            ["bash", "-c", command],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-            **self._how(),
-        )
-        return done.stdout
-
-    def _how(self) -> dict[str, Any]:
-        outside = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        return {"cwd": self._folder, "env": outside | {"PYTHONPATH": str(ROOT)} | self._variables}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def commands(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the commands of a console block, each with its output."""
-    _, *parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
-    for part in parts:
-        command, _, output = part.partition("\n")
-        yield command, output
+        super().run(command, output)
+        for drafted in self.folder.glob("try/draft.yaml"):  # which has the URL of the description
+            self.write(drafted.name, drafted.read_text(encoding="utf-8"))
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_tutorial(tmp_path: Path) -> None:
     profile = ""
     with ExitStack() as stack:
-        tutorial = Tutorial(tmp_path, stack)
+        tutorial = Tutorial(tmp_path, stack, ("9100", "8080"))
         steps = blocks(DOCUMENT)[: -len(reference())]
         for block in steps:
             match block.language:
