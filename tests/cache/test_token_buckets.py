@@ -303,6 +303,16 @@ async def test_hosts_count_together(host: Host) -> None:
     )
 
 
+async def test_names_keys_and_purposes_are_apart_in_redis(host: Host) -> None:
+    one, two = host(), host()
+    first = bucket("a", 1)
+    assert await taken(one, first)
+    assert not await taken(two, first)
+    assert await taken(two, bucket("b", 1))
+    assert await taken(two, bucket("a", 1, name="per_account"))
+    assert await taken(two, first._replace(purpose=Purpose.CODES))
+
+
 async def test_tokens_come_back_and_are_given_back(host: Host) -> None:
     one, two = host(), host()
     short = bucket(tokens=1, within=1)
