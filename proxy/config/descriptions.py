@@ -1,12 +1,11 @@
 """What a profile offers, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config.loading import read_profile
-from proxy.profile.language import FromList, ProfileSettings, Unsupported, ValidationMode
-from proxy.profile.paging import has_direct_pages
+from proxy.profile.language import FromList, ProfileSettings, ValidationMode
 
 _VALIDATION: Mapping[ValidationMode, str] = {
     "code_shown": "the code is shown",
@@ -80,33 +79,17 @@ def describe(name: str) -> ProfileDescription:
         profile.auth.scheme,
         profile.variables,
         profile.validation,
-        dict(_list_left_out(profile)),
+        profile.operations.left_out(),
         {"PhoneNumber": filters.phone_number.mode, "FriendlyName": filters.friendly_name.mode},
         _describe_pages(profile),
     )
 
 
-def _list_left_out(profile: ProfileSettings) -> Iterator[tuple[str, str]]:
-    operations = profile.operations
-    offered: Sequence[tuple[str, object]] = (
-        ("fetch", operations.fetch),
-        ("rename", operations.rename),
-        ("delete", operations.delete),
-        ("validate", operations.validate_),
-    )
-    yield from ((name, each.unsupported) for name, each in offered if isinstance(each, Unsupported))
-
-
 def _describe_pages(profile: ProfileSettings) -> str:
     endpoint = profile.operations.list
-    is_direct = (
-        endpoint.total.strategy == "pointer"
-        and has_direct_pages(endpoint.paging)
-        and not endpoint.include_when
-    )
     how = (
         "each by itself, with the vendor's total"
-        if is_direct
+        if endpoint.has_direct_pages()
         else "cut from the whole list, which is counted"
     )
     one = (

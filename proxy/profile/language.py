@@ -18,7 +18,7 @@ from proxy.profile.conversions import CONVERSIONS, WRITE, DefaultName, ReadName,
 from proxy.profile.filters import Escape, FilterTemplate, fill_template
 from proxy.profile.ids import Ids
 from proxy.profile.items import ItemsForm
-from proxy.profile.paging import PageSize, Paging, Total, WalkTotal
+from proxy.profile.paging import PageSize, Paging, Total, WalkTotal, has_direct_pages
 
 
 def _expand_text(key: str, model: Any) -> BeforeValidator:
@@ -310,6 +310,10 @@ class ListEndpoint(Endpoint):
     include_when: tuple[Condition, ...] = ()
     empty: tuple[EmptyAnswer, ...] = ()
 
+    def has_direct_pages(self) -> bool:
+        """Whether the upstream states the exact total, and gives any page without those before it."""
+        return self.total.strategy == "pointer" and has_direct_pages(self.paging) and not self.include_when
+
     def added_parameters(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield the parameters that are not in a table: the key path of each from here, and its name."""
         if self.page_size.parameter:
@@ -358,6 +362,16 @@ class Operations(Frozen):
         """Return the endpoints that there are, by the operation's name."""
         named = {field.alias or name: getattr(self, name) for name, field in Operations.model_fields.items()}
         return {name: endpoint for name, endpoint in named.items() if isinstance(endpoint, Endpoint)}
+
+    def left_out(self) -> Mapping[str, str]:
+        """Return the operations that the upstream does not offer, each with the reason."""
+        offered: Mapping[str, object] = {
+            "fetch": self.fetch,
+            "rename": self.rename,
+            "delete": self.delete,
+            "validate": self.validate_,
+        }
+        return {name: each.unsupported for name, each in offered.items() if isinstance(each, Unsupported)}
 
     def name_of(self, endpoint: Endpoint) -> str:
         """Return the operation's name of one of these endpoints."""

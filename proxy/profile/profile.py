@@ -179,12 +179,8 @@ class Profile:
 
         Where the proxy itself filters, the upstream's total is not the total of the filtered list.
         """
-        endpoint = self._settings.operations.list
-        return (
-            endpoint.total.strategy == "pointer"
-            and paging.has_direct_pages(endpoint.paging)
-            and not endpoint.include_when
-            and all(by.mode == "server" for by, _ in self._choose_filters(operation))
+        return self._settings.operations.list.has_direct_pages() and all(
+            by.mode == "server" for by, _ in self._choose_filters(operation)
         )
 
     def lookup(self, operation: List, account: Account) -> Exchange[Result | None] | None:
@@ -192,7 +188,7 @@ class Profile:
         mode = self._settings.operations.list.filters.phone_number.mode
         if mode != "lookup" or operation.phone_number is None:
             return None
-        sid = self._codec.encode(operation.phone_number, account.upstream_id)
+        sid = self.sid_of(operation.phone_number, account)
         return self.exchange(Fetch(account.sid, sid), account)
 
     def _choose_filters(
@@ -436,7 +432,7 @@ class Profile:
         match operation:
             case Fetch() | Rename() | Delete():
                 try:
-                    upstream_id = self._codec.decode(operation.sid, account.upstream_id)
+                    upstream_id = self.id_of(operation.sid, account)
                     values["id"] = WRITE[self._settings.ids.as_](upstream_id)
                 except LegacyError as error:
                     error.add_details(codec=self._settings.ids.codec)
