@@ -694,3 +694,9 @@ class Configuration(NamedTuple):
             for key_path, upstream in self.upstreams().items()
             if upstream.profile in self.profiles
         ]
+
+    def find_target(self, account_sid: str) -> UpstreamTarget:
+        """Return the upstream of an account: its own, or the one that all others share."""
+        has_own = account_sid in (self.settings.accounts or {})
+        place = ("accounts", account_sid, "upstream") if has_own else ("upstream",)
+        return next(target for target in self.targets() if target.key_path == place)

@@ -23,9 +23,9 @@ from proxy.config.settings import ProfileFile
 from proxy.conversations.parsing import Conversation, ConversationError, Finding, Section
 from proxy.conversations.placeholders import Function, Placeholders, encode_basic
 from proxy.legacy.formats import rfc_2822
-from proxy.model import Credentials
+from proxy.model import Account, Credentials
 from proxy.net.addresses import split_socket
-from proxy.process.assembly import create_codec, create_profile
+from proxy.process.assembly import create_profile
 from proxy.profile.auth import list_secrets, shows_username
 from proxy.profile.conversions import READ, UnreadableError
 from proxy.profile.ids import ID_CODECS
@@ -283,18 +283,17 @@ def _make_placeholders(configuration: Configuration, names: Mapping[str, str]) -
     own = (settings.accounts or {}).get(ACCOUNT)
     credentials = own.upstream.credentials() if own else Credentials(ACCOUNT, TOKEN)
     upstream_account = own.upstream.account if own else ACCOUNT
-    place = ("accounts", ACCOUNT, "upstream") if own else ("upstream",)
-    upstream = configuration.upstreams()[place]
-    profile = configuration.profiles[upstream.profile].profile
+    account = Account(ACCOUNT, upstream_account, credentials)
+    target = configuration.find_target(ACCOUNT)
+    profile = create_profile(configuration, target.settings)
 
     def write_sid(text: str) -> str:
-        codec = create_codec(configuration, profile)
-        for upstream_id in _read_id(text, profile):
+        for upstream_id in _read_id(text, target.profile):
             try:
-                return codec.encode(upstream_id, upstream_account)
+                return profile.sid_of(upstream_id, account)
             except ValueError:
                 continue
-        raise ValueError(f"{text} is no id of the codec {profile.ids.codec}")
+        raise ValueError(f"{text} is no id of the codec {target.profile.ids.codec}")
 
     def convert_date(text: str) -> str:
         seconds = READ["iso8601"](text)

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.settings import UpstreamTarget
 from proxy.config.yaml_source import Source
-from proxy.legacy import Request, Route, is_other_resource, origin_form, route
+from proxy.legacy import Request, is_other_resource, origin_form, route
 from proxy.model import Fetch, List, Operation
 from proxy.profile.calls import Call
 from proxy.profile.language import FromList
@@ -33,7 +32,7 @@ class Explanation:
         self._configuration = configuration
         self._route = route(request)
         self._operation = self._route.read(request)
-        self._target = _find_target(configuration, self._route)
+        self._target = configuration.find_target(self._route.account_sid)
         self._profile = configuration.profiles[self._target.settings.profile].source
 
     def explain_request(self) -> Iterator[Row]:
@@ -114,12 +113,6 @@ def explain_forwarding(configuration: Configuration, request: Request) -> Sequen
         Row("forwarded to", f"{forward.to}{origin_form(request.target)}", find_line("to")),
         Row("credentials", own, find_line("credentials")),
     )
-
-
-def _find_target(configuration: Configuration, to: Route) -> UpstreamTarget:
-    accounts = configuration.settings.accounts or {}
-    place = ("accounts", to.account_sid, "upstream") if to.account_sid in accounts else ("upstream",)
-    return next(target for target in configuration.targets() if target.key_path == place)
 
 
 def _format_operation(operation: Operation) -> str:

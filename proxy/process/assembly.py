@@ -41,7 +41,6 @@ from proxy.net.tls import client_context
 from proxy.observe.counters import LimitName
 from proxy.observe.failures import FailureLog, ReportFailure, UpstreamFailure
 from proxy.profile.id_memory import IdStore
-from proxy.profile.ids import Codec, build_codec
 from proxy.profile.language import ProfileSettings
 from proxy.profile.profile import Profile
 from proxy.profile.rules import names_account
@@ -278,11 +277,6 @@ def create_profile(configuration: Configuration, settings: UpstreamSettings) -> 
         language = language.model_copy(update={"validation": settings.validation})
     sid_key = _sid_key(configuration.settings)
     return Profile(language, settings.base_url, settings.variables, sid_key, _name_route(settings, language))
-
-
-def create_codec(configuration: Configuration, language: ProfileSettings) -> Codec:
-    """Return what makes Sids of a profile's ids; one of stored ids remembers only what it has encoded."""
-    return build_codec(language.ids.codec, _sid_key(configuration.settings), language.ids.prefix)
 
 
 def _name_route(settings: UpstreamSettings, language: ProfileSettings) -> str:
