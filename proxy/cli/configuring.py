@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from proxy.cli.groups import Command
-from proxy.cli.parameters import BAD_CONFIGURATION, FILE, PROFILE, refuse
+from proxy.cli.parameters import AS_JSON, BAD_CONFIGURATION, FILE, PROFILE, refuse, warn
 from proxy.cli.parameters import load as read_configuration
 from proxy.config import ConfigurationError, load, shipped_profiles
 from proxy.config.descriptions import describe
@@ -15,8 +15,6 @@ from proxy.config.effective import to_json, write_effective
 from proxy.config.schema import KINDS, make_schema
 from proxy.config.starting import make_starting_file
 from proxy.config.yaml_source import Mistake
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command(
@@ -45,8 +43,7 @@ def check(file: Path, *, strict: bool, without_secrets: bool, as_json: bool) -> 
         told = {"mistakes": [*map(_to_json, mistakes)], "warnings": [*map(_to_json, warnings)]}
         click.echo(json.dumps({"file": str(file), "is_good": is_good, **told}, indent=2))
     else:
-        for warning in warnings:
-            click.echo(warning.as_warning(), err=True)
+        warn(warnings)
     if not is_good:
         raise SystemExit(BAD_CONFIGURATION)
     if not as_json:

@@ -13,7 +13,7 @@ import click
 
 from proxy import config
 from proxy.cli.groups import Command
-from proxy.cli.parameters import FILE, load
+from proxy.cli.parameters import AS_JSON, FILE, load
 from proxy.config import Configuration
 from proxy.errors import LegacyError, UpstreamError
 from proxy.explain import (
@@ -56,7 +56,7 @@ def _of_a_request(command: Callable[Concatenate[Configuration, Request, P], None
     examples=("callerid-proxy explain GET /2008-08-01/Accounts/AC…/OutgoingCallerIds --config proxy.yaml",),
 )
 @_of_a_request
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def explain(configuration: Configuration, request: Request, *, as_json: bool) -> None:
     """Show what a request to the old API asks the upstream, and which line is behind each part.
 

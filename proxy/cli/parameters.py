@@ -38,6 +38,7 @@ class _AddressType(click.ParamType[Address]):
 ADDRESS = _AddressType()
 FILE = click.Path(path_type=Path, readable=False)
 """The reader of a file says why it cannot be read."""
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class _ProfileType(click.ParamType[str]):
@@ -64,9 +65,9 @@ def load(file: Path, *, without_secrets: bool = False) -> Configuration:
         refuse(error)
 
 
-def warn(configuration: Configuration, hints: Sequence[Mistake] = ()) -> None:
-    """Print the warnings about a configuration, and `hints`."""
-    for warning in (*configuration.warnings, *hints):
+def warn(warnings: Sequence[Mistake]) -> None:
+    """Print warnings about a configuration."""
+    for warning in warnings:
         click.echo(warning.as_warning(), err=True)
 
 

@@ -55,7 +55,7 @@ def serve(  # noqa: PLR0913 - each is an option
         configuration = ActiveConfiguration(lambda: _with_options(config.load(file), listen, workers))
     except ConfigurationError as error:
         refuse(error)
-    warn(configuration.now)
+    warn(configuration.now.warnings)
     for hint in configuration.now.hints if listen is None else ():
         _log.warning("%s", hint.as_warning())
     with _listen(configuration) as every:
