@@ -24,6 +24,7 @@ from proxy.doctor import (
 )
 from proxy.errors import LegacyError
 from proxy.model import Account, Credentials
+from proxy.profile.numbers import E164
 
 _COLOURS = {
     Status.OK: "green",
@@ -31,7 +32,6 @@ _COLOURS = {
     Status.FAILURE: "red",
     Status.SKIPPED: "bright_black",
 }
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SID = re.compile("PN[0-9a-f]{32}", re.IGNORECASE)
 
 
@@ -69,7 +69,7 @@ def doctor(  # noqa: PLR0913 - each is an option
     """
     if sid and not _SID.fullmatch(sid):
         raise click.BadParameter("a Sid is PN and 32 hexadecimal digits", param_hint="--write")
-    if number and not _E164.fullmatch(number):
+    if number and not E164.fullmatch(number):
         raise click.BadParameter("write the number as E.164, for example +14158675309", param_hint="--call")
     configuration = load(file)
     own = _find_own_credentials(configuration, accounts, token)

@@ -1,12 +1,11 @@
 """The examination of a configuration against its real upstreams: each account, check by check."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from proxy.config import Configuration
-from proxy.config.settings import UpstreamSettings
 from proxy.doctor import item_checks, list_checks, network
 from proxy.doctor.exchanges import Record, RecordingConnection, RecordingSender
 from proxy.doctor.subject import Check, Subject
@@ -58,47 +57,38 @@ class Examination:
         """Examine the accounts of `scope`; LegacyError where the configuration does not know one."""
         self._configuration = configuration
         self._scope = scope
-        self._upstreams = configuration.upstreams()
+        self._routes = create_routes(configuration)
         table = create_accounts(configuration.settings)
         sids = scope.accounts or tuple(configuration.settings.accounts or ())
         self.accounts = [table.trust(sid, scope.own or Credentials(sid, "")) for sid in sids]
 
     def describe(self, account: Account) -> str:
         """Return the profile and the place of an account's upstream."""
-        settings = self._settings(account)
+        settings = self._configuration.find_target(account.sid).settings
         return f"{settings.profile} at {create_profile(self._configuration, settings).place}"
-
-    def _settings(self, account: Account) -> UpstreamSettings:
-        own = self._upstreams.get(("accounts", account.sid, "upstream"))
-        return own or self._upstreams["upstream",]
 
     async def rows(self, account: Account) -> AsyncIterator[CheckResult]:
         """Yield the rows of an account as they become known."""
-        record, routes = Record(), create_routes(self._configuration)
+        record = Record()
         make_connection = partial(RecordingConnection, record)
-        async with Client(routes, None, create_token_memory(), make_connection) as client:
-            subject = self._create_subject(account, RecordingSender(client, record), record, routes)
+        async with Client(self._routes, None, create_token_memory(), make_connection) as client:
+            subject = self._create_subject(account, RecordingSender(client, record), record)
             asked = {_RENAME: subject.renamed_sid, _CALL: subject.called_number}
             failed: set[str] = set()
             for check in (*_CHECKS, *(each for each, is_asked in asked.items() if is_asked)):
                 yield await _run(check, subject, failed)
 
-    def _create_subject(
-        self, account: Account, sender: RecordingSender, record: Record, routes: Mapping[str, UpstreamRoute]
-    ) -> Subject:
-        settings = self._settings(account)
-        profile, file = (
-            create_profile(self._configuration, settings),
-            self._configuration.profiles[settings.profile],
-        )
+    def _create_subject(self, account: Account, sender: RecordingSender, record: Record) -> Subject:
+        _, settings, language = self._configuration.find_target(account.sid)
+        profile = create_profile(self._configuration, settings)
         return Subject(
             account,
             settings,
-            file.profile,
-            file.source,
+            language,
+            self._configuration.profiles[settings.profile].source,
             profile,
             Upstream(profile, sender),
-            routes.get(profile.route) or UpstreamRoute(),
+            self._routes.get(profile.route) or UpstreamRoute(),
             sender,
             record,
             self._scope.renamed_sid,

@@ -7,20 +7,23 @@ from proxy.doctor.subject import Subject
 from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
 from proxy.errors import NOT_FOUND, UNKNOWN_OUTCOME, LegacyError
 from proxy.model import CallerId, Fetch, Rename, Validate, ValidationRequest
-from proxy.profile import language
-from proxy.profile.conversions import READ, UnreadableError, is_default_name
-from proxy.profile.pointers import compile_pointers
+from proxy.profile.conversions import UnreadableError, is_default_name
 
 _FIELDS = ("account_sid", "friendly_name", "phone_number", "date_created", "date_updated")
 _MAX_NAME = 64  # characters of a FriendlyName
 _MARK = " (doctor)"
 
 
+def _find_left_out(subject: Subject, operation: str) -> Verdict | None:
+    """Return why the profile leaves an operation out, None where it does not."""
+    reason = subject.language.operations.left_out().get(operation)
+    return skipped(f"the profile leaves it out: {reason}") if reason else None
+
+
 def _refuses_fetch(subject: Subject) -> Verdict | None:
     """Return why caller IDs are not fetched one by one, None where they are."""
-    fetch = subject.language.operations.fetch
-    if isinstance(fetch, language.Unsupported):
-        return skipped(f"the profile leaves it out: {fetch.unsupported}")
+    if verdict := _find_left_out(subject, "fetch"):
+        return verdict
     if subject.upstream.fetches_from_list:
         return ok("out of the list: the upstream has no request for one caller ID")
     return None
@@ -49,7 +52,7 @@ async def _fetch(subject: Subject, sid: str) -> CallerId | None:
 
 async def check_unknown_id(subject: Subject) -> Verdict:
     """Fetch a caller ID that there is not; old programs expect a 404."""
-    if isinstance(subject.language.operations.fetch, language.Unsupported):
+    if "fetch" in subject.language.operations.left_out():
         return skipped("the profile leaves out fetch")
     if subject.upstream.fetches_from_list:
         return ok("404: the list does not have it")
@@ -68,9 +71,7 @@ async def check_unknown_id(subject: Subject) -> Verdict:
 
 def _make_unknown_sid(subject: Subject) -> str | None:
     """Return the Sid of an id that looks like one of the list, and is none of it."""
-    field = subject.language.caller_id.id
-    find, read = compile_pointers(field.at), READ[field.as_]
-    known = {str(read(find(item))) for item in subject.items}
+    known = set(subject.read_ids())
     own = min(known, default="")
     for step in range(1, 21 if own else 0):
         other = _change_end(own, step)
@@ -122,22 +123,11 @@ async def check_rate_limit(subject: Subject) -> Verdict:
 
 async def check_operations(subject: Subject) -> Verdict:
     """Tell which operations the profile leaves out, and why."""
-    operations = subject.language.operations
-    offered: Mapping[str, object] = {
-        "fetch": operations.fetch,
-        "rename": operations.rename,
-        "delete": operations.delete,
-        "validate": operations.validate_,
-    }
-    left_out = [
-        f"{name} is left out: {each.unsupported}"
-        for name, each in offered.items()
-        if isinstance(each, language.Unsupported)
-    ]
-    mode = subject.settings.validation or subject.language.validation
-    if not isinstance(operations.validate_, language.Unsupported):
-        left_out += _MODES.get(mode, ())
-    return ok("; ".join(left_out) or "list, fetch, rename, delete and validate")
+    left_out = subject.language.operations.left_out()
+    told = [f"{name} is left out: {reason}" for name, reason in left_out.items()]
+    if "validate" not in left_out:
+        told += _MODES.get(subject.settings.validation or subject.language.validation, ())
+    return ok("; ".join(told) or "list, fetch, rename, delete and validate")
 
 
 _MODES: Mapping[str, Sequence[str]] = {
@@ -149,8 +139,8 @@ _MODES: Mapping[str, Sequence[str]] = {
 async def rename_and_restore(subject: Subject) -> Verdict:
     """Rename a caller ID and give it its name back; whatever happens between, its name is given back."""
     sid = subject.renamed_sid
-    if isinstance(reason := subject.language.operations.rename, language.Unsupported):
-        return skipped(f"the profile leaves it out: {reason.unsupported}")
+    if verdict := _find_left_out(subject, "rename"):
+        return verdict
     found = next((each for each in subject.listed if each.sid.lower() == sid.lower()), None)
     if found is None:
         return failure(f"the list has no caller ID {sid}: nothing was renamed")
@@ -200,8 +190,8 @@ async def _rename(subject: Subject, sid: str, name: str) -> str:
 async def place_call(subject: Subject) -> Verdict:
     """Place one validation call."""
     number = subject.called_number
-    if isinstance(reason := subject.language.operations.validate_, language.Unsupported):
-        return skipped(f"the profile leaves it out: {reason.unsupported}")
+    if verdict := _find_left_out(subject, "validate"):
+        return verdict
     subject.sender.may_write = True
     try:
         started = await subject.upstream.validate(

@@ -1,12 +1,11 @@
 """Checks of the list: credentials, pages, items, ids, the total, a page in the middle and both filters."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from proxy.doctor.subject import Subject
-from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
+from proxy.doctor.verdicts import Verdict, failure, ok, plural, skipped, warning
 from proxy.errors import LegacyError, Reason, UpstreamError
 from proxy.model import NO_CALLER_IDS, CallerIds, List
 from proxy.net.deadlines import TOTAL
@@ -15,11 +14,11 @@ from proxy.profile.calls import Reply
 from proxy.profile.conversions import READ, UnreadableError, is_default_name
 from proxy.profile.documents import parse_json
 from proxy.profile.items import compile_items
+from proxy.profile.numbers import E164
 from proxy.profile.paging import read_total
 from proxy.profile.pointers import compile_pointers
 from proxy.profile.values import compile_condition
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TOLD_BY = {
     Reason.ITEM_KEY: "items",
     Reason.ITEM_TYPE: "items",
@@ -65,9 +64,9 @@ async def check_list(subject: Subject) -> Verdict:
     subject.items = [item for page in pages for item in page]
     seconds = sum(answer.seconds for answer in subject.record.answers[before:])
     listed, count = len(subject.listed), len(subject.items)
-    text = f"{_count(listed, 'caller ID')} on {_count(len(pages), 'page')}"
+    text = f"{plural(listed, 'caller ID')} on {plural(len(pages), 'page')}"
     if repeated := count - listed:
-        return warning(f"{text}; {_count(repeated, 'item')} came twice, so that pages overlap")
+        return warning(f"{text}; {plural(repeated, 'item')} came twice, so that pages overlap")
     if seconds > _SLOW:
         return warning(f"{text}; a request has {TOTAL:g} s, of which the list takes {seconds:.0f}")
     return ok(text if len(pages) > 1 else f"{text}: how pages follow one another is untested")
@@ -139,25 +138,23 @@ def _find_unreadable_dates(subject: Subject) -> Iterator[str]:
         if wrong:
             where = subject.line_of("caller_id", name)
             yield (
-                f"{where}: {name} of {_count(len(wrong), 'item')} cannot be read as {field.as_}, the first"
+                f"{where}: {name} of {plural(len(wrong), 'item')} cannot be read as {field.as_}, the first"
                 f" in item {wrong[0]} (pointer {' or '.join(field.at)}), so that old programs see none"
             )
 
 
 def _find_odd_numbers(listed: CallerIds) -> Iterator[str]:
-    odd = [index for index, number in enumerate(listed.phone_number) if not _E164.fullmatch(number)]
+    odd = [index for index, number in enumerate(listed.phone_number) if not E164.fullmatch(number)]
     if odd:
-        yield f"{_count(len(odd), 'phone number')} not as E.164, the first in item {odd[0]}"
+        yield f"{plural(len(odd), 'phone number')} not as E.164, the first in item {odd[0]}"
 
 
 async def check_ids(subject: Subject) -> Verdict:
     """Turn every id into a Sid and back."""
     if not subject.items:
         return skipped("the list is empty")
-    find, read = compile_pointers(subject.language.caller_id.id.at), READ[subject.language.caller_id.id.as_]
     profile, account = subject.profile, subject.account
-    for index, item in enumerate(subject.items):
-        own = str(read(find(item)))
+    for index, own in enumerate(subject.read_ids()):
         try:
             back = profile.id_of(profile.sid_of(own, account), account)
         except (LegacyError, UnreadableError) as error:
@@ -181,7 +178,7 @@ async def check_total(subject: Subject) -> Verdict:
         return warning(f"{where}: no page states a total, so that the whole list is read for each page")
     if stated != {count}:
         told = " and ".join(map(str, sorted(stated)))
-        return failure(f"{where}: the upstream states {told}, but its list has {_count(count, 'item')}")
+        return failure(f"{where}: the upstream states {told}, but its list has {plural(count, 'item')}")
     return ok(f"{count}, as the upstream states")
 
 
@@ -190,7 +187,7 @@ async def check_middle_page(subject: Subject) -> Verdict:
     listed = subject.listed
     size = max(1, len(listed) // 3)
     if len(listed) < 2:
-        return skipped(f"a list of {_count(len(listed), 'caller ID')} has no middle")
+        return skipped(f"a list of {plural(len(listed), 'caller ID')} has no middle")
     operation = replace(_everything(subject), page=1, page_size=size)
     if not subject.upstream.has_direct_pages(operation) or None in subject.totals:
         return ok("cut from the whole list: no page is requested by itself")
@@ -228,7 +225,6 @@ async def _check_filter(subject: Subject, field: str) -> Verdict:
         return ok("by the proxy: the profile names no filter of the upstream")
     operation = replace(_everything(subject), **{field: value})
     expected = subject.listed.matching(operation)
-    subject.record.calls.clear()
     try:
         found = (await subject.upstream.list_all(operation, subject.account)).caller_ids
     except LegacyError as error:
@@ -237,22 +233,18 @@ async def _check_filter(subject: Subject, field: str) -> Verdict:
     matching = (found or NO_CALLER_IDS).matching(operation)
     if set(matching.sid) != set(expected.sid):
         return failure(
-            f"{where}: the upstream finds {len(matching)} of {_count(len(expected), 'caller ID')} that match"
+            f"{where}: the upstream finds {len(matching)} of {plural(len(expected), 'caller ID')} that match"
         )
     more = len(found or ()) - len(matching)
     if more and by.mode == "server":
         return failure(
-            f"{where}: the upstream also finds {_count(more, 'caller ID')} without this value, so that totals"
+            f"{where}: the upstream also finds {plural(more, 'caller ID')} without this value, so that totals"
             " are wrong: mode server_superset or client is for that"
         )
-    return ok(f"{_count(len(matching), 'caller ID')}, by the upstream (mode {by.mode})")
+    return ok(f"{plural(len(matching), 'caller ID')}, by the upstream (mode {by.mode})")
 
 
 def _can_filter(field: str, value: str) -> bool:
     if field == "phone_number":
-        return bool(_E164.fullmatch(value))
+        return bool(E164.fullmatch(value))
     return bool(value.strip()) and not is_default_name(value)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,7 +1,6 @@
 """Checks of the way to an upstream: the lookup of its name, a connection, TLS, and its clock."""
 
 import asyncio
-import os
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,15 @@ from typing import Any, NamedTuple
 from yarl import URL
 
 from proxy.doctor.subject import Subject
-from proxy.doctor.verdicts import Verdict, failure, ok, skipped, warning
+from proxy.doctor.verdicts import Verdict, failure, ok, plural, skipped, warning
+from proxy.errors import LegacyError
 from proxy.net.addresses import Address, is_loopback
 from proxy.profile.jwts import Jwt
 from proxy.profile.oauth2 import OAuth2
 from proxy.profile.signing import AwsSignature, Signed
+from proxy.upstream.client import describe_failure
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.route import Origin, ProxyRefusalError
+from proxy.upstream.route import Origin
 
 _TIMEOUT = 10.0  # seconds for a lookup, a connection or a handshake
 _DAY = 86_400
@@ -50,12 +51,12 @@ async def check_dns(subject: Subject) -> Verdict:
         return skipped("a unix socket has no name to look up")
     peer = _find_peer(subject)
     try:
-        addresses = await _look_up(peer)
+        subject.addresses = await _look_up(peer)
     except (OSError, ValueError) as error:
         return failure(f"{peer.host}{peer.what} cannot be looked up: {_describe(error)}")
-    if [each.host for each in addresses] == [peer.host]:
-        return ok(f"{peer.host}{peer.what} is an address")
-    return ok(f"{peer.host}{peer.what} is {', '.join(each.host for each in addresses)}")
+    hosts = [each.host for each in subject.addresses]
+    is_address = hosts == [peer.host]
+    return ok(f"{peer.host}{peer.what} is {'an address' if is_address else ', '.join(hosts)}")
 
 
 async def check_connection(subject: Subject) -> Verdict:
@@ -68,11 +69,7 @@ async def check_connection(subject: Subject) -> Verdict:
             return failure(f"{path}: {_describe(error)}")
         writer.close()
         return ok(path)
-    peer = _find_peer(subject)
-    try:
-        addresses = await _look_up(peer)
-    except (OSError, ValueError) as error:  # it could be looked up a moment ago
-        return failure(f"{peer.host}{peer.what} cannot be looked up: {_describe(error)}")
+    addresses = subject.addresses
     tried = await asyncio.gather(*map(_connect, addresses))
     refused = [f"{each}: {why}" for each, why in zip(addresses, tried, strict=True) if why]
     reached = [str(each) for each, why in zip(addresses, tried, strict=True) if not why]
@@ -80,7 +77,7 @@ async def check_connection(subject: Subject) -> Verdict:
         return failure("; ".join(refused))
     if refused:
         return warning(f"{len(reached)} of {len(addresses)} addresses can be reached; {'; '.join(refused)}")
-    return ok(f"{', '.join(reached)}{peer.what}")
+    return ok(f"{', '.join(reached)}{_find_peer(subject).what}")
 
 
 async def check_tls(subject: Subject) -> Verdict:
@@ -96,6 +93,8 @@ async def check_tls(subject: Subject) -> Verdict:
             connection = await origin.connect(lambda: UpstreamConnection(lambda _: None))
     except ssl.SSLCertVerificationError as error:
         return failure(f"the certificate is not trusted: {error.verify_message}")
+    except LegacyError as error:  # what a proxy has answered
+        return failure(f"no way to the upstream: {subject.explain(error)}")
     except (OSError, ValueError) as error:
         return failure(f"the handshake fails: {_describe(error)}")
     with closing(connection):
@@ -109,7 +108,7 @@ def _judge_session(session: Any) -> Verdict:
     names = {key: _read_name(certificate.get(key, ())) for key in ("subject", "issuer")}
     text = (
         f"{session.version()}, a trusted chain, certificate of {names['subject']} by {names['issuer']},"
-        f" which ends in {days} day{'' if days == 1 else 's'}"
+        f" which ends in {plural(days, 'day')}"
     )
     # Certificates that live for some days are renewed within the last third
     few = min(_FEW_DAYS * _DAY, (ends - begins) / 3)
@@ -171,10 +170,9 @@ async def _connect(address: Address) -> str:
 def _describe(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {_TIMEOUT:g} s"
-    if isinstance(error, ProxyRefusalError):
-        return f"the proxy answered {error.status}"
     if isinstance(error, ssl.SSLError):
         return error.reason or "TLS"
-    if isinstance(error, OSError) and error.strerror:
-        return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    return type(error).__name__
+    told = describe_failure(error)
+    if "proxy_status" in told:
+        return f"the proxy answered {told['proxy_status']}"
+    return str(told.get("error") or told["exception"])

@@ -10,7 +10,10 @@ from proxy.doctor.exchanges import Record, RecordingSender
 from proxy.doctor.verdicts import Verdict
 from proxy.errors import LegacyError
 from proxy.model import NO_CALLER_IDS, Account, CallerId, CallerIds
+from proxy.net.addresses import Address
+from proxy.profile.conversions import READ
 from proxy.profile.language import ProfileSettings
+from proxy.profile.pointers import compile_pointers
 from proxy.profile.profile import Profile
 from proxy.upstream.api import Upstream
 from proxy.upstream.route import UpstreamRoute
@@ -34,6 +37,8 @@ class Subject:
     """The caller ID that is renamed there and back; none is, where this is empty."""
     called_number: str = ""
     """The number that a validation call is placed to, E.164; none is, where this is empty."""
+    addresses: Sequence[Address] = ()
+    """Of the host that is connected to, once it has been looked up."""
     listed: CallerIds = NO_CALLER_IDS
     """The whole list, once `is_listed`."""
     is_listed: bool = False
@@ -53,6 +58,12 @@ class Subject:
 
     def line_of(self, *key_path: str | int) -> str:
         return self.source.find_line(key_path)
+
+    def read_ids(self) -> Sequence[str]:
+        """Return the upstream's id of each item."""
+        field = self.language.caller_id.id
+        find, read = compile_pointers(field.at), READ[field.as_]
+        return [str(read(find(item))) for item in self.items]
 
     def pick(self) -> CallerId | None:
         """Return a caller ID from the middle of the list, None where the list is empty."""

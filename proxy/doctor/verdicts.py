@@ -59,15 +59,15 @@ class AccountReport(NamedTuple):
     """Profile and place of its upstream."""
     rows: Sequence[CheckResult]
 
-    def count(self, status: Status) -> int:
+    def count_status(self, status: Status) -> int:
         return sum(row.verdict.status is status for row in self.rows)
 
 
 def exit_status(reports: Sequence[AccountReport]) -> int:
     """Return 0, 1 where there are warnings, and 2 where there are failures."""
-    if any(report.count(Status.FAILURE) for report in reports):
+    if any(report.count_status(Status.FAILURE) for report in reports):
         return 2
-    return int(any(report.count(Status.WARNING) for report in reports))
+    return int(any(report.count_status(Status.WARNING) for report in reports))
 
 
 def to_json(reports: Sequence[AccountReport]) -> Mapping[str, Any]:
@@ -89,8 +89,8 @@ def to_json(reports: Sequence[AccountReport]) -> Mapping[str, Any]:
             }
             for report in reports
         ],
-        "warnings": sum(report.count(Status.WARNING) for report in reports),
-        "failures": sum(report.count(Status.FAILURE) for report in reports),
+        "warnings": sum(report.count_status(Status.WARNING) for report in reports),
+        "failures": sum(report.count_status(Status.FAILURE) for report in reports),
     }
 
 
@@ -118,11 +118,12 @@ def format_row(row: CheckResult, width: int, style: Callable[[Status, str], str]
 def format_summary(reports: Sequence[AccountReport]) -> str:
     """Return the last line: whether old programs can be pointed at this configuration."""
     failures, warnings = (
-        sum(report.count(status) for report in reports) for status in (Status.FAILURE, Status.WARNING)
+        sum(report.count_status(status) for report in reports) for status in (Status.FAILURE, Status.WARNING)
     )
     summary = "Old programs would notice the failures" if failures else "This can stand behind the 2008 API"
-    return f"{_count(failures, 'failure')}, {_count(warnings, 'warning')}. {summary}."
+    return f"{plural(failures, 'failure', none='no')}, {plural(warnings, 'warning', none='no')}. {summary}."
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str, none: str = "0") -> str:
+    """Return a number and its noun, as `2 items`."""
+    return f"{number or none} {noun}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.profile.conversions import UnreadableError
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PLAIN = re.compile(r"\+?(?!0)[0-9]{1,31}")
 _DIGIT = re.compile(r"\d")
 _SEPARATORS = re.compile(
@@ -49,7 +49,7 @@ def read_number(written: str, complete: Callable[[str], str] = str) -> str:
     digits = complete(_SEPARATORS.sub("", text))
     if digits.startswith("00"):
         digits = f"+{digits[2:]}"
-    if _E164.fullmatch(digits):
+    if E164.fullmatch(digits):
         return digits
     if re.fullmatch("0[0-9]*", digits):
         raise UnreadableError("a phone number with its country code")

@@ -275,7 +275,7 @@ class Client:
                 if isinstance(error, kind):
                     failure = NoReplyError(reason, was_sent=was_sent, may_pass=may_pass)
                     between = {} if was_sent else shared.origin.details
-                    failure.add_details(**_describe(error), **between)
+                    failure.add_details(**describe_failure(error), **between)
                     raise failure from error
             if isinstance(error, asyncio.CancelledError) and self._deadlines.has_expired():
                 raise _out_of_time(was_sent=was_sent) from error
@@ -304,7 +304,7 @@ def _out_of_time(*, was_sent: bool) -> NoReplyError:
     return NoReplyError(Reason.TIMEOUT, was_sent=was_sent, is_out_of_time=True, limit="the deadline")
 
 
-def _describe(error: BaseException) -> Mapping[str, str | int]:
+def describe_failure(error: BaseException) -> Mapping[str, str | int]:
     """Return what tells an operator why; messages of exceptions may quote what an upstream has sent."""
     if isinstance(error, MalformedResponseError):
         return error.details

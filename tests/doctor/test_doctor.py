@@ -552,6 +552,21 @@ async def test_a_proxy_that_wants_credentials(tmp_path: Path) -> None:
     assert (vendor.received, exit_status) == ([], 2)
 
 
+async def test_a_proxy_that_answers_nonsense(tmp_path: Path) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-x\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        more = f"  proxy: http://127.0.0.1:{port}\n"
+        found, exit_status = await examine(write(tmp_path, Faulty(), url="https://127.0.0.1:1/v1", more=more))
+    assert {key for key, each in found.items() if each[0] == "failure"} == {"tls"}
+    assert "the answer is not valid HTTP/1.1" in found["tls"][1]
+    assert exit_status == 2
+
+
 async def test_a_unix_socket(tmp_path: Path) -> None:
     vendor = Faulty()
     async with listening(vendor), running_nginx(tmp_path, vendor.port, tmp_path / "api.sock"):

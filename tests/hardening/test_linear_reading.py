@@ -48,7 +48,6 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     "config/starting": OPERATOR,
     "config/yaml_mistakes": OPERATOR,
     "config/yaml_source": OPERATOR,
-    "doctor/list_checks": {"_E164": VALUE},
     **{
         f"conversations/{name}": OPERATOR
         for name in ("comparing", "messages", "parsing", "placeholders", "preparing")
@@ -123,7 +122,7 @@ FIELDS: Mapping[str, Mapping[str, int] | int] = {
     },
     "profile/language": OPERATOR,
     "profile/numbers": {
-        "_E164": VALUE,
+        "E164": VALUE,
         "_PLAIN": VALUE,
         "_DIGIT": VALUE,
         "'0[0-9]*'": WRITTEN,
