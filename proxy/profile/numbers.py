@@ -26,7 +26,8 @@ _ZEROS = b"+00000000000\n"
 def read_numbers(column: Sequence[str | None], complete: Callable[[str], str]) -> Sequence[str | None]:
     """Return many numbers as `read_number` does."""
     lines = "\n".join([*(number or "" for number in column), ""])
-    if lines.isascii() and lines.encode().translate(_TO_ZEROS) == _ZEROS * len(column):
+    may_be_plain = lines.isascii() and "+0" not in lines
+    if may_be_plain and lines.encode().translate(_TO_ZEROS) == _ZEROS * len(column):
         return column  # a tenth of the time
     return [None if number is None else read_number(number, complete) for number in column]
 

@@ -12,6 +12,7 @@ from proxy.model import Account, CallerId, Credentials
 from proxy.profile import language
 from proxy.profile.conversions import READ, READ_COLUMN, UNUSUAL, ReadName, UnreadableError
 from proxy.profile.ids import build_codec
+from proxy.profile.numbers import read_number, read_numbers
 from proxy.profile.pointers import compile_pointers, compile_pointers_of_column
 from proxy.profile.values import compile_column_reader, compile_items_reader, compile_reader
 
@@ -141,6 +142,33 @@ def test_sids_of_many_are_checked_as_each_is(upstream_ids: list[str]) -> None:
         assert list(identity.encode_all(upstream_ids, "AC")) == expected
 
 
+# Phone numbers
+
+DIGITS = st.text("0123456789", min_size=9, max_size=11)
+PHONE_NUMBERS = st.builds(
+    lambda prefix, digits, end: f"{prefix}{digits}{end}",
+    st.sampled_from(["+1", "+1", "+0", "+", "1", "00", "0", "tel:+1"]),
+    DIGITS,
+    st.sampled_from(["", "", "\n", " x5", "\n+14158675309"]),
+)
+
+
+@given(st.lists(st.none() | PHONE_NUMBERS | st.from_regex(r"\+[0-9]{11}", fullmatch=True), max_size=3))
+@example(["+04158675309"])
+@example(["+14158675309", "+04158675309"])
+@example(["+14158675309\n+14158675309", ""])
+@example(["", None, "sip:bob"])
+@examples(300)
+def test_phone_numbers_of_many_are_read_as_each_is(column: list[str | None]) -> None:
+    try:
+        expected = [None if number is None else read_number(number) for number in column]
+    except UnreadableError:
+        with pytest.raises(UnreadableError):
+            read_numbers(column, str)
+    else:
+        assert list(read_numbers(column, str)) == expected
+
+
 # Items
 
 ACCOUNT = Account("AC" + "1" * 32, "AC" + "1" * 32, Credentials("a", "b"))
@@ -162,7 +190,7 @@ ITEMS = st.fixed_dictionaries(
     optional={
         "account": st.sampled_from([None, ACCOUNT.upstream_id] * 3 + ["AC2", 1, []]),
         "name": st.none() | st.text() | st.integers(),
-        "number": st.sampled_from(["+14158675309", "+442071838750", None, 14158675309]),
+        "number": st.sampled_from(["+14158675309", "+442071838750", "+04158675309", None, 14158675309]),
         "created": RFC_2822 | USUAL | st.none(),
         "updated": ISO_8601 | USUAL | st.none(),
     },
