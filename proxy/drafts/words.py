@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.drafts.shapes import FieldShape, Shape
 from proxy.profile.conversions import READ, UnreadableError
+from proxy.profile.numbers import E164
 
 LEAST = 6
 
@@ -219,7 +220,7 @@ def rate_number(field: FieldShape) -> int:
 # Forms of values
 
 _NUMBER_FORMS: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"\+[1-9][0-9]{6,14}"), "e164"),
+    (E164, "e164"),
     (re.compile(r"[1-9][0-9]{10,14}"), "digits"),
     (re.compile(r"[2-9][0-9]{9}"), "ten_digits"),
     (re.compile(r"[+(0-9][0-9 ().-]{6,20}"), "formatted"),
