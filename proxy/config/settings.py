@@ -697,6 +697,8 @@ class Configuration(NamedTuple):
 
     def find_target(self, account_sid: str) -> UpstreamTarget:
         """Return the upstream of an account: its own, or the one that all others share."""
-        has_own = account_sid in (self.settings.accounts or {})
-        place = ("accounts", account_sid, "upstream") if has_own else ("upstream",)
-        return next(target for target in self.targets() if target.key_path == place)
+        key_path: KeyPath = ("upstream",)
+        upstream = self.settings.upstream
+        if account := (self.settings.accounts or {}).get(account_sid):
+            upstream, key_path = account.upstream.upstream(upstream), ("accounts", account_sid, "upstream")
+        return UpstreamTarget(key_path, upstream, self.profiles[upstream.profile].profile)
